@@ -1,0 +1,55 @@
+//! Hashing a unit into one of 100,000 buckets.
+//!
+//! Version `sip13-1`, named in every split so that a later version can never re-bucket what runs:
+//!
+//! ```text
+//! k0, k1 = SipHash-1-3-128 with key (0, 0) over "flags-bucket-1\0" + salt, as two
+//!          little-endian 64-bit words
+//! bucket = (SipHash-1-3-64 with key (k0, k1) over the unit's bytes × 100,000) >> 64
+//! ```
+//!
+//! SipHash: Aumasson and Bernstein, *SipHash: a fast short-input PRF* (2012); 1-3 is the variant
+//! with one round per block and three at the end. Vectors: `testdata/bucketing.json`.
+
+use siphasher::sip::SipHasher13;
+use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher13_128};
+
+use crate::definition::Bucketing;
+use crate::limits::TOTAL_WEIGHT;
+
+/// A salt, absorbed into the key of a hash.
+///
+/// Hashing the salt once, when rules are compiled, leaves one short hash per evaluation, and makes
+/// two salts as independent as two keys of SipHash are.
+#[derive(Debug, Clone, Copy)]
+pub struct Salt {
+    hasher: SipHasher13,
+}
+
+impl Salt {
+    /// Absorbs `salt` for one version of the algorithm.
+    #[must_use]
+    pub fn new(bucketing: Bucketing, salt: &str) -> Self {
+        let Bucketing::Sip13V1 = bucketing;
+        let mut hasher = SipHasher13_128::new();
+        core::hash::Hasher::write(&mut hasher, b"flags-bucket-1\0");
+        core::hash::Hasher::write(&mut hasher, salt.as_bytes());
+        let key = hasher.finish128();
+        Self { hasher: SipHasher13::new_with_keys(key.h1, key.h2) }
+    }
+
+    /// The bucket of `unit`: 0 to 99,999, each equally likely.
+    ///
+    /// ```
+    /// use flags_core::{Bucketing, Salt};
+    ///
+    /// let salt = Salt::new(Bucketing::Sip13V1, "new-checkout");
+    /// assert_eq!(salt.bucket(b"acme"), salt.bucket(b"acme"));
+    /// assert!(salt.bucket(b"globex") < 100_000);
+    /// ```
+    #[must_use]
+    pub fn bucket(&self, unit: &[u8]) -> u32 {
+        let hash = u128::from(self.hasher.hash(unit));
+        ((hash * u128::from(TOTAL_WEIGHT)) >> 64) as u32
+    }
+}

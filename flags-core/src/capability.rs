@@ -1,0 +1,8 @@
+//! What this version can evaluate beyond the first version of the format.
+
+/// The capabilities that an object may list in `needs` and that this version has.
+///
+/// A definition that an older client would misread (a new operator, a new gate) names a capability
+/// here; a client without it treats that object alone as invalid. The first version of the format
+/// needs none.
+pub const CAPABILITIES: &[&str] = &[];

@@ -1,0 +1,199 @@
+//! What travels from the server to a client: whole environments and single changes.
+
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::revision::{Epoch, Position, Revision};
+
+/// The `kind` of an [`Object`] that holds a [`FlagDefinition`](crate::FlagDefinition).
+pub const FLAG_KIND: &str = "flag";
+
+/// The `kind` of an [`Object`] that holds a [`SegmentDefinition`](crate::SegmentDefinition).
+pub const SEGMENT_KIND: &str = "segment";
+
+/// One definition in its envelope.
+///
+/// The definition itself stays unparsed, so that one that cannot be read (a newer server, a
+/// damaged file) is broken alone: its key, its version and its neighbours are still known.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Object {
+    /// [`FLAG_KIND`], [`SEGMENT_KIND`], or a kind that this version does not know.
+    pub kind: String,
+    /// Unique within the kind and the environment.
+    pub key: String,
+    /// The revision that last changed it.
+    pub version: Revision,
+    /// Capabilities without which it must not be evaluated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
+    /// The definition, as JSON.
+    pub definition: Box<RawValue>,
+}
+
+impl Object {
+    /// Wraps a definition.
+    ///
+    /// # Errors
+    /// When `definition` cannot be written as JSON: maps with keys that are not strings.
+    pub fn new(
+        kind: &str,
+        key: &str,
+        version: Revision,
+        definition: &impl Serialize,
+    ) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            kind: kind.to_owned(),
+            key: key.to_owned(),
+            version,
+            needs: Vec::new(),
+            definition: serde_json::value::to_raw_value(definition)?,
+        })
+    }
+}
+
+/// All definitions of one environment at one revision: what a snapshot carries.
+///
+/// ```
+/// use flags_core::{Document, Ruleset};
+///
+/// let document: Document = serde_json::from_str(r#"{
+///     "epoch": "0192f0c1", "revision": 1,
+///     "objects": [{"kind": "flag", "key": "new-checkout", "version": 1, "definition": {
+///         "type": "boolean",
+///         "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
+///         "state": {"on": true, "off_variant": "off", "fallthrough": {"variant": "on"}}
+///     }}]
+/// }"#)?;
+/// let (ruleset, report) = Ruleset::compile(&document);
+/// assert!(report.is_clean());
+/// assert_eq!(ruleset.revision(), 1);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Document {
+    /// Which history the revision belongs to.
+    pub epoch: Epoch,
+    /// The revision it shows.
+    pub revision: Revision,
+    /// In no particular order; a kind and a key occur once.
+    pub objects: Vec<Object>,
+}
+
+impl Document {
+    /// An environment before its first change.
+    #[must_use]
+    pub fn empty(epoch: Epoch) -> Self {
+        Self { epoch, revision: 0, objects: Vec::new() }
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { epoch: self.epoch.clone(), revision: self.revision }
+    }
+
+    /// Applies changes in their order, definitions unparsed: what a log of changes folds to.
+    ///
+    /// # Errors
+    /// [`Gap`] at the first change that does not follow; the changes before it are applied.
+    pub fn fold<'a>(&mut self, changes: impl IntoIterator<Item = &'a Change>) -> Result<(), Gap> {
+        let mut objects: BTreeMap<(String, String), Object> = core::mem::take(&mut self.objects)
+            .into_iter()
+            .map(|object| ((object.kind.clone(), object.key.clone()), object))
+            .collect();
+        let mut outcome = Ok(());
+        for change in changes {
+            outcome = change.follows(&self.position());
+            if outcome.is_err() {
+                break;
+            }
+            self.revision = change.revision;
+            for change in &change.objects {
+                match change {
+                    ObjectChange::Upsert(object) => {
+                        objects.insert((object.kind.clone(), object.key.clone()), object.clone());
+                    }
+                    ObjectChange::Delete { kind, key } => {
+                        objects.remove(&(kind.clone(), key.clone()));
+                    }
+                }
+            }
+        }
+        self.objects = objects.into_values().collect();
+        outcome
+    }
+}
+
+/// One step of an environment's history, as an SDK sees it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Change {
+    /// Which history it belongs to.
+    pub epoch: Epoch,
+    /// The revision it leads to.
+    pub revision: Revision,
+    /// The revision it starts from.
+    pub previous: Revision,
+    /// What it did.
+    pub objects: Vec<ObjectChange>,
+}
+
+impl Change {
+    /// Where it leads to.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { epoch: self.epoch.clone(), revision: self.revision }
+    }
+
+    /// Whether it starts where `position` stands.
+    ///
+    /// # Errors
+    /// [`Gap`] when it does not.
+    pub fn follows(&self, position: &Position) -> Result<(), Gap> {
+        if self.epoch == position.epoch
+            && self.previous == position.revision
+            && self.revision > self.previous
+        {
+            Ok(())
+        } else {
+            Err(Gap { at: position.clone(), change: self.position(), previous: self.previous })
+        }
+    }
+}
+
+/// What a change did to one object.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectChange {
+    /// Created or replaced.
+    Upsert(Object),
+    /// Gone.
+    Delete {
+        /// As in [`Object::kind`].
+        kind: String,
+        /// As in [`Object::key`].
+        key: String,
+    },
+}
+
+/// A change that does not follow what it was applied to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("change {change} follows revision {previous}, not {at}")]
+pub struct Gap {
+    at: Position,
+    change: Position,
+    previous: Revision,
+}
+
+impl Gap {
+    /// Whether the change is already part of what it was applied to, so that nothing is missing.
+    #[must_use]
+    pub fn is_repeat(&self) -> bool {
+        self.at.epoch == self.change.epoch && self.change.revision <= self.at.revision
+    }
+}

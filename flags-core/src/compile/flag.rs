@@ -1,0 +1,209 @@
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::serve::{ServeIn, compile_serve};
+use super::{Linker, check_kind, condition::compile_condition};
+use crate::definition as said;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::key::{is_context_key, is_variant_name};
+use crate::key_map::KeyMap;
+use crate::limits::{MAX_PREREQUISITES, MAX_RULES, MAX_VARIANTS};
+use crate::ruleset::{FlagRules, Prerequisite, Rule, TargetEntry, Targets, Variant, VariantIndex};
+use crate::value::OwnedValue;
+
+/// Compiles a flag; `key` is its default salt.
+pub(crate) fn compile_flag(
+    key: &str,
+    definition: &said::FlagDefinition,
+    linker: &mut dyn Linker,
+) -> Result<FlagRules, Vec<Diagnostic>> {
+    let mut d = Diagnostics::default();
+    let variants = d.at("variants", |d| compile_variants(definition, d));
+    let names = VariantNames { variants: &definition.variants };
+    let state = &definition.state;
+    let rules = d.at("state", |d| FlagRules {
+        flag_type: definition.flag_type,
+        variants,
+        on: state.on,
+        off_variant: d.at("off_variant", |d| names.index(&state.off_variant, d)),
+        prerequisites: d
+            .at("prerequisites", |d| compile_prerequisites(key, &state.prerequisites, linker, d)),
+        targets: d.at("targets", |d| compile_targets(&state.targets, &names, d)),
+        rules: d.at("rules", |d| compile_rules(key, state, &names, linker, d)),
+        fallthrough: d.at("fallthrough", |d| {
+            let salt = state.salt.as_deref().unwrap_or(key);
+            compile_serve(&state.fallthrough, salt, &names, ServeIn::Fallthrough, d)
+        }),
+    });
+    if d.is_clean() { Ok(rules) } else { Err(d.into_vec()) }
+}
+
+/// Resolves the names of variants to their places.
+pub(super) struct VariantNames<'a> {
+    variants: &'a [said::Variant],
+}
+
+impl VariantNames<'_> {
+    pub(super) fn index(&self, name: &str, d: &mut Diagnostics) -> VariantIndex {
+        let place = self.variants.iter().position(|variant| variant.name == name);
+        VariantIndex(place.and_then(|place| u16::try_from(place).ok()).unwrap_or_else(|| {
+            d.report("unknown_variant", format!("the flag has no variant `{name}`"));
+            0
+        }))
+    }
+}
+
+fn compile_variants(definition: &said::FlagDefinition, d: &mut Diagnostics) -> Box<[Variant]> {
+    if !(1..=MAX_VARIANTS).contains(&definition.variants.len()) {
+        d.report("variant_count", format!("a flag has 1 to {MAX_VARIANTS} variants"));
+    }
+    let mut names = BTreeSet::new();
+    let mut variants = Vec::with_capacity(definition.variants.len());
+    for (index, variant) in definition.variants.iter().enumerate() {
+        d.at(index, |d| {
+            d.at("name", |d| {
+                if !is_variant_name(&variant.name) {
+                    d.report(
+                        "invalid_name",
+                        "a variant name is 1 to 128 bytes without control characters, not `.` or \
+                         `..`",
+                    );
+                } else if !names.insert(&*variant.name) {
+                    d.report("duplicate", format!("there are two variants `{}`", variant.name));
+                }
+            });
+            match OwnedValue::read(definition.flag_type, &variant.value) {
+                Some(value) => variants.push(Variant { name: (*variant.name).into(), value }),
+                None => d.at("value", |d| {
+                    d.report(
+                        "wrong_type",
+                        format!("the value is not of the flag's type, {}", definition.flag_type),
+                    );
+                }),
+            }
+        });
+    }
+    variants.into()
+}
+
+fn compile_prerequisites(
+    key: &str,
+    prerequisites: &[said::Prerequisite],
+    linker: &mut dyn Linker,
+    d: &mut Diagnostics,
+) -> Box<[Prerequisite]> {
+    if prerequisites.len() > MAX_PREREQUISITES {
+        d.report("too_many", format!("a flag has at most {MAX_PREREQUISITES} prerequisites"));
+    }
+    let mut flags = BTreeSet::new();
+    let mut compiled = Vec::with_capacity(prerequisites.len());
+    for (index, prerequisite) in prerequisites.iter().enumerate() {
+        d.at(index, |d| {
+            d.at("flag", |d| {
+                if prerequisite.flag == key {
+                    d.report("cycle", "a flag cannot be its own prerequisite");
+                } else if !flags.insert(&*prerequisite.flag) {
+                    d.report(
+                        "duplicate",
+                        format!("`{}` is a prerequisite already", prerequisite.flag),
+                    );
+                }
+            });
+            if prerequisite.variants.is_empty() {
+                d.at("variants", |d| {
+                    d.report("empty", "name at least one variant that satisfies");
+                });
+            }
+            compiled.push(Prerequisite {
+                flag: linker.flag(&prerequisite.flag),
+                key: (*prerequisite.flag).into(),
+                variants: prerequisite.variants.iter().map(|name| (**name).into()).collect(),
+            });
+        });
+    }
+    compiled.into()
+}
+
+fn compile_targets(
+    targets: &[said::Target],
+    names: &VariantNames<'_>,
+    d: &mut Diagnostics,
+) -> Box<[Targets]> {
+    let mut kinds: Vec<Targets> = Vec::new();
+    for (place, target) in targets.iter().enumerate() {
+        d.at(place, |d| {
+            check_kind(&target.kind, d);
+            let entry = TargetEntry {
+                place: u32::try_from(place).unwrap_or(u32::MAX),
+                variant: d.at("variant", |d| names.index(&target.variant, d)),
+            };
+            let known = kinds.iter().position(|known| *known.kind == *target.kind);
+            let place = known.unwrap_or_else(|| {
+                let keys = KeyMap::with_capacity(target.keys.len());
+                kinds.push(Targets { kind: (*target.kind).into(), keys });
+                kinds.len() - 1
+            });
+            let Some(kind) = kinds.get_mut(place) else {
+                return;
+            };
+            d.at("keys", |d| compile_keys(&target.keys, &mut kind.keys, entry, d));
+        });
+    }
+    kinds.into()
+}
+
+/// Adds keys to a set or a map of keys that each occur once.
+pub(super) fn compile_keys<V: Copy>(
+    keys: &[alloc::string::String],
+    into: &mut KeyMap<V>,
+    value: V,
+    d: &mut Diagnostics,
+) {
+    for (index, key) in keys.iter().enumerate() {
+        if !is_context_key(key) {
+            d.at(index, |d| {
+                d.report(
+                    "invalid_key",
+                    "a key is 1 to 512 bytes without control characters, not `.` or `..`",
+                );
+            });
+        } else if into.insert(Arc::from(&**key), value).is_err() {
+            d.at(index, |d| d.report("duplicate", format!("`{key}` is here twice")));
+        }
+    }
+}
+
+fn compile_rules(
+    key: &str,
+    state: &said::FlagState,
+    names: &VariantNames<'_>,
+    linker: &mut dyn Linker,
+    d: &mut Diagnostics,
+) -> Box<[Rule]> {
+    if state.rules.len() > MAX_RULES {
+        d.report("too_many", format!("a flag has at most {MAX_RULES} rules"));
+    }
+    let salt = state.salt.as_deref().unwrap_or(key);
+    let mut ids = BTreeSet::new();
+    let mut compiled = Vec::with_capacity(state.rules.len());
+    for (index, rule) in state.rules.iter().enumerate() {
+        d.at(index, |d| {
+            d.at("id", |d| {
+                if !crate::key::is_key(&rule.id) {
+                    d.report("invalid_key", "a rule's id follows the grammar of keys");
+                } else if !ids.insert(&*rule.id) {
+                    d.report("duplicate", format!("there are two rules `{}`", rule.id));
+                }
+            });
+            compiled.push(Rule {
+                id: (*rule.id).into(),
+                when: d.at("when", |d| compile_condition(&rule.when, linker, d)),
+                serve: d.at("serve", |d| compile_serve(&rule.serve, salt, names, ServeIn::Rule, d)),
+            });
+        });
+    }
+    compiled.into()
+}

@@ -1,0 +1,119 @@
+//! Turns a definition into its compiled form, or says everything that is wrong with it.
+//!
+//! Checking and compiling are one walk, so that what passes the check is what runs: there is no
+//! second opinion on what is valid.
+
+mod condition;
+mod flag;
+mod segment;
+mod serve;
+
+pub(crate) use flag::compile_flag;
+pub(crate) use segment::compile_segment;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::condition::AttributePath;
+use crate::definition::{FlagDefinition, SegmentDefinition};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::key::is_kind;
+use crate::limits::MAX_KEY_BYTES;
+use crate::ruleset::{References, Slot};
+
+/// Gives out the slots of the objects that a definition refers to.
+pub(crate) trait Linker {
+    fn flag(&mut self, key: &str) -> Slot;
+    fn segment(&mut self, key: &str) -> Slot;
+}
+
+/// Everything that is wrong with a flag by itself; empty for a flag that will be evaluated.
+///
+/// Whether the flags and segments that it refers to exist is not looked at: see
+/// [`flag_references`].
+#[must_use]
+pub fn check_flag(definition: &FlagDefinition) -> Vec<Diagnostic> {
+    compile_flag("flag", definition, &mut Recorder::default()).err().unwrap_or_default()
+}
+
+/// Everything that is wrong with a segment by itself; empty for one that will be evaluated.
+#[must_use]
+pub fn check_segment(definition: &SegmentDefinition) -> Vec<Diagnostic> {
+    compile_segment(definition, &mut Recorder::default()).err().unwrap_or_default()
+}
+
+/// Which flags and segments a flag refers to.
+///
+/// ```
+/// use flags_core::{FlagDefinition, flag_references};
+///
+/// let flag: FlagDefinition = serde_json::from_value(serde_json::json!({
+///     "type": "boolean",
+///     "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
+///     "state": {
+///         "on": true, "off_variant": "off", "fallthrough": {"variant": "off"},
+///         "rules": [{"id": "beta", "when": {"segment": "beta-tenants"}, "serve": {"variant": "on"}}]
+///     },
+/// }))?;
+/// assert_eq!(flag_references(&flag).segments, ["beta-tenants"]);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[must_use]
+pub fn flag_references(definition: &FlagDefinition) -> References {
+    let mut recorder = Recorder::default();
+    let _ = compile_flag("flag", definition, &mut recorder);
+    References { flags: definition.state.prerequisites.clone(), segments: recorder.segments }
+}
+
+/// A linker for those who only want to know what would be linked.
+#[derive(Default)]
+struct Recorder {
+    segments: Vec<alloc::string::String>,
+}
+
+impl Linker for Recorder {
+    fn flag(&mut self, _key: &str) -> Slot {
+        Slot::NOWHERE
+    }
+
+    fn segment(&mut self, key: &str) -> Slot {
+        if !self.segments.iter().any(|known| known == key) {
+            self.segments.push(key.into());
+        }
+        Slot::NOWHERE
+    }
+}
+
+/// Reads `<kind>.<name>`; `<kind>` alone too where `bare` allows it, for the key.
+fn attribute_path(text: &str, bare: bool, diagnostics: &mut Diagnostics) -> AttributePath {
+    let (kind, name) = match text.split_once('.') {
+        Some((kind, name)) => (kind, Some(name)),
+        None => (text, None),
+    };
+    let name_is_right = match name {
+        Some(name) => (1..=MAX_KEY_BYTES).contains(&name.len()),
+        None => bare,
+    };
+    if !is_kind(kind) || !name_is_right {
+        diagnostics.report(
+            "invalid_attribute",
+            if bare {
+                "expected a kind (`tenant`) or an attribute (`user.email`)"
+            } else {
+                "expected `<kind>.<name>`, such as `tenant.country` or `user.key`"
+            },
+        );
+    }
+    AttributePath { kind: kind.into(), name: name.filter(|name| *name != "key").map(Box::from) }
+}
+
+fn check_kind(kind: &str, diagnostics: &mut Diagnostics) {
+    if !is_kind(kind) {
+        diagnostics.at("kind", |d| {
+            d.report(
+                "invalid_kind",
+                "a kind is letters, digits, `_` and `-`, such as `user` or `tenant`",
+            );
+        });
+    }
+}

@@ -1,0 +1,119 @@
+use core::fmt;
+
+use alloc::string::String;
+
+/// The value of an attribute, borrowed from the request.
+///
+/// ```
+/// use flags_core::AttributeValue;
+///
+/// let country: AttributeValue<'_> = "DE".into();
+/// let employees: AttributeValue<'_> = 120.into();
+/// assert_ne!(country, employees);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum AttributeValue<'a> {
+    /// `true` or `false`.
+    Boolean(bool),
+    /// An integer; compares with floats by value.
+    Integer(i64),
+    /// A float; NaN and infinities count as absent.
+    Float(f64),
+    /// Text; more than 64 KiB counts as absent.
+    String(&'a str),
+    /// A list of texts; a condition holds when it holds for one of them.
+    List(Strings<'a>),
+}
+
+/// A borrowed list of texts.
+#[derive(Debug, Clone, Copy)]
+pub enum Strings<'a> {
+    /// Of borrowed texts.
+    Borrowed(&'a [&'a str]),
+    /// Of owned texts.
+    Owned(&'a [String]),
+}
+
+impl<'a> Strings<'a> {
+    /// The texts in order.
+    pub fn iter(self) -> impl Iterator<Item = &'a str> {
+        let (borrowed, owned): (&[&str], &[String]) = match self {
+            Self::Borrowed(texts) => (texts, &[]),
+            Self::Owned(texts) => (&[], texts),
+        };
+        borrowed.iter().copied().chain(owned.iter().map(String::as_str))
+    }
+}
+
+impl PartialEq for Strings<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl fmt::Display for AttributeValue<'_> {
+    /// As JSON, for explanations.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Boolean(value) => write!(f, "{value}"),
+            Self::Integer(value) => write!(f, "{value}"),
+            Self::Float(value) => write!(f, "{value}"),
+            Self::String(value) => write!(f, "{value:?}"),
+            Self::List(values) => f.debug_list().entries(values.iter()).finish(),
+        }
+    }
+}
+
+impl From<bool> for AttributeValue<'_> {
+    fn from(value: bool) -> Self {
+        Self::Boolean(value)
+    }
+}
+
+impl From<i32> for AttributeValue<'_> {
+    fn from(value: i32) -> Self {
+        Self::Integer(value.into())
+    }
+}
+
+impl From<u32> for AttributeValue<'_> {
+    fn from(value: u32) -> Self {
+        Self::Integer(value.into())
+    }
+}
+
+impl From<i64> for AttributeValue<'_> {
+    fn from(value: i64) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl From<f64> for AttributeValue<'_> {
+    fn from(value: f64) -> Self {
+        Self::Float(value)
+    }
+}
+
+impl<'a> From<&'a str> for AttributeValue<'a> {
+    fn from(value: &'a str) -> Self {
+        Self::String(value)
+    }
+}
+
+impl<'a> From<&'a String> for AttributeValue<'a> {
+    fn from(value: &'a String) -> Self {
+        Self::String(value)
+    }
+}
+
+impl<'a> From<&'a [&'a str]> for AttributeValue<'a> {
+    fn from(values: &'a [&'a str]) -> Self {
+        Self::List(Strings::Borrowed(values))
+    }
+}
+
+impl<'a> From<&'a [String]> for AttributeValue<'a> {
+    fn from(values: &'a [String]) -> Self {
+        Self::List(Strings::Owned(values))
+    }
+}

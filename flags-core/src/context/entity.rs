@@ -1,0 +1,80 @@
+use super::{AttributeValue, Context};
+
+/// One kind of a context: who, and what is known about them.
+///
+/// An array of entities is a [`Context`]; where two have the same kind, the first holds.
+///
+/// ```
+/// use flags_core::{Context, Entity};
+///
+/// let account = [("country", "DE".into()), ("employees", 120.into())];
+/// let context = [Entity::user("u-17"), Entity::tenant("acme").with(&account)];
+/// assert_eq!(context.key("user"), Some("u-17"));
+/// assert_eq!(context.attribute("tenant", "employees"), Some(120.into()));
+/// assert_eq!(context.attribute("user", "country"), None);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Entity<'a> {
+    kind: &'a str,
+    key: &'a str,
+    attributes: &'a [(&'a str, AttributeValue<'a>)],
+}
+
+impl<'a> Entity<'a> {
+    /// An entity of any kind: `device`, `workspace` …
+    #[must_use]
+    pub const fn new(kind: &'a str, key: &'a str) -> Self {
+        Self { kind, key, attributes: &[] }
+    }
+
+    /// The user of a request.
+    #[must_use]
+    pub const fn user(key: &'a str) -> Self {
+        Self::new("user", key)
+    }
+
+    /// The tenant of a request.
+    #[must_use]
+    pub const fn tenant(key: &'a str) -> Self {
+        Self::new("tenant", key)
+    }
+
+    /// The same entity with these attributes; where two have the same name, the first holds.
+    #[must_use]
+    pub const fn with(self, attributes: &'a [(&'a str, AttributeValue<'a>)]) -> Self {
+        Self { attributes, ..self }
+    }
+}
+
+impl Context for Entity<'_> {
+    fn key(&self, kind: &str) -> Option<&str> {
+        (self.kind == kind).then_some(self.key)
+    }
+
+    fn attribute(&self, kind: &str, name: &str) -> Option<AttributeValue<'_>> {
+        if self.kind != kind {
+            return None;
+        }
+        self.attributes.iter().find(|(n, _)| *n == name).map(|(_, value)| *value)
+    }
+}
+
+impl Context for [Entity<'_>] {
+    fn key(&self, kind: &str) -> Option<&str> {
+        self.iter().find_map(|entity| entity.key(kind))
+    }
+
+    fn attribute(&self, kind: &str, name: &str) -> Option<AttributeValue<'_>> {
+        self.iter().find(|entity| entity.kind == kind)?.attribute(kind, name)
+    }
+}
+
+impl<const N: usize> Context for [Entity<'_>; N] {
+    fn key(&self, kind: &str) -> Option<&str> {
+        self.as_slice().key(kind)
+    }
+
+    fn attribute(&self, kind: &str, name: &str) -> Option<AttributeValue<'_>> {
+        self.as_slice().attribute(kind, name)
+    }
+}

@@ -1,0 +1,132 @@
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde_json::Value;
+
+use super::{AttributeValue, Context, Strings};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::key::{is_context_key, is_kind};
+
+/// A context read from JSON: `{"tenant": {"key": "acme", "country": "DE"}}`.
+///
+/// For remote evaluation and for cases kept as data; a service that has the facts at hand borrows
+/// them with [`Entity`](crate::Entity) instead.
+///
+/// ```
+/// use flags_core::{Context, JsonContext};
+///
+/// let json = serde_json::json!({"user": {"key": "u-17", "age": 41}});
+/// let context = JsonContext::read(&json).unwrap();
+/// assert_eq!(context.attribute("user", "age"), Some(41.into()));
+///
+/// let problems = JsonContext::read(&serde_json::json!({"user": {"age": {}}})).unwrap_err();
+/// assert_eq!(problems[0].pointer, "/user/age");
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct JsonContext {
+    kinds: BTreeMap<String, Kind>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Kind {
+    key: Option<String>,
+    attributes: BTreeMap<String, Attribute>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Attribute {
+    Boolean(bool),
+    Integer(i64),
+    Float(f64),
+    String(String),
+    List(Vec<String>),
+}
+
+impl JsonContext {
+    /// Reads an object of kinds, each an object of `key` and attributes. `null` means absent.
+    ///
+    /// # Errors
+    /// Every place that is not as described.
+    pub fn read(json: &Value) -> Result<Self, Vec<Diagnostic>> {
+        let mut diagnostics = Diagnostics::default();
+        let mut context = Self::default();
+        match json.as_object() {
+            None => diagnostics.report("wrong_type", "a context is an object of kinds"),
+            Some(kinds) => {
+                for (name, members) in kinds {
+                    let kind = diagnostics.at(name, |d| read_kind(name, members, d));
+                    context.kinds.insert(name.clone(), kind);
+                }
+            }
+        }
+        if diagnostics.is_clean() { Ok(context) } else { Err(diagnostics.into_vec()) }
+    }
+}
+
+fn read_kind(name: &str, members: &Value, diagnostics: &mut Diagnostics) -> Kind {
+    let mut kind = Kind::default();
+    if !is_kind(name) {
+        diagnostics.report("invalid_kind", format!("`{name}` cannot name a kind"));
+    }
+    let Some(members) = members.as_object() else {
+        diagnostics.report("wrong_type", "a kind is an object of `key` and attributes");
+        return kind;
+    };
+    for (name, value) in members {
+        diagnostics.at(name, |d| match value {
+            Value::Null => {}
+            value if name == "key" => match value.as_str() {
+                Some(key) if is_context_key(key) => kind.key = Some(key.into()),
+                Some(_) => d.report(
+                    "invalid_key",
+                    "a key is 1 to 512 bytes without control characters, not `.` or `..`",
+                ),
+                None => d.report("wrong_type", "a key is a string"),
+            },
+            value => match read_attribute(value) {
+                Some(value) => {
+                    kind.attributes.insert(name.clone(), value);
+                }
+                None => d.report(
+                    "wrong_type",
+                    "an attribute is a boolean, a number within 64 bits, a string or a list of \
+                     strings",
+                ),
+            },
+        });
+    }
+    kind
+}
+
+fn read_attribute(value: &Value) -> Option<Attribute> {
+    Some(match value {
+        Value::Bool(value) => Attribute::Boolean(*value),
+        Value::Number(number) => match number.as_i64() {
+            Some(value) => Attribute::Integer(value),
+            None => Attribute::Float(number.as_f64().filter(|_| !number.is_u64())?),
+        },
+        Value::String(text) => Attribute::String(text.clone()),
+        Value::Array(elements) => Attribute::List(
+            elements.iter().map(|e| e.as_str().map(String::from)).collect::<Option<_>>()?,
+        ),
+        Value::Null | Value::Object(_) => return None,
+    })
+}
+
+impl Context for JsonContext {
+    fn key(&self, kind: &str) -> Option<&str> {
+        self.kinds.get(kind)?.key.as_deref()
+    }
+
+    fn attribute(&self, kind: &str, name: &str) -> Option<AttributeValue<'_>> {
+        Some(match self.kinds.get(kind)?.attributes.get(name)? {
+            Attribute::Boolean(value) => AttributeValue::Boolean(*value),
+            Attribute::Integer(value) => AttributeValue::Integer(*value),
+            Attribute::Float(value) => AttributeValue::Float(*value),
+            Attribute::String(value) => AttributeValue::String(value),
+            Attribute::List(values) => AttributeValue::List(Strings::Owned(values)),
+        })
+    }
+}

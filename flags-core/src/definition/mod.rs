@@ -1,0 +1,13 @@
+//! What was said: the serde types of the wire and of the HTTP API, exactly as written, not yet
+//! known to be right.
+
+mod condition;
+mod flag;
+mod segment;
+mod serve;
+pub(crate) mod shape;
+
+pub use condition::{Condition, Operator};
+pub use flag::{FlagDefinition, FlagState, FlagType, Prerequisite, Rule, Target, Variant};
+pub use segment::SegmentDefinition;
+pub use serve::{Bucketing, Ramp, Serve, Split, Weight};

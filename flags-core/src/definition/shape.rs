@@ -1,0 +1,283 @@
+//! The JSON shapes of the definitions, as data, so that every misplaced field and wrong type of a
+//! document is found at once: serde reports only the first.
+//!
+//! A document that has its shape is accepted by serde, and the other way round (tested).
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde_json::Value;
+
+use super::Operator;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+
+/// What a JSON value must look like.
+///
+/// A request body of a service that builds on the core can be described in the same way, and then
+/// gets the same diagnostics:
+///
+/// ```
+/// use flags_core::{Field, Shape};
+///
+/// static RENAME: Shape = Shape::Object(&[
+///     Field::required("name", &Shape::String),
+///     Field::optional("reason", &Shape::String),
+/// ]);
+/// let found = RENAME.check(&serde_json::json!({"nam": "x", "reason": 1}));
+/// let at: Vec<_> = found.iter().map(|d| (&*d.pointer, &*d.code)).collect();
+/// assert_eq!(at, [("/nam", "unknown_field"), ("/reason", "wrong_type"), ("", "missing_field")]);
+/// ```
+#[derive(Debug)]
+pub enum Shape {
+    /// Any value.
+    Any,
+    /// `true` or `false`.
+    Boolean,
+    /// A string.
+    String,
+    /// One of these strings; what they are is named in the message.
+    Word(&'static str, fn(&str) -> bool),
+    /// An integer from 0 to 2³² − 1.
+    U32,
+    /// An integer from 0 to 2⁶⁴ − 1.
+    U64,
+    /// Any number.
+    Number,
+    /// `null`, or what the inner shape says.
+    Nullable(&'static Shape),
+    /// A list of the inner shape.
+    List(&'static Shape),
+    /// An object with these fields and no others.
+    Object(&'static [Field]),
+    /// An object whose shape follows from the first of these fields that it has.
+    Choice(&'static [(&'static str, &'static Shape)]),
+}
+
+/// A field of an object.
+#[derive(Debug)]
+pub struct Field {
+    name: &'static str,
+    shape: &'static Shape,
+    required: bool,
+}
+
+impl Field {
+    /// A field that must be there.
+    #[must_use]
+    pub const fn required(name: &'static str, shape: &'static Shape) -> Self {
+        Self { name, shape, required: true }
+    }
+
+    /// A field that may be left out.
+    #[must_use]
+    pub const fn optional(name: &'static str, shape: &'static Shape) -> Self {
+        Self { name, shape, required: false }
+    }
+}
+
+impl Shape {
+    /// Reports every place where `value` differs from the shape.
+    #[must_use]
+    pub fn check(&self, value: &Value) -> Vec<Diagnostic> {
+        let mut diagnostics = Diagnostics::default();
+        self.walk(value, &mut diagnostics);
+        diagnostics.into_vec()
+    }
+
+    fn walk(&self, value: &Value, diagnostics: &mut Diagnostics) {
+        let fits = match self {
+            Self::Any => true,
+            Self::Boolean => value.is_boolean(),
+            Self::String => value.is_string(),
+            Self::Word(_, known) => value.as_str().is_some_and(known),
+            Self::U32 => value.as_u64().is_some_and(|n| u32::try_from(n).is_ok()),
+            Self::U64 => value.is_u64(),
+            Self::Number => value.is_number(),
+            Self::Nullable(inner) => {
+                if !value.is_null() {
+                    inner.walk(value, diagnostics);
+                }
+                true
+            }
+            Self::List(inner) => value.as_array().is_some_and(|list| {
+                for (index, element) in list.iter().enumerate() {
+                    diagnostics.at(index, |d| inner.walk(element, d));
+                }
+                true
+            }),
+            Self::Object(fields) => value.as_object().is_some_and(|object| {
+                for (name, member) in object {
+                    diagnostics.at(name, |d| match fields.iter().find(|f| f.name == name) {
+                        Some(field) => field.shape.walk(member, d),
+                        None => d.report("unknown_field", format!("`{name}` is not a field here")),
+                    });
+                }
+                for field in fields.iter().filter(|f| f.required) {
+                    if !object.contains_key(field.name) {
+                        diagnostics.report("missing_field", format!("`{}` is missing", field.name));
+                    }
+                }
+                true
+            }),
+            Self::Choice(choices) => value.as_object().is_some_and(|object| {
+                match choices.iter().find(|(name, _)| object.contains_key(*name)) {
+                    Some((_, shape)) => shape.walk(value, diagnostics),
+                    None => {
+                        let names: Vec<String> =
+                            choices.iter().map(|(name, _)| format!("`{name}`")).collect();
+                        diagnostics.report(
+                            "missing_field",
+                            format!("one of {} is needed here", names.join(", ")),
+                        );
+                    }
+                }
+                true
+            }),
+        };
+        if !fits {
+            diagnostics.report(
+                "wrong_type",
+                format!("expected {}, found {}", self.expectation(), found(value)),
+            );
+        }
+    }
+
+    fn expectation(&self) -> &str {
+        match self {
+            Self::Any => "any value",
+            Self::Boolean => "true or false",
+            Self::String => "a string",
+            Self::Word(words, _) => words,
+            Self::U32 => "an integer from 0 to 4294967295",
+            Self::U64 => "an integer from 0 up",
+            Self::Number => "a number",
+            Self::Nullable(inner) => inner.expectation(),
+            Self::List(_) => "a list",
+            Self::Object(_) | Self::Choice(_) => "an object",
+        }
+    }
+}
+
+/// Names a value in a message, without repeating more of it than a person wants to read.
+fn found(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(value) => format!("{value}"),
+        Value::Number(number) => format!("{number}"),
+        Value::String(text) if text.len() <= 40 => format!("{text:?}"),
+        Value::String(_) => "a long string".into(),
+        Value::Array(_) => "a list".into(),
+        Value::Object(_) => "an object".into(),
+    }
+}
+
+/// The shape of a [`FlagType`](crate::FlagType).
+pub static FLAG_TYPE: Shape =
+    Shape::Word("one of \"boolean\", \"string\", \"integer\", \"float\", \"json\"", |word| {
+        matches!(word, "boolean" | "string" | "integer" | "float" | "json")
+    });
+
+/// The shape of the list of a flag's [`Variant`](crate::Variant)s.
+pub static VARIANTS: Shape = Shape::List(&Shape::Object(&[
+    Field::required("name", &Shape::String),
+    Field::required("value", &Shape::Any),
+]));
+
+/// The shape of a [`FlagDefinition`](crate::FlagDefinition).
+pub static FLAG: Shape = Shape::Object(&[
+    Field::required("type", &FLAG_TYPE),
+    Field::required("variants", &VARIANTS),
+    Field::required("state", &FLAG_STATE),
+]);
+
+/// The shape of a [`FlagState`](crate::FlagState).
+pub static FLAG_STATE: Shape = Shape::Object(&[
+    Field::required("on", &Shape::Boolean),
+    Field::required("off_variant", &Shape::String),
+    Field::optional("salt", &Shape::Nullable(&Shape::String)),
+    Field::optional("prerequisites", &Shape::List(&PREREQUISITE)),
+    Field::optional("targets", &Shape::List(&TARGET)),
+    Field::optional("rules", &Shape::List(&RULE)),
+    Field::required("fallthrough", &SERVE),
+]);
+
+/// The shape of a [`SegmentDefinition`](crate::SegmentDefinition).
+pub static SEGMENT: Shape = Shape::Object(&[
+    Field::required("kind", &Shape::String),
+    Field::optional("included", &Shape::List(&Shape::String)),
+    Field::optional("excluded", &Shape::List(&Shape::String)),
+    Field::optional("when", &Shape::Nullable(&CONDITION)),
+]);
+
+static PREREQUISITE: Shape = Shape::Object(&[
+    Field::required("flag", &Shape::String),
+    Field::required("variants", &Shape::List(&Shape::String)),
+]);
+
+static TARGET: Shape = Shape::Object(&[
+    Field::required("kind", &Shape::String),
+    Field::required("keys", &Shape::List(&Shape::String)),
+    Field::required("variant", &Shape::String),
+]);
+
+static RULE: Shape = Shape::Object(&[
+    Field::required("id", &Shape::String),
+    Field::required("when", &CONDITION),
+    Field::required("serve", &SERVE),
+]);
+
+static CONDITION: Shape = Shape::Choice(&[
+    ("all", &Shape::Object(&[Field::required("all", &Shape::List(&CONDITION))])),
+    ("any", &Shape::Object(&[Field::required("any", &Shape::List(&CONDITION))])),
+    ("not", &Shape::Object(&[Field::required("not", &CONDITION)])),
+    ("segment", &Shape::Object(&[Field::required("segment", &Shape::String)])),
+    (
+        "attribute",
+        &Shape::Object(&[
+            Field::required("attribute", &Shape::String),
+            Field::required(
+                "op",
+                &Shape::Word(
+                    "an operator (exists, equals, in, starts_with, ends_with, contains, lt, lte, \
+                     gt, gte, between)",
+                    |word| Operator::ALL.iter().any(|op| op.name() == word),
+                ),
+            ),
+            Field::optional("values", &Shape::List(&Shape::Any)),
+        ]),
+    ),
+]);
+
+static BUCKETING: Shape = Shape::Word("\"sip13-1\"", |word| word == "sip13-1");
+
+static SERVE: Shape = Shape::Choice(&[
+    ("variant", &Shape::Object(&[Field::required("variant", &Shape::String)])),
+    ("split", &Shape::Object(&[Field::required("split", &SPLIT)])),
+    ("ramp", &Shape::Object(&[Field::required("ramp", &RAMP)])),
+]);
+
+static SPLIT: Shape = Shape::Object(&[
+    Field::optional("bucketing", &BUCKETING),
+    Field::required("by", &Shape::String),
+    Field::optional("salt", &Shape::Nullable(&Shape::String)),
+    Field::required(
+        "weights",
+        &Shape::List(&Shape::Object(&[
+            Field::optional("variant", &Shape::Nullable(&Shape::String)),
+            Field::required("weight", &Shape::U32),
+        ])),
+    ),
+]);
+
+static RAMP: Shape = Shape::Object(&[
+    Field::optional("bucketing", &BUCKETING),
+    Field::required("by", &Shape::String),
+    Field::optional("salt", &Shape::Nullable(&Shape::String)),
+    Field::required("variant", &Shape::String),
+    Field::required("rest", &Shape::String),
+    Field::required("from", &Shape::U32),
+    Field::required("to", &Shape::U32),
+    Field::required("start", &Shape::String),
+    Field::required("end", &Shape::String),
+]);

@@ -1,0 +1,105 @@
+//! What is wrong with a definition, where, and in which words.
+
+use alloc::string::String;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One problem of a definition.
+///
+/// `pointer` is a JSON pointer ([RFC 6901]) into the document that was checked, `code` a stable
+/// identifier for programs, `message` a sentence for people.
+///
+/// ```
+/// use flags_core::{FlagDefinition, check_flag};
+///
+/// let flag: FlagDefinition = serde_json::from_value(serde_json::json!({
+///     "type": "boolean",
+///     "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
+///     "state": {"on": true, "off_variant": "of", "fallthrough": {"variant": "on"}},
+/// }))?;
+/// let problems = check_flag(&flag);
+/// assert_eq!(problems[0].pointer, "/state/off_variant");
+/// assert_eq!(problems[0].code, "unknown_variant");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// [RFC 6901]: https://www.rfc-editor.org/rfc/rfc6901
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnostic {
+    /// Where, as a JSON pointer; empty for the document as a whole.
+    pub pointer: String,
+    /// Which kind of problem, in `snake_case`; part of the API.
+    pub code: String,
+    /// The problem in words; not part of the API.
+    pub message: String,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pointer = if self.pointer.is_empty() { "/" } else { &self.pointer };
+        write!(f, "{pointer}: {}", self.message)
+    }
+}
+
+/// Collects diagnostics while a document is walked; knows where the walk stands.
+#[derive(Debug, Default)]
+pub(crate) struct Diagnostics {
+    pointer: String,
+    found: alloc::vec::Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// Runs `walk` one level deeper, at the member or element `token`.
+    pub(crate) fn at<T>(
+        &mut self,
+        token: impl fmt::Display,
+        walk: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        use fmt::Write;
+        let outer = self.pointer.len();
+        self.pointer.push('/');
+        let start = self.pointer.len();
+        // Writing to a string cannot fail.
+        let _ = write!(self.pointer, "{token}");
+        if self.pointer.get(start..).is_some_and(|t| t.contains(['~', '/'])) {
+            let escaped = self.pointer.split_off(start).replace('~', "~0").replace('/', "~1");
+            self.pointer.push_str(&escaped);
+        }
+        let result = walk(self);
+        self.pointer.truncate(outer);
+        result
+    }
+
+    /// Reports a problem where the walk stands.
+    pub(crate) fn report(&mut self, code: &str, message: impl Into<String>) {
+        self.found.push(Diagnostic {
+            pointer: self.pointer.clone(),
+            code: code.into(),
+            message: message.into(),
+        });
+    }
+
+    pub(crate) fn is_clean(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    pub(crate) fn into_vec(self) -> alloc::vec::Vec<Diagnostic> {
+        self.found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pointers_nest_and_escape() {
+        let mut diagnostics = Diagnostics::default();
+        diagnostics.at("a/b", |d| d.at(3, |d| d.at("~", |d| d.report("x", "y"))));
+        diagnostics.report("x", "top");
+        let found = diagnostics.into_vec();
+        assert_eq!(found[0].pointer, "/a~1b/3/~0");
+        assert_eq!(found[1].pointer, "");
+    }
+}

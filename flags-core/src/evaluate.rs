@@ -1,0 +1,390 @@
+//! The only control flow that decides anything. See docs/semantics.md, "Order of evaluation".
+
+use core::cell::Cell;
+
+use crate::condition::{AttributePath, Condition, Truth};
+use crate::context::{AttributeValue, Context};
+use crate::definition::FlagType;
+use crate::evaluation::{Answer, Evaluation, Reason, SplitOutcome};
+use crate::flag::{Flag, FlagKey, FlagValue};
+use crate::limits::{
+    MAX_ATTRIBUTE_BYTES, MAX_CONTEXT_KEY_BYTES, MAX_FLAGS_PER_ANSWER, MAX_PREREQUISITE_DEPTH,
+};
+use crate::observer::{Asked, Found, Observer, Unobserved};
+use crate::ruleset::{
+    Flag as CompiledFlag, FlagBody, FlagRules, Prerequisite, Rule, Ruleset, Segment, Slot,
+    VariantIndex,
+};
+use crate::serve::{Serve, Unit};
+use crate::time::{Now, Timestamp};
+use crate::value::Value;
+
+impl Ruleset {
+    /// Asks for a flag of any type.
+    ///
+    /// Total: it always answers, allocates nothing, and its work is bounded by the definitions.
+    pub fn evaluate<'r, 'k>(
+        &'r self,
+        flag: impl Into<FlagKey<'k>>,
+        context: &(impl Context + ?Sized),
+        now: impl Now,
+    ) -> Evaluation<'r> {
+        self.evaluate_observed(flag.into(), None, context, now, &mut Unobserved)
+    }
+
+    /// Asks for a typed flag: the value is the code's default wherever the rules have none.
+    ///
+    /// ```
+    /// use flags_core::{Document, Entity, Flag, Reason, Ruleset, Timestamp};
+    ///
+    /// const PAGE_SIZE: Flag<i64> = Flag::new("page-size", 50);
+    ///
+    /// let document: Document = serde_json::from_str(r#"{
+    ///     "epoch": "e1", "revision": 1,
+    ///     "objects": [{"kind": "flag", "key": "page-size", "version": 1, "definition": {
+    ///         "type": "integer",
+    ///         "variants": [{"name": "small", "value": 20}, {"name": "large", "value": 200}],
+    ///         "state": {
+    ///             "on": true, "off_variant": "small", "fallthrough": {"variant": "small"},
+    ///             "targets": [{"kind": "tenant", "keys": ["acme"], "variant": "large"}]
+    ///         }
+    ///     }}]
+    /// }"#)?;
+    /// let (ruleset, _) = Ruleset::compile(&document);
+    /// let answer = ruleset.get(&PAGE_SIZE, &Entity::tenant("acme"), Timestamp::from_millis(0));
+    /// assert_eq!((answer.value, answer.variant), (200, Some("large")));
+    /// assert_eq!(answer.reason, Reason::TargetMatch);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn get<'r, T: FlagValue>(
+        &'r self,
+        flag: &Flag<T>,
+        context: &(impl Context + ?Sized),
+        now: impl Now,
+    ) -> Answer<'r, T::Ref<'r>> {
+        let Evaluation { value, variant, reason, version, revision } =
+            self.evaluate_observed(flag.into(), Some(T::TYPE), context, now, &mut Unobserved);
+        let value = value.and_then(T::read).unwrap_or_else(|| flag.default_value());
+        Answer { value, variant, reason, version, revision }
+    }
+
+    /// The evaluator; `asked_type` is the type that the caller's code expects, if it does.
+    pub(crate) fn evaluate_observed<'r, C: Context + ?Sized, N: Now, O: Observer>(
+        &'r self,
+        flag: FlagKey<'_>,
+        asked_type: Option<FlagType>,
+        context: &C,
+        now: N,
+        observer: &mut O,
+    ) -> Evaluation<'r> {
+        let revision = self.revision();
+        let default =
+            |reason, version| Evaluation { value: None, variant: None, reason, version, revision };
+        let Some(flag) = self.flags.find(flag.hash, flag.key) else {
+            let ready = self.position().is_some();
+            return default(if ready { Reason::FlagNotFound } else { Reason::NotReady }, 0);
+        };
+        let flag_type = flag.flag_type();
+        if asked_type.is_some() && flag_type.is_some() && asked_type != flag_type {
+            return default(Reason::TypeMismatch, flag.version);
+        }
+        let mut evaluator = Evaluator {
+            ruleset: self,
+            context,
+            now: CachedNow { source: now, instant: Cell::new(None) },
+            observer,
+            flags_left: MAX_FLAGS_PER_ANSWER,
+        };
+        match evaluator.flag(flag, 0) {
+            Ok(Served { value: Some(value), variant, reason }) => {
+                Evaluation { value: Some(value), variant, reason, version: flag.version, revision }
+            }
+            Ok(Served { value: None, .. }) | Err(Exhausted) => {
+                default(Reason::FlagInvalid, flag.version)
+            }
+        }
+    }
+}
+
+struct Evaluator<'r, 'a, C: ?Sized, N, O> {
+    ruleset: &'r Ruleset,
+    context: &'a C,
+    now: CachedNow<N>,
+    observer: &'a mut O,
+    flags_left: u32,
+}
+
+/// What one flag serves; no value means that the flag cannot be evaluated.
+struct Served<'r> {
+    value: Option<Value<'r>>,
+    variant: Option<&'r str>,
+    reason: Reason<'r>,
+}
+
+/// The prerequisites of a flag are deeper or more than an answer may take: only a cycle or
+/// definitions that no server accepts get here.
+struct Exhausted;
+
+/// What a serve came to.
+enum Choice {
+    Variant(VariantIndex, Option<u32>),
+    GoOn,
+    UnitMissing,
+}
+
+impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O> {
+    fn flag(&mut self, flag: &'r CompiledFlag, depth: usize) -> Result<Served<'r>, Exhausted> {
+        let left = self.flags_left.checked_sub(1);
+        self.flags_left = left.filter(|_| depth <= MAX_PREREQUISITE_DEPTH).ok_or(Exhausted)?;
+        let rules = match &flag.body {
+            FlagBody::Invalid => {
+                let reason = Reason::FlagInvalid;
+                return Ok(Served { value: None, variant: None, reason });
+            }
+            FlagBody::Overridden(overridden) => {
+                let variant = overridden.variant.as_deref();
+                let value = Some(overridden.value.as_ref());
+                return Ok(Served { value, variant, reason: Reason::Override });
+            }
+            FlagBody::Rules(rules) => rules,
+        };
+        let (variant, reason) = self.rules(rules, depth)?;
+        let variant = rules.variant(variant);
+        Ok(Served {
+            value: variant.map(|variant| variant.value.as_ref()),
+            variant: variant.map(|variant| &*variant.name),
+            reason,
+        })
+    }
+
+    /// The first step that decides, from "off" on.
+    fn rules(
+        &mut self,
+        flag: &'r FlagRules,
+        depth: usize,
+    ) -> Result<(VariantIndex, Reason<'r>), Exhausted> {
+        self.observer.found(Asked::State, Found::Truth(flag.on.into()));
+        if !flag.on {
+            return Ok((flag.off_variant, Reason::Disabled));
+        }
+        for prerequisite in &flag.prerequisites {
+            if !self.prerequisite(prerequisite, depth)? {
+                let reason = Reason::PrerequisiteFailed { flag: &prerequisite.key };
+                return Ok((flag.off_variant, reason));
+            }
+        }
+        if !flag.targets.is_empty() {
+            let target = self.target(flag);
+            let found = target.and_then(|index| flag.variant(index));
+            self.observer.found(Asked::Targets, Found::variant(found));
+            if let Some(variant) = target {
+                return Ok((variant, Reason::TargetMatch));
+            }
+        }
+        for rule in &flag.rules {
+            if let Some((variant, bucket)) = self.rule(flag, rule) {
+                return Ok((variant, Reason::RuleMatch { rule: &rule.id, bucket }));
+            }
+        }
+        self.observer.enter(Asked::Fallthrough);
+        let (variant, split) = match self.serve(flag, &flag.fallthrough) {
+            Choice::Variant(variant, bucket) => (variant, bucket.map(SplitOutcome::Bucket)),
+            Choice::GoOn | Choice::UnitMissing => {
+                (flag.off_variant, Some(SplitOutcome::UnitMissing))
+            }
+        };
+        self.observer.leave(Found::variant(flag.variant(variant)));
+        Ok((variant, Reason::Fallthrough { split }))
+    }
+
+    fn prerequisite(
+        &mut self,
+        prerequisite: &'r Prerequisite,
+        depth: usize,
+    ) -> Result<bool, Exhausted> {
+        self.observer.enter(Asked::Prerequisite {
+            flag: &prerequisite.key,
+            variants: &prerequisite.variants,
+        });
+        let served = match self.ruleset.flags.get(prerequisite.flag) {
+            Some(flag) => Some(self.flag(flag, depth + 1)?),
+            None => None,
+        };
+        let variant = served
+            .filter(|served| !matches!(served.reason, Reason::Disabled | Reason::FlagInvalid))
+            .and_then(|served| served.variant);
+        let satisfied =
+            variant.is_some_and(|name| prerequisite.variants.iter().any(|v| **v == *name));
+        self.observer.leave(Found::Truth(satisfied.into()));
+        Ok(satisfied)
+    }
+
+    /// The variant of the first target, in the order of the definition, that holds the key of its
+    /// kind.
+    fn target(&self, flag: &FlagRules) -> Option<VariantIndex> {
+        let entries = flag.targets.iter().filter_map(|t| t.keys.get(self.key(&t.kind)?));
+        entries.min_by_key(|entry| entry.place).map(|entry| entry.variant)
+    }
+
+    fn rule(&mut self, flag: &'r FlagRules, rule: &'r Rule) -> Option<(VariantIndex, Option<u32>)> {
+        self.observer.enter(Asked::Rule { id: &rule.id });
+        let choice = match self.truth(&rule.when) {
+            Truth::True => self.serve(flag, &rule.serve),
+            Truth::False | Truth::Unknown => Choice::GoOn,
+        };
+        let served = match choice {
+            Choice::Variant(variant, bucket) => Some((variant, bucket)),
+            Choice::GoOn | Choice::UnitMissing => None,
+        };
+        let found = served.and_then(|(variant, _)| flag.variant(variant));
+        self.observer.leave(Found::variant(found));
+        served
+    }
+
+    fn serve(&mut self, flag: &'r FlagRules, serve: &'r Serve) -> Choice {
+        let unit = match serve {
+            Serve::Variant(variant) => return Choice::Variant(*variant, None),
+            Serve::Split(split) => &split.unit,
+            Serve::Ramp(ramp) => &ramp.unit,
+        };
+        let Some(bucket) = self.bucket(unit) else {
+            self.observer.found(Asked::Unit { unit }, Found::Missing);
+            return Choice::UnitMissing;
+        };
+        let (variant, threshold) = match serve {
+            Serve::Variant(variant) => (Some(*variant), None),
+            Serve::Split(split) => (split.choose(bucket), None),
+            Serve::Ramp(ramp) => {
+                let now = self.now.get();
+                (Some(ramp.choose(bucket, now)), Some(ramp.share(now)))
+            }
+        };
+        self.observer.found(
+            Asked::Unit { unit },
+            Found::Bucket {
+                bucket,
+                threshold,
+                variant: variant.and_then(|v| flag.variant(v)).map(|v| &*v.name),
+            },
+        );
+        variant.map_or(Choice::GoOn, |variant| Choice::Variant(variant, Some(bucket)))
+    }
+
+    /// The bucket of a unit: of a string by its bytes, of an integer by its decimal text; anything
+    /// else is missing.
+    fn bucket(&self, unit: &Unit) -> Option<u32> {
+        match self.attribute(&unit.path)? {
+            AttributeValue::String(text) => Some(unit.salt.bucket(text.as_bytes())),
+            AttributeValue::Integer(integer) => {
+                Some(unit.salt.bucket(itoa::Buffer::new().format(integer).as_bytes()))
+            }
+            AttributeValue::Boolean(_) | AttributeValue::Float(_) | AttributeValue::List(_) => None,
+        }
+    }
+
+    /// Recursion is bounded by the depth that compiling allows.
+    fn truth(&mut self, condition: &'r Condition) -> Truth {
+        match condition {
+            Condition::All(conditions) => {
+                self.observer.enter(Asked::All);
+                let mut truth = Truth::True;
+                for condition in conditions {
+                    match self.truth(condition) {
+                        Truth::True => {}
+                        Truth::Unknown => truth = Truth::Unknown,
+                        Truth::False => {
+                            truth = Truth::False;
+                            break;
+                        }
+                    }
+                }
+                self.observer.leave(Found::Truth(truth));
+                truth
+            }
+            Condition::Any(conditions) => {
+                self.observer.enter(Asked::Any);
+                let mut truth = Truth::False;
+                for condition in conditions {
+                    match self.truth(condition) {
+                        Truth::False => {}
+                        Truth::Unknown => truth = Truth::Unknown,
+                        Truth::True => {
+                            truth = Truth::True;
+                            break;
+                        }
+                    }
+                }
+                self.observer.leave(Found::Truth(truth));
+                truth
+            }
+            Condition::Not(condition) => {
+                self.observer.enter(Asked::Not);
+                let truth = self.truth(condition).negated();
+                self.observer.leave(Found::Truth(truth));
+                truth
+            }
+            Condition::Segment { slot, key } => {
+                self.observer.enter(Asked::Segment { key });
+                let truth = self.segment(*slot);
+                self.observer.leave(Found::Truth(truth));
+                truth
+            }
+            Condition::Attribute { path, test } => {
+                let value = self.attribute(path);
+                let truth = test.holds(value);
+                self.observer.found(Asked::Attribute { path, test, value }, Found::Truth(truth));
+                truth
+            }
+        }
+    }
+
+    fn segment(&mut self, slot: Slot) -> Truth {
+        let Some(Segment::Members(members)) = self.ruleset.segments.get(slot) else {
+            return Truth::Unknown;
+        };
+        let Some(key) = self.key(&members.kind) else {
+            return Truth::Unknown;
+        };
+        if members.excluded.contains(key) {
+            return Truth::False;
+        }
+        if members.included.contains(key) {
+            return Truth::True;
+        }
+        members.when.as_ref().map_or(Truth::False, |condition| self.truth(condition))
+    }
+
+    /// What the context says of an attribute, where that is something a condition may see.
+    fn attribute(&self, path: &AttributePath) -> Option<AttributeValue<'a>> {
+        let Some(name) = &path.name else {
+            return self.key(&path.kind).map(AttributeValue::String);
+        };
+        self.context.attribute(&path.kind, name).filter(|value| match value {
+            AttributeValue::Float(float) => float.is_finite(),
+            AttributeValue::String(text) => text.len() <= MAX_ATTRIBUTE_BYTES,
+            AttributeValue::List(texts) => {
+                texts.iter().all(|text| text.len() <= MAX_ATTRIBUTE_BYTES)
+            }
+            AttributeValue::Boolean(_) | AttributeValue::Integer(_) => true,
+        })
+    }
+
+    fn key(&self, kind: &str) -> Option<&'a str> {
+        let key = self.context.key(kind)?;
+        (1..=MAX_CONTEXT_KEY_BYTES).contains(&key.len()).then_some(key)
+    }
+}
+
+/// One instant for a whole answer, read only if a rule asks for it.
+struct CachedNow<N> {
+    source: N,
+    instant: Cell<Option<Timestamp>>,
+}
+
+impl<N: Now> CachedNow<N> {
+    fn get(&self) -> Timestamp {
+        let instant = self.instant.get().unwrap_or_else(|| self.source.now());
+        self.instant.set(Some(instant));
+        instant
+    }
+}

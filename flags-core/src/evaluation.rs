@@ -1,0 +1,148 @@
+//! What an answer is.
+
+use core::fmt;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::revision::Revision;
+use crate::value::Value;
+
+/// An answer: which value, and why; borrowed from the ruleset.
+///
+/// As JSON it has the fields `value`, `variant`, `reason`, `version`, `revision`, and those of the
+/// reason (`rule`, `split`, `flag` …).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evaluation<'r> {
+    /// What the flag serves; `None` where the caller's own default holds.
+    pub value: Option<Value<'r>>,
+    /// The name of the variant served; `None` for the caller's default and for an override with a
+    /// value that no variant has.
+    pub variant: Option<&'r str>,
+    /// Why.
+    pub reason: Reason<'r>,
+    /// The revision that last changed the flag; 0 where there is no such flag.
+    pub version: Revision,
+    /// The revision of the environment; 0 before the first snapshot.
+    pub revision: Revision,
+}
+
+/// An answer with a value of the type that the code asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Answer<'r, V> {
+    /// What the flag serves, or the code's default.
+    pub value: V,
+    /// As in [`Evaluation::variant`].
+    pub variant: Option<&'r str>,
+    /// Why.
+    pub reason: Reason<'r>,
+    /// As in [`Evaluation::version`].
+    pub version: Revision,
+    /// As in [`Evaluation::revision`].
+    pub revision: Revision,
+}
+
+/// Why an answer is what it is. The list is closed: docs/semantics.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason<'r> {
+    /// There is no ruleset yet; the caller's default.
+    NotReady,
+    /// There is no such flag; the caller's default.
+    FlagNotFound,
+    /// The flag has another type than asked for; the caller's default.
+    TypeMismatch,
+    /// The flag cannot be evaluated; the caller's default.
+    FlagInvalid,
+    /// A local override.
+    Override,
+    /// The flag is off; its off variant.
+    Disabled,
+    /// A prerequisite does not serve a variant that satisfies; the off variant.
+    PrerequisiteFailed {
+        /// The key of the prerequisite.
+        flag: &'r str,
+    },
+    /// The context is targeted by its key.
+    TargetMatch,
+    /// A rule's conditions are true.
+    RuleMatch {
+        /// The rule's id.
+        rule: &'r str,
+        /// The bucket, where the rule serves a split or a ramp.
+        bucket: Option<u32>,
+    },
+    /// Nothing else decided.
+    Fallthrough {
+        /// What the split or ramp came to, where the fallthrough is one.
+        split: Option<SplitOutcome>,
+    },
+}
+
+/// What a split or a ramp in the fallthrough came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SplitOutcome {
+    /// The bucket of the unit: 0 to 99,999.
+    Bucket(u32),
+    /// The context lacks the unit; the off variant is served.
+    UnitMissing,
+}
+
+impl Reason<'_> {
+    /// The name in JSON, in metrics and in documentation.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NotReady => "not_ready",
+            Self::FlagNotFound => "flag_not_found",
+            Self::TypeMismatch => "type_mismatch",
+            Self::FlagInvalid => "flag_invalid",
+            Self::Override => "override",
+            Self::Disabled => "disabled",
+            Self::PrerequisiteFailed { .. } => "prerequisite_failed",
+            Self::TargetMatch => "target_match",
+            Self::RuleMatch { .. } => "rule_match",
+            Self::Fallthrough { .. } => "fallthrough",
+        }
+    }
+}
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Evaluation<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("value", &self.value)?;
+        map.serialize_entry("variant", &self.variant)?;
+        map.serialize_entry("reason", self.reason.name())?;
+        match self.reason {
+            Reason::PrerequisiteFailed { flag } => map.serialize_entry("prerequisite", flag)?,
+            Reason::RuleMatch { rule, bucket } => {
+                map.serialize_entry("rule", rule)?;
+                if let Some(bucket) = bucket {
+                    map.serialize_entry("split", &SplitOutcome::Bucket(bucket))?;
+                }
+            }
+            Reason::Fallthrough { split: Some(split) } => map.serialize_entry("split", &split)?,
+            _ => {}
+        }
+        map.serialize_entry("version", &self.version)?;
+        map.serialize_entry("revision", &self.revision)?;
+        map.end()
+    }
+}
+
+impl Serialize for SplitOutcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::UnitMissing => serializer.serialize_str("unit_missing"),
+            Self::Bucket(bucket) => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry("bucket", bucket)?;
+                map.end()
+            }
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Why an answer is what it is: the same evaluation, written down.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::Serialize;
+
+use crate::condition::{Test, Truth};
+use crate::context::Context;
+use crate::evaluation::Evaluation;
+use crate::flag::FlagKey;
+use crate::observer::{Asked, Found, Observer};
+use crate::ruleset::Ruleset;
+use crate::time::Now;
+
+/// How many values of a condition an explanation shows.
+const VALUES_SHOWN: usize = 10;
+
+/// An answer with every step that led to it.
+///
+/// Its `Display` is a text for people, its JSON a tree for programs.
+///
+/// ```
+/// use flags_core::{Document, Entity, Ruleset, Timestamp};
+///
+/// let document: Document = serde_json::from_str(r#"{
+///     "epoch": "e1", "revision": 4,
+///     "objects": [{"kind": "flag", "key": "exports", "version": 4, "definition": {
+///         "type": "boolean",
+///         "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
+///         "state": {
+///             "on": true, "off_variant": "off", "fallthrough": {"variant": "off"},
+///             "rules": [{"id": "eu", "serve": {"variant": "on"}, "when":
+///                 {"attribute": "tenant.country", "op": "in", "values": ["DE", "FR"]}}]
+///         }
+///     }}]
+/// }"#)?;
+/// let (ruleset, _) = Ruleset::compile(&document);
+/// let country = [("country", "US".into())];
+/// let acme = Entity::tenant("acme").with(&country);
+/// let explanation = ruleset.explain("exports", &acme, Timestamp::from_millis(0));
+/// assert_eq!(explanation.to_string(), r#"exports serves `off`: fallthrough
+///   the flag is on: true
+///   rule `eu`: does not decide
+///     tenant.country in ["DE", "FR"], is "US": false
+///   fallthrough: `off`
+/// "#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Serialize)]
+pub struct Explanation<'r> {
+    /// The key that was asked for.
+    pub flag: String,
+    /// The answer.
+    #[serde(flatten)]
+    pub evaluation: Evaluation<'r>,
+    /// In the order they were taken.
+    pub steps: Vec<Step>,
+}
+
+/// One step of an evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// What was asked.
+    #[serde(flatten)]
+    pub question: Question,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// The steps it consists of; steps after one that decides are not taken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+}
+
+/// What a step asks.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Question {
+    /// Whether the flag is on.
+    State,
+    /// Whether another flag serves one of some variants.
+    Prerequisite {
+        /// The other flag's key.
+        flag: String,
+        /// The variants that satisfy.
+        variants: Vec<String>,
+    },
+    /// Whether the context is targeted by a key.
+    Targets,
+    /// Whether a rule decides.
+    Rule {
+        /// The rule's id.
+        id: String,
+    },
+    /// What everybody else gets.
+    Fallthrough,
+    /// Whether all of some conditions are true.
+    All,
+    /// Whether one of some conditions is true.
+    Any,
+    /// Whether a condition is false.
+    Not,
+    /// Whether the context is in a segment.
+    Segment {
+        /// The segment's key.
+        key: String,
+    },
+    /// Whether an attribute meets a test.
+    Attribute {
+        /// `<kind>.<name>`.
+        attribute: String,
+        /// The operator.
+        op: &'static str,
+        /// Up to ten values it is compared with, sorted where their order means nothing.
+        values: Vec<String>,
+        /// How many further values there are.
+        #[serde(skip_serializing_if = "is_zero")]
+        further: usize,
+        /// What the context says, as JSON; `null` where it says nothing that can be compared.
+        found: Option<String>,
+    },
+    /// Which share a unit falls into.
+    Split {
+        /// The unit, as `<kind>.<name>`.
+        by: String,
+    },
+}
+
+/// What a step came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Holds.
+    True,
+    /// Does not hold.
+    False,
+    /// An attribute or a kind is absent or of a type that the operator does not apply to.
+    Unknown,
+    /// Decides for a variant.
+    Serves(String),
+    /// A bucket, from 0 to 99,999.
+    Bucket {
+        /// The bucket.
+        bucket: u32,
+        /// The present share of a ramp.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        threshold: Option<u32>,
+        /// What the share gets; `None` goes on to the next rule.
+        variant: Option<String>,
+    },
+    /// Decides nothing: not targeted, conditions not true, or a unit that the context lacks.
+    Nothing,
+}
+
+impl Ruleset {
+    /// Evaluates a flag of any type and keeps every step.
+    ///
+    /// For people and tools: it allocates, unlike [`evaluate`](Self::evaluate).
+    pub fn explain<'k>(
+        &self,
+        flag: impl Into<FlagKey<'k>>,
+        context: &(impl Context + ?Sized),
+        now: impl Now,
+    ) -> Explanation<'_> {
+        let flag = flag.into();
+        let mut recorder = Recorder { open: Vec::new(), steps: Vec::new() };
+        let evaluation = self.evaluate_observed(flag, None, context, now, &mut recorder);
+        // An evaluation that was given up leaves steps open; what they held is still worth seeing.
+        while !recorder.open.is_empty() {
+            recorder.leave(Found::Missing);
+        }
+        Explanation { flag: flag.key.into(), evaluation, steps: recorder.steps }
+    }
+}
+
+/// Builds the tree: finished steps at the present level, and the levels around it.
+struct Recorder {
+    open: Vec<(Question, Vec<Step>)>,
+    steps: Vec<Step>,
+}
+
+impl Observer for Recorder {
+    fn enter(&mut self, asked: Asked<'_>) {
+        self.open.push((question(&asked), core::mem::take(&mut self.steps)));
+    }
+
+    fn leave(&mut self, found: Found<'_>) {
+        if let Some((question, outer)) = self.open.pop() {
+            let steps = core::mem::replace(&mut self.steps, outer);
+            self.steps.push(Step { question, outcome: outcome(&found), steps });
+        }
+    }
+
+    fn found(&mut self, asked: Asked<'_>, found: Found<'_>) {
+        self.enter(asked);
+        self.leave(found);
+    }
+}
+
+fn question(asked: &Asked<'_>) -> Question {
+    match asked {
+        Asked::State => Question::State,
+        Asked::Prerequisite { flag, variants } => Question::Prerequisite {
+            flag: (*flag).into(),
+            variants: variants.iter().map(ToString::to_string).collect(),
+        },
+        Asked::Targets => Question::Targets,
+        Asked::Rule { id } => Question::Rule { id: (*id).into() },
+        Asked::Fallthrough => Question::Fallthrough,
+        Asked::All => Question::All,
+        Asked::Any => Question::Any,
+        Asked::Not => Question::Not,
+        Asked::Segment { key } => Question::Segment { key: (*key).into() },
+        Asked::Attribute { path, test, value } => {
+            let (values, further) = shown(test);
+            Question::Attribute {
+                attribute: path.to_string(),
+                op: test.operator().name(),
+                values,
+                further,
+                found: value.map(|value| value.to_string()),
+            }
+        }
+        Asked::Unit { unit } => Question::Split { by: unit.path.to_string() },
+    }
+}
+
+fn outcome(found: &Found<'_>) -> Outcome {
+    match found {
+        Found::Truth(Truth::True) => Outcome::True,
+        Found::Truth(Truth::False) => Outcome::False,
+        Found::Truth(Truth::Unknown) => Outcome::Unknown,
+        Found::Variant(name) => Outcome::Serves((*name).into()),
+        Found::Bucket { bucket, threshold, variant } => Outcome::Bucket {
+            bucket: *bucket,
+            threshold: *threshold,
+            variant: variant.map(Into::into),
+        },
+        Found::Missing => Outcome::Nothing,
+    }
+}
+
+/// The first values of a test as JSON, and how many there are besides.
+fn shown(test: &Test) -> (Vec<String>, usize) {
+    let mut values: Vec<String> = match test {
+        Test::Exists => Vec::new(),
+        Test::OneOf(one_of) => {
+            let [no, yes] = one_of.booleans;
+            let mut strings: Vec<&str> = one_of.strings.iter().map(|(text, ())| text).collect();
+            strings.sort_unstable();
+            let booleans = [(no, "false"), (yes, "true")];
+            let booleans =
+                booleans.iter().filter(|(there, _)| *there).map(|(_, b)| String::from(*b));
+            let numbers = one_of.numbers.iter().map(ToString::to_string);
+            let strings = strings.iter().map(|text| alloc::format!("{text:?}"));
+            booleans.chain(numbers).chain(strings).collect()
+        }
+        Test::Text { values, .. } => values.iter().map(|text| alloc::format!("{text:?}")).collect(),
+        Test::Compare { than, .. } => Vec::from([than.to_string()]),
+        Test::Between { from, to } => Vec::from([from.to_string(), to.to_string()]),
+    };
+    let further = values.len().saturating_sub(VALUES_SHOWN);
+    values.truncate(VALUES_SHOWN);
+    (values, further)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+impl fmt::Display for Explanation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = self.evaluation.reason;
+        match self.evaluation.variant {
+            Some(variant) => writeln!(f, "{} serves `{variant}`: {reason}", self.flag)?,
+            None if self.evaluation.value.is_some() => {
+                writeln!(f, "{} serves a local value: {reason}", self.flag)?;
+            }
+            None => writeln!(f, "{} serves the caller's default: {reason}", self.flag)?,
+        }
+        self.steps.iter().try_for_each(|step| step.write(f, 1))
+    }
+}
+
+impl Step {
+    fn write(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
+        writeln!(f, "{:indent$}{}: {}", "", self.question, self.outcome, indent = depth * 2)?;
+        self.steps.iter().try_for_each(|step| step.write(f, depth + 1))
+    }
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::State => f.write_str("the flag is on"),
+            Self::Prerequisite { flag, variants } => {
+                write!(f, "prerequisite `{flag}` serves one of {variants:?}")
+            }
+            Self::Targets => f.write_str("targeted by key"),
+            Self::Rule { id } => write!(f, "rule `{id}`"),
+            Self::Fallthrough => f.write_str("fallthrough"),
+            Self::All => f.write_str("all of"),
+            Self::Any => f.write_str("any of"),
+            Self::Not => f.write_str("not"),
+            Self::Segment { key } => write!(f, "in segment `{key}`"),
+            Self::Attribute { attribute, op, values, further, found } => {
+                write!(f, "{attribute} {op}")?;
+                if !values.is_empty() {
+                    write!(f, " [{}", values.join(", "))?;
+                    if *further > 0 {
+                        write!(f, " and {further} more")?;
+                    }
+                    f.write_str("]")?;
+                }
+                match found {
+                    Some(found) => write!(f, ", is {found}"),
+                    None => f.write_str(", is not there"),
+                }
+            }
+            Self::Split { by } => write!(f, "bucket of {by}"),
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::True => f.write_str("true"),
+            Self::False => f.write_str("false"),
+            Self::Unknown => f.write_str("unknown"),
+            Self::Serves(variant) => write!(f, "`{variant}`"),
+            Self::Bucket { bucket, threshold, variant } => {
+                write!(f, "{bucket}")?;
+                if let Some(threshold) = threshold {
+                    write!(f, " (of {threshold} at present)")?;
+                }
+                match variant {
+                    Some(variant) => write!(f, ", which gets `{variant}`"),
+                    None => f.write_str(", which goes on to the next rule"),
+                }
+            }
+            Self::Nothing => f.write_str("does not decide"),
+        }
+    }
+}

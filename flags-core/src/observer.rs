@@ -1,0 +1,64 @@
+//! How an evaluation can be watched without being another evaluation.
+
+use alloc::boxed::Box;
+
+use crate::condition::{AttributePath, Test, Truth};
+use crate::context::AttributeValue;
+use crate::ruleset::Variant;
+use crate::serve::Unit;
+
+/// Hears of every step of an evaluation. [`Unobserved`] costs nothing.
+pub(crate) trait Observer {
+    /// A step with steps of its own begins.
+    fn enter(&mut self, asked: Asked<'_>);
+
+    /// The step that began last ends.
+    fn leave(&mut self, found: Found<'_>);
+
+    /// A step without steps of its own.
+    fn found(&mut self, asked: Asked<'_>, found: Found<'_>);
+}
+
+/// What a step asks.
+pub(crate) enum Asked<'a> {
+    State,
+    Prerequisite { flag: &'a str, variants: &'a [Box<str>] },
+    Targets,
+    Rule { id: &'a str },
+    Fallthrough,
+    All,
+    Any,
+    Not,
+    Segment { key: &'a str },
+    Attribute { path: &'a AttributePath, test: &'a Test, value: Option<AttributeValue<'a>> },
+    Unit { unit: &'a Unit },
+}
+
+/// What a step comes to.
+pub(crate) enum Found<'a> {
+    Truth(Truth),
+    Variant(&'a str),
+    Bucket {
+        bucket: u32,
+        threshold: Option<u32>,
+        variant: Option<&'a str>,
+    },
+    /// No target or rule decides, or there is no unit to hash.
+    Missing,
+}
+
+impl<'a> Found<'a> {
+    pub(crate) fn variant(variant: Option<&'a Variant>) -> Self {
+        variant.map_or(Self::Missing, |variant| Self::Variant(&variant.name))
+    }
+}
+
+pub(crate) struct Unobserved;
+
+impl Observer for Unobserved {
+    fn enter(&mut self, _asked: Asked<'_>) {}
+
+    fn leave(&mut self, _found: Found<'_>) {}
+
+    fn found(&mut self, _asked: Asked<'_>, _found: Found<'_>) {}
+}

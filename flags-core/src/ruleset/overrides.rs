@@ -1,0 +1,65 @@
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use super::{Flag, FlagBody, Overridden, Ruleset};
+use crate::value::{OwnedValue, Value};
+
+/// A value that a flag has locally, whatever its definition says.
+///
+/// ```
+/// use flags_core::{Entity, Flag, Reason, Ruleset, Timestamp};
+///
+/// const NEW_CHECKOUT: Flag<bool> = Flag::new("new-checkout", false);
+///
+/// let ruleset = Ruleset::default().overriding([&NEW_CHECKOUT.to(true)]);
+/// let answer = ruleset.get(&NEW_CHECKOUT, &Entity::user("u-17"), Timestamp::from_millis(0));
+/// assert_eq!((answer.value, answer.reason), (true, Reason::Override));
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Override {
+    key: Box<str>,
+    value: OwnedValue,
+}
+
+impl Override {
+    /// Gives the flag `key` the value `value`; a typed flag's `to` does the same with its type
+    /// checked.
+    #[must_use]
+    pub fn new(key: &str, value: Value<'_>) -> Self {
+        Self { key: key.into(), value: value.to_owned() }
+    }
+
+    /// The key of the flag.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+impl Ruleset {
+    /// A ruleset in which these flags have these values, and that shares everything else with this
+    /// one. Of two overrides for one flag, the later holds.
+    ///
+    /// An override is the flag's definition here: it is found, valid, on, and of the override's
+    /// type, also where this ruleset has no such flag. Where the flag has a variant of that value,
+    /// the answer names it, and prerequisites see it.
+    #[must_use]
+    pub fn overriding<'a>(&self, overrides: impl IntoIterator<Item = &'a Override>) -> Self {
+        let mut next = self.clone();
+        for over in overrides {
+            let current = next.flags.find_by_key(&over.key);
+            let variant = current.and_then(|flag| match &flag.body {
+                FlagBody::Rules(rules) => {
+                    let variant = rules.variants.iter().find(|v| v.value == over.value);
+                    variant.map(|variant| variant.name.clone())
+                }
+                FlagBody::Invalid | FlagBody::Overridden(_) => None,
+            });
+            let version = current.map_or(0, |flag| flag.version);
+            let body = FlagBody::Overridden(Overridden { value: over.value.clone(), variant });
+            let slot = next.flags.slot(&over.key);
+            next.flags.set(slot, Some(Arc::new(Flag { version, body })));
+        }
+        next
+    }
+}

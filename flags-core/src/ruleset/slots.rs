@@ -1,0 +1,85 @@
+//! Objects by number: what structural sharing and links between objects are made of.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::key_map::{KeyMap, hash};
+
+/// The number of an object. It is given to a key once and stays with it in every ruleset that
+/// descends from the same snapshot, also while there is no object under that key: so a link from
+/// one object to another stays right whatever happens to the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slot(u32);
+
+impl Slot {
+    /// For a walk that links nothing; no object is ever there.
+    pub(crate) const NOWHERE: Self = Self(u32::MAX);
+}
+
+/// Objects per chunk: a change copies one chunk and the list of chunks.
+const CHUNK: usize = 64;
+
+type Chunk<T> = [Option<Arc<T>>; CHUNK];
+
+/// Objects of one kind by key and by slot. A clone shares everything; a change to a clone copies
+/// what it touches.
+#[derive(Debug)]
+pub(crate) struct Slots<T> {
+    keys: Arc<KeyMap<Slot>>,
+    chunks: Vec<Arc<Chunk<T>>>,
+}
+
+impl<T> Clone for Slots<T> {
+    fn clone(&self) -> Self {
+        Self { keys: Arc::clone(&self.keys), chunks: self.chunks.clone() }
+    }
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self { keys: Arc::default(), chunks: Vec::new() }
+    }
+}
+
+impl<T> Slots<T> {
+    /// The slot of `key`, given now if it has none.
+    pub(crate) fn slot(&mut self, key: &str) -> Slot {
+        if let Some(slot) = self.keys.get(key) {
+            return *slot;
+        }
+        // A ruleset of 2³² objects does not fit into memory.
+        let slot = Slot(self.keys.len() as u32);
+        let _ = Arc::make_mut(&mut self.keys).insert(key.into(), slot);
+        slot
+    }
+
+    pub(crate) fn set(&mut self, slot: Slot, object: Option<Arc<T>>) {
+        let index = slot.0 as usize;
+        while self.chunks.len() <= index / CHUNK {
+            self.chunks.push(Arc::new([const { None }; CHUNK]));
+        }
+        if let Some(chunk) = self.chunks.get_mut(index / CHUNK)
+            && let Some(place) = Arc::make_mut(chunk).get_mut(index % CHUNK)
+        {
+            *place = object;
+        }
+    }
+
+    pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
+        let index = slot.0 as usize;
+        self.chunks.get(index / CHUNK)?.get(index % CHUNK)?.as_deref()
+    }
+
+    pub(crate) fn find(&self, hash: u64, key: &str) -> Option<&T> {
+        self.get(*self.keys.get_hashed(hash, key)?)
+    }
+
+    pub(crate) fn find_by_key(&self, key: &str) -> Option<&T> {
+        self.find(hash(key), key)
+    }
+
+    /// Every object with its key, in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
+        self.keys.iter().filter_map(|(key, slot)| Some((key, self.get(*slot)?)))
+    }
+}

@@ -1,0 +1,104 @@
+//! Instants, as arguments: the core has no clock.
+
+use core::fmt;
+
+/// An instant, in milliseconds since 1970-01-01T00:00:00Z.
+///
+/// ```
+/// use flags_core::Timestamp;
+///
+/// let instant = Timestamp::parse("2026-11-20T12:00:00Z").unwrap();
+/// assert_eq!(instant, Timestamp::from_millis(1_795_176_000_000));
+/// assert_eq!(instant.to_string(), "2026-11-20T12:00:00Z");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// An instant by its milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Reads RFC 3339 with a `T` and an offset; digits below a millisecond are dropped.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        // jiff also reads a space for the `T` and a time zone in brackets, which RFC 3339 lacks.
+        let rfc3339 = text.as_bytes().get(10).is_some_and(|b| matches!(b, b'T' | b't'))
+            && !text.contains('[');
+        let instant: jiff::Timestamp = rfc3339.then(|| text.parse().ok())??;
+        Some(Self(instant.as_nanosecond().div_euclid(1_000_000).try_into().ok()?))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC; the number of milliseconds for years that it cannot write.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(instant) => write!(f, "{instant}"),
+            Err(_) => write!(f, "{}", self.0),
+        }
+    }
+}
+
+/// Where an evaluation gets the present instant from, should it need one.
+///
+/// An instant is one, and so is a closure, which is called at most once per answer and only when
+/// a rule depends on time: reading a clock costs more than most evaluations.
+///
+/// ```
+/// use flags_core::{Ruleset, Timestamp};
+///
+/// let ruleset = Ruleset::default();
+/// let nobody: [flags_core::Entity<'_>; 0] = [];
+/// ruleset.evaluate("a-flag", &nobody, Timestamp::from_millis(0));
+/// ruleset.evaluate("a-flag", &nobody, || Timestamp::from_millis(0));
+/// ```
+pub trait Now {
+    /// The present instant.
+    fn now(&self) -> Timestamp;
+}
+
+impl Now for Timestamp {
+    fn now(&self) -> Timestamp {
+        *self
+    }
+}
+
+impl<F: Fn() -> Timestamp> Now for F {
+    fn now(&self) -> Timestamp {
+        self()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_rfc_3339_is_read() {
+        for good in
+            ["2026-11-20T12:00:00Z", "2026-11-20t13:00:00+01:00", "2026-11-20T12:00:00.000999Z"]
+        {
+            assert_eq!(Timestamp::parse(good), Some(Timestamp(1_795_176_000_000)), "{good}");
+        }
+        for bad in [
+            "",
+            "2026-11-20",
+            "2026-11-20 12:00:00Z",
+            "2026-11-20T12:00:00",
+            "2026-11-20T12:00:00Z[UTC]",
+            "2026-13-20T12:00:00Z",
+        ] {
+            assert_eq!(Timestamp::parse(bad), None, "{bad}");
+        }
+        assert_eq!(Timestamp::parse("1969-12-31T23:59:59.9999Z"), Some(Timestamp(-1)));
+    }
+}

@@ -1,0 +1,98 @@
+//! The values that flags serve.
+
+use alloc::boxed::Box;
+
+use serde::Serialize;
+
+use crate::definition::FlagType;
+
+/// A value as a ruleset owns it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum OwnedValue {
+    Boolean(bool),
+    String(Box<str>),
+    Integer(i64),
+    Float(f64),
+    Json(serde_json::Value),
+}
+
+impl OwnedValue {
+    /// Reads a JSON value as one of `flag_type`, or `None` when it is not.
+    pub(crate) fn read(flag_type: FlagType, value: &serde_json::Value) -> Option<Self> {
+        Some(match flag_type {
+            FlagType::Boolean => Self::Boolean(value.as_bool()?),
+            FlagType::String => Self::String(value.as_str()?.into()),
+            FlagType::Integer => Self::Integer(value.as_i64()?),
+            FlagType::Float => Self::Float(exact_float(value)?),
+            FlagType::Json => Self::Json(value.clone()),
+        })
+    }
+
+    pub(crate) fn as_ref(&self) -> Value<'_> {
+        match self {
+            Self::Boolean(value) => Value::Boolean(*value),
+            Self::String(value) => Value::String(value),
+            Self::Integer(value) => Value::Integer(*value),
+            Self::Float(value) => Value::Float(*value),
+            Self::Json(value) => Value::Json(value),
+        }
+    }
+}
+
+/// A JSON number as a float, where that loses nothing of an integer.
+fn exact_float(value: &serde_json::Value) -> Option<f64> {
+    const EXACT: u64 = 1 << f64::MANTISSA_DIGITS;
+    match value.as_i64() {
+        Some(integer) => (integer.unsigned_abs() <= EXACT).then_some(integer as f64),
+        None => value.as_f64().filter(|_| !value.is_u64()),
+    }
+}
+
+/// A value that a flag serves, borrowed from the ruleset.
+///
+/// ```
+/// use flags_core::{FlagType, Value};
+///
+/// let value = Value::Integer(7);
+/// assert_eq!(value.flag_type(), FlagType::Integer);
+/// assert_eq!(serde_json::to_string(&value)?, "7");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Value<'r> {
+    /// Of a boolean flag.
+    Boolean(bool),
+    /// Of a string flag.
+    String(&'r str),
+    /// Of an integer flag.
+    Integer(i64),
+    /// Of a float flag; finite.
+    Float(f64),
+    /// Of a JSON flag.
+    Json(&'r serde_json::Value),
+}
+
+impl Value<'_> {
+    /// The type of the flags that serve such values.
+    #[must_use]
+    pub const fn flag_type(&self) -> FlagType {
+        match self {
+            Self::Boolean(_) => FlagType::Boolean,
+            Self::String(_) => FlagType::String,
+            Self::Integer(_) => FlagType::Integer,
+            Self::Float(_) => FlagType::Float,
+            Self::Json(_) => FlagType::Json,
+        }
+    }
+
+    pub(crate) fn to_owned(self) -> OwnedValue {
+        match self {
+            Self::Boolean(value) => OwnedValue::Boolean(value),
+            Self::String(value) => OwnedValue::String(value.into()),
+            Self::Integer(value) => OwnedValue::Integer(value),
+            Self::Float(value) => OwnedValue::Float(value),
+            Self::Json(value) => OwnedValue::Json(value.clone()),
+        }
+    }
+}
