@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
-use benches::{document, one_change, ruleset};
+use benches::{document, new_flag, one_change, ruleset};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use flags_core::{Document, Ruleset};
 
@@ -12,6 +12,14 @@ fn apply(criterion: &mut Criterion) {
     for count in [1_000, 10_000] {
         let ruleset = ruleset(count);
         let change = one_change(count);
+        let added = new_flag(count);
+        group.bench_function(format!("one new flag among {count} flags"), |bencher| {
+            bencher.iter_batched(
+                || (),
+                |()| ruleset.apply(&added).map(|(next, _)| next),
+                BatchSize::PerIteration,
+            );
+        });
         group.bench_function(format!("one change among {count} flags"), |bencher| {
             // The old ruleset outlives the new one, which is dropped outside of the measurement.
             bencher.iter_batched(

@@ -52,10 +52,20 @@ pub fn ruleset(count: usize) -> Ruleset {
     ruleset
 }
 
-/// The change from revision 1 to 2: one flag of [`document`] becomes a rollout.
+/// The change from revision 1 to 2: the last flag of [`document`] becomes a rollout.
 #[must_use]
 pub fn one_change(count: usize) -> Change {
-    let mut object = object(&format!("flag-{}", count - 1), &half());
+    upsert(&format!("flag-{}", count - 1))
+}
+
+/// The change from revision 1 to 2: a flag that [`document`] does not have.
+#[must_use]
+pub fn new_flag(count: usize) -> Change {
+    upsert(&format!("flag-{count}"))
+}
+
+fn upsert(key: &str) -> Change {
+    let mut object = object(key, &half());
     object.version = 2;
     let objects = vec![ObjectChange::Upsert(object)];
     Change { epoch: Epoch::new("bench"), revision: 2, previous: 1, objects }
