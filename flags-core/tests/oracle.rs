@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 const TENANTS: [&str; 4] = ["acme", "globex", "initech", "größe"];
-const NUMBERS: [f64; 6] = [-1.5, 0.0, 0.5, 2.0, 9_007_199_254_740_992.0, 1e15];
-const INTEGERS: [i64; 7] = [0, 1, 2, -7, 9_007_199_254_740_992, 9_007_199_254_740_993, i64::MAX];
+const NUMBERS: [f64; 4] = [-1.5, 0.0, 2.0, 9_007_199_254_740_992.0];
+const INTEGERS: [i64; 4] = [0, 2, 9_007_199_254_740_992, 9_007_199_254_740_993];
 const TEXTS: [&str; 7] = ["", "a", "ab", "abc", "b", "DE", "ö"];
 const VARIANTS: [&str; 3] = ["red", "green", "blue"];
 const NOW_MS: i64 = 1_767_225_600_000; // 2026-01-01T00:00:00Z
@@ -43,7 +43,9 @@ fn texts(sizes: std::ops::Range<usize>) -> BoxedStrategy<Vec<Value>> {
 }
 
 fn attribute_of(kinds: &'static [&'static str]) -> BoxedStrategy<String> {
-    (pick(kinds), pick(&["key", "x", "y", "z"])).prop_map(|(k, name)| format!("{k}.{name}")).boxed()
+    (pick(kinds), pick(&["key", "x", "x", "y", "y"]))
+        .prop_map(|(k, name)| format!("{k}.{name}"))
+        .boxed()
 }
 
 fn test_of(kinds: &'static [&'static str]) -> BoxedStrategy<Value> {
@@ -66,9 +68,10 @@ fn test_of(kinds: &'static [&'static str]) -> BoxedStrategy<Value> {
 fn groups(leaf: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(|all| json!({"all": all})),
-            prop::collection::vec(inner.clone(), 0..4).prop_map(|any| json!({"any": any})),
-            inner.prop_map(|not| json!({"not": not})),
+            3 => inner.clone(),
+            1 => prop::collection::vec(inner.clone(), 0..4).prop_map(|all| json!({"all": all})),
+            1 => prop::collection::vec(inner.clone(), 0..4).prop_map(|any| json!({"any": any})),
+            1 => inner.prop_map(|not| json!({"not": not})),
         ]
     })
     .boxed()
@@ -185,8 +188,8 @@ fn attributes() -> BoxedStrategy<Value> {
             2 => Just(Value::Null),
         ]
     };
-    (prop::option::weighted(0.9, pick(&TENANTS)), value(), value(), value())
-        .prop_map(|(key, x, y, z)| json!({"key": key, "x": x, "y": y, "z": z}))
+    (prop::option::weighted(0.9, pick(&TENANTS)), value(), value())
+        .prop_map(|(key, x, y)| json!({"key": key, "x": x, "y": y}))
         .boxed()
 }
 
