@@ -1,5 +1,13 @@
 //! What every route of the admin API does when it is used rightly.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod server;
 
 use serde_json::{Value, json};

@@ -183,12 +183,12 @@ impl Answer {
     }
 
     #[track_caller]
-    pub fn is_invalid(self, faults: &[(&str, &str)]) {
-        self.is_invalid_as("invalid", faults);
+    pub fn refuses(self, faults: &[(&str, &str)]) {
+        self.refuses_as("invalid", faults);
     }
 
     #[track_caller]
-    pub fn is_invalid_as(self, code: &str, faults: &[(&str, &str)]) {
+    pub fn refuses_as(self, code: &str, faults: &[(&str, &str)]) {
         let found = self.faults(code);
         let found: Vec<_> = found.iter().map(|(pointer, code)| (&**pointer, &**code)).collect();
         assert_eq!(found, faults);
