@@ -68,6 +68,24 @@ async fn everything_survives_a_restart() {
 }
 
 #[tokio::test]
+async fn a_stream_far_behind_reads_the_log_and_then_goes_on() {
+    const CHANGES: u64 = 250;
+    let server = TestServer::start().await;
+    server.create_flag("f").await;
+    for change in 1..CHANGES {
+        let verb = if change % 2 == 0 { "off" } else { "on" };
+        server.press(&format!("{PRODUCTION}/flags/f/{verb}")).await.is(200);
+    }
+    let server = TestServer::start_in(server.stop().await).await;
+    let epoch = server.get(PRODUCTION).await.is(200)["epoch"].as_str().unwrap().to_owned();
+    let mut stream = server.stream(&format!("?after={epoch}.0")).await;
+    server.press(&format!("{PRODUCTION}/flags/f/off")).await.is(200);
+    for revision in 1..=CHANGES + 1 {
+        assert_eq!(stream.next().await.unwrap().data["revision"], revision);
+    }
+}
+
+#[tokio::test]
 async fn many_writers_get_revisions_without_gaps_and_lose_nothing() {
     const WRITERS: usize = 24;
     let server = Arc::new(TestServer::start().await);

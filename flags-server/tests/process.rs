@@ -38,9 +38,7 @@ fn start(command: &mut Command) -> (Child, Vec<String>, String) {
         }
         lines.push(line);
     }
-    let mut errors = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-    panic!("it does not listen: {errors}");
+    panic!("it does not listen: {:?}", child.wait_with_output());
 }
 
 fn stop(child: Child, signal: &str) -> Output {

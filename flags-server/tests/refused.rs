@@ -451,6 +451,13 @@ async fn queries_and_contexts_are_checked() {
 
 #[tokio::test]
 async fn limits_are_named() {
+    let server = furnished().await;
+    let rule = json!({"when": {"all": []}, "serve": {"variant": "on"}});
+    put_state(&server, with(state(), "rules", vec![rule; 101].into()))
+        .await
+        .refuses_as("limit_exceeded", &[("/rules", "too_many")]);
+    assert_eq!(server.revision().await, 3);
+
     let server = TestServer::start().await;
     for index in 2..100 {
         let body = json!({"key": format!("e{index}")});

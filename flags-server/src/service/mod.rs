@@ -2,7 +2,7 @@
 //!
 //! Whatever writes is a function of a [`Unit`] and runs on the writer thread, inside one
 //! transaction with the operations before it; whatever reads is a function of a
-//! [`View`](crate::store::View).
+//! [`View`].
 
 pub(crate) mod document;
 mod fault;
@@ -119,14 +119,15 @@ impl Service {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::store::sqlite::SqliteStore;
     use flags_core::Epoch;
     use tempfile::TempDir;
     use tokio_util::sync::CancellationToken;
 
-    fn start(dir: &TempDir) -> (Arc<Service>, std::thread::JoinHandle<()>) {
+    /// A service on an empty database, with no environment in memory.
+    pub(crate) fn start(dir: &TempDir) -> (Arc<Service>, std::thread::JoinHandle<()>) {
         let store = SqliteStore::open(&dir.path().join("flags.db"), now()).unwrap();
         let tokens = Tokens::new(&[], CancellationToken::new());
         let live = Arc::new(Live::new(Epoch::new("e")));
