@@ -6,10 +6,12 @@ use flags_core::Position;
 use tokio::sync::Mutex;
 
 use super::LiveEnvironment;
-use crate::service::{Fault, Service, document};
 
 /// Fast, and small enough: a snapshot is encoded while somebody waits for it.
 const ZSTD_LEVEL: i32 = 3;
+
+/// A snapshot is read anew when the changes since it are more than one such part of it.
+const MAX_TAIL_SHARE: u64 = 4;
 
 /// How the bytes of a snapshot are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,32 +38,29 @@ pub(crate) struct SnapshotCache {
 }
 
 impl LiveEnvironment {
-    /// A snapshot that the recent changes do not outweigh. Who comes while it is being read waits
-    /// for the same one.
-    pub(crate) async fn snapshot(&self, service: &Service) -> Result<Arc<Snapshot>, Fault> {
+    /// A snapshot that the changes since do not outweigh; `read` gives the present one, and is
+    /// polled only if need be. Who comes while it is being read waits for the same one.
+    pub(crate) async fn snapshot<E>(
+        &self,
+        read: impl Future<Output = Result<(Position, Vec<u8>), E>>,
+    ) -> Result<Arc<Snapshot>, E> {
         let mut latest = self.snapshot.latest.lock().await;
         if let Some(snapshot) = &*latest {
             let tail = self.changed_bytes().saturating_sub(snapshot.changed_bytes);
-            if tail <= snapshot.identity.len() as u64 / 4 {
+            if tail <= snapshot.identity.len() as u64 / MAX_TAIL_SHARE {
                 return Ok(Arc::clone(snapshot));
             }
         }
         // Taken before the read: a change in between is then counted twice rather than not at all.
         let changed_bytes = self.changed_bytes();
-        let id = self.id;
-        let snapshot = service.read(move |view| {
-            let document = document::read_by_id(view, id)?;
-            let identity = serde_json::to_vec(&document)
-                .map_err(|error| Fault::Internal(error.to_string()))?;
-            Ok(Arc::new(Snapshot {
-                position: document.position(),
-                changed_bytes,
-                identity: identity.into(),
-                gzip: OnceLock::new(),
-                zstd: OnceLock::new(),
-            }))
-        });
-        Ok(Arc::clone(latest.insert(snapshot.await?)))
+        let (position, json) = read.await?;
+        Ok(Arc::clone(latest.insert(Arc::new(Snapshot {
+            position,
+            changed_bytes,
+            identity: json.into(),
+            gzip: OnceLock::new(),
+            zstd: OnceLock::new(),
+        }))))
     }
 }
 

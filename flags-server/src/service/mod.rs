@@ -128,8 +128,16 @@ pub(crate) mod tests {
 
     /// A service on an empty database, with no environment in memory.
     pub(crate) fn start(dir: &TempDir) -> (Arc<Service>, std::thread::JoinHandle<()>) {
+        start_until(dir, CancellationToken::new())
+    }
+
+    /// The same, with what tells it to stop.
+    pub(crate) fn start_until(
+        dir: &TempDir,
+        stop: CancellationToken,
+    ) -> (Arc<Service>, std::thread::JoinHandle<()>) {
         let store = SqliteStore::open(&dir.path().join("flags.db"), now()).unwrap();
-        let tokens = Tokens::new(&[], CancellationToken::new());
+        let tokens = Tokens::new(&[], stop);
         let live = Arc::new(Live::new(Epoch::new("e")));
         let (service, writer) = Service::start(Arc::new(store), live, Arc::new(tokens)).unwrap();
         (Arc::new(service), writer)
