@@ -28,7 +28,7 @@ impl Driver {
     pub(crate) async fn run(self, last_handle_dropped: oneshot::Receiver<()>) {
         let farewell = Farewell(Some(Arc::clone(&self.shared)));
         tokio::select! {
-            _ = last_handle_dropped => farewell.is_not_needed(),
+            _ = last_handle_dropped => farewell.cancel(),
             () = self.follow() => {}
         }
     }
@@ -214,7 +214,7 @@ struct Farewell(Option<Arc<Shared>>);
 
 impl Farewell {
     /// Nobody is left who could read the status.
-    fn is_not_needed(mut self) {
+    fn cancel(mut self) {
         self.0 = None;
     }
 }

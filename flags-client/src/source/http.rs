@@ -225,8 +225,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 fn transport(error: reqwest::Error) -> Failure {
-    let kind = if error.is_decode() { ProblemKind::Malformed } else { ProblemKind::Unreachable };
-    Failure::new(kind, chain(&error.without_url()))
+    // A connection that breaks within a body is called a decoding error there.
+    Failure::new(ProblemKind::Unreachable, chain(&error.without_url()))
 }
 
 /// An error and what caused it, in one sentence.
