@@ -113,8 +113,8 @@ struct Fields {
     attribute: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     op: Option<Operator>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    values: Option<Vec<Value>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    values: Vec<Value>,
 }
 
 impl TryFrom<Fields> for Condition {
@@ -130,7 +130,7 @@ impl TryFrom<Fields> for Condition {
             (None, None, None, None, Some(attribute)) => Ok(Self::Attribute {
                 attribute,
                 op: op.ok_or("a condition on an attribute needs `op`")?,
-                values: values.unwrap_or_default(),
+                values,
             }),
             _ => Err("a condition has exactly one of `all`, `any`, `not`, `segment`, `attribute`"),
         }
@@ -148,7 +148,7 @@ impl From<Condition> for Fields {
             Condition::Attribute { attribute, op, values } => {
                 fields.attribute = Some(attribute);
                 fields.op = Some(op);
-                fields.values = (op != Operator::Exists).then_some(values);
+                fields.values = values;
             }
         }
         fields

@@ -1,0 +1,209 @@
+//! Changes: incremental equals fresh, whatever the order; gaps and repeats change nothing.
+
+use flags_core::{
+    Change, Document, Epoch, JsonContext, Object, ObjectChange, Position, Ruleset, Timestamp,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const NOW: Timestamp = Timestamp::from_millis(0);
+
+fn epoch() -> Epoch {
+    Epoch::new("e1")
+}
+
+fn change(revision: u64, objects: Vec<ObjectChange>) -> Change {
+    Change { epoch: epoch(), revision, previous: revision - 1, objects }
+}
+
+fn object(kind: &str, key: &str, version: u64, definition: &Value) -> Object {
+    Object::new(kind, key, version, definition).unwrap()
+}
+
+/// What a random step does to one of a few objects that refer to each other.
+#[derive(Debug, Clone)]
+enum Step {
+    Flag { key: u8, on: bool, prerequisite: Option<u8>, segment: Option<u8>, valid: bool },
+    Segment { key: u8, included: Vec<u8>, excluded: Vec<u8>, valid: bool },
+    DeleteFlag(u8),
+    DeleteSegment(u8),
+    UnknownKind(u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let key = 0..5_u8;
+    prop_oneof![
+        4 => (key.clone(), any::<bool>(), prop::option::of(key.clone()),
+              prop::option::of(key.clone()), prop::bool::weighted(0.9))
+            .prop_map(|(key, on, prerequisite, segment, valid)| Step::Flag {
+                key, on, prerequisite, segment, valid
+            }),
+        2 => (key.clone(), prop::collection::vec(0..4_u8, 0..4), prop::collection::vec(0..4_u8, 0..2),
+              prop::bool::weighted(0.9))
+            .prop_map(|(key, included, excluded, valid)| Step::Segment {
+                key, included, excluded, valid
+            }),
+        1 => key.clone().prop_map(Step::DeleteFlag),
+        1 => key.clone().prop_map(Step::DeleteSegment),
+        1 => key.prop_map(Step::UnknownKind),
+    ]
+}
+
+impl Step {
+    fn change(&self, revision: u64) -> ObjectChange {
+        match self {
+            Self::Flag { key, on, prerequisite, segment, valid } => {
+                let when = match segment {
+                    Some(segment) => json!({"segment": format!("s{segment}")}),
+                    None => json!({"attribute": "tenant.x", "op": "exists"}),
+                };
+                let prerequisites: Vec<Value> = prerequisite
+                    .iter()
+                    .filter(|other| *other != key)
+                    .map(|other| json!({"flag": format!("f{other}"), "variants": ["on"]}))
+                    .collect();
+                ObjectChange::Upsert(object(
+                    "flag",
+                    &format!("f{key}"),
+                    revision,
+                    &json!({
+                        "type": "boolean",
+                        "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
+                        "state": {"on": on, "off_variant": if *valid { "off" } else { "none" },
+                                  "prerequisites": prerequisites,
+                                  "rules": [{"id": "r", "when": when, "serve": {"variant": "off"}}],
+                                  "fallthrough": {"variant": "on"}},
+                    }),
+                ))
+            }
+            Self::Segment { key, included, excluded, valid } => {
+                let mut keys: Vec<String> = included.iter().map(|t| format!("t{t}")).collect();
+                keys.sort();
+                keys.dedup();
+                let excluded: Vec<String> =
+                    excluded.iter().take(1).map(|t| format!("t{t}")).collect();
+                let kind = if *valid { "tenant" } else { "no kind" };
+                ObjectChange::Upsert(object(
+                    "segment",
+                    &format!("s{key}"),
+                    revision,
+                    &json!({
+                        "kind": kind, "included": keys, "excluded": excluded,
+                    }),
+                ))
+            }
+            Self::DeleteFlag(key) => {
+                ObjectChange::Delete { kind: "flag".into(), key: format!("f{key}") }
+            }
+            Self::DeleteSegment(key) => {
+                ObjectChange::Delete { kind: "segment".into(), key: format!("s{key}") }
+            }
+            Self::UnknownKind(key) => {
+                ObjectChange::Upsert(object("horoscope", &format!("f{key}"), revision, &json!({})))
+            }
+        }
+    }
+}
+
+/// Every answer that can be told apart, as JSON.
+fn answers(ruleset: &Ruleset) -> Vec<Value> {
+    let mut answers = Vec::new();
+    for flag in 0..5 {
+        for tenant in 0..4 {
+            let context = json!({"tenant": {"key": format!("t{tenant}"), "y": 1}});
+            let context = JsonContext::read(&context).unwrap();
+            let answer = ruleset.evaluate(&format!("f{flag}"), &context, NOW);
+            answers.push(serde_json::to_value(answer).unwrap());
+        }
+    }
+    answers
+}
+
+proptest! {
+    #[test]
+    fn incremental_equals_fresh(groups in prop::collection::vec(prop::collection::vec(step(), 1..4), 1..20)) {
+        let mut document = Document::empty(epoch());
+        let (mut ruleset, _) = Ruleset::compile(&document);
+        for (index, group) in groups.iter().enumerate() {
+            let revision = index as u64 + 1;
+            let change = change(revision, group.iter().map(|step| step.change(revision)).collect());
+            let before = answers(&ruleset);
+            let (next, _) = ruleset.apply(&change).unwrap();
+            prop_assert_eq!(answers(&ruleset), before, "the old ruleset stays as it is");
+            document.fold([&change]).unwrap();
+            let (fresh, _) = Ruleset::compile(&document);
+            prop_assert_eq!(answers(&next), answers(&fresh));
+            prop_assert_eq!(next.position(), fresh.position());
+            ruleset = next;
+        }
+    }
+}
+
+#[test]
+fn gaps_and_repeats_change_nothing() {
+    let (ruleset, _) = Ruleset::compile(&Document::empty(epoch()));
+    let (ruleset, _) = ruleset.apply(&change(1, Vec::new())).unwrap();
+    let repeat = ruleset.apply(&change(1, Vec::new())).unwrap_err();
+    assert!(repeat.is_repeat());
+    let gap = ruleset.apply(&change(3, Vec::new())).unwrap_err();
+    assert!(!gap.is_repeat());
+    assert_eq!(gap.to_string(), "change e1.3 follows revision 2, not e1.1");
+    let mut other = change(2, Vec::new());
+    other.epoch = Epoch::new("e2");
+    assert!(!ruleset.apply(&other).unwrap_err().is_repeat());
+    let mut backwards = change(1, Vec::new());
+    backwards.previous = 1;
+    assert!(ruleset.apply(&backwards).unwrap_err().is_repeat());
+    assert_eq!(ruleset.revision(), 1);
+}
+
+#[test]
+fn nothing_follows_what_was_never_loaded_but_the_first_change() {
+    let nothing = Ruleset::default();
+    assert!(nothing.apply(&change(2, Vec::new())).is_err());
+    assert_eq!(nothing.apply(&change(1, Vec::new())).unwrap().0.revision(), 1);
+}
+
+#[test]
+fn a_fold_stops_at_the_first_gap_and_keeps_what_came_before() {
+    let mut document = Document::empty(epoch());
+    let flag = object("flag", "a", 1, &json!({}));
+    let first = change(1, vec![ObjectChange::Upsert(flag)]);
+    let third = change(3, Vec::new());
+    assert!(document.fold([&first, &third]).is_err());
+    assert_eq!((document.revision, document.objects.len()), (1, 1));
+}
+
+#[test]
+fn changes_read_back_as_they_were_written() {
+    let text = r#"{"epoch":"e1","revision":58,"previous":57,"objects":[{"upsert":{"kind":"flag","key":"a","version":58,"needs":["x"],"definition":{"b": 1}}},{"delete":{"kind":"segment","key":"s"}}]}"#;
+    let change: Change = serde_json::from_str(text).unwrap();
+    assert_eq!(serde_json::to_string(&change).unwrap(), text);
+}
+
+#[test]
+fn positions_are_an_epoch_and_a_revision() {
+    for good in ["e.0", "a.b.17", "0192f0c1.18446744073709551615"] {
+        assert_eq!(good.parse::<Position>().unwrap().to_string(), good);
+    }
+    for bad in ["", "17", ".17", "e.", "e.-1", "e.x", "e.18446744073709551616"] {
+        assert!(bad.parse::<Position>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn the_report_names_what_is_broken_and_counts_what_is_unknown() {
+    let (ruleset, _) = Ruleset::compile(&Document::empty(epoch()));
+    let broken = object("flag", "broken", 1, &json!({"type": "boolean"}));
+    let strange = object("horoscope", "h", 1, &json!({}));
+    let objects = vec![
+        ObjectChange::Upsert(broken),
+        ObjectChange::Upsert(strange),
+        ObjectChange::Delete { kind: "horoscope".into(), key: "g".into() },
+    ];
+    let (next, report) = ruleset.apply(&change(1, objects)).unwrap();
+    assert_eq!(report.ignored, 2);
+    assert_eq!((&*report.invalid[0].kind, &*report.invalid[0].key), ("flag", "broken"));
+    assert_eq!(report.invalid[0].diagnostics[0].code, "unreadable");
+    assert_eq!(next.flags().collect::<Vec<_>>(), [("broken", None, 1)]);
+}

@@ -1,0 +1,128 @@
+//! An evaluation allocates nothing: counted by the allocator itself, over every kind of answer of
+//! the published cases.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+
+use flags_core::{Document, Entity, Flag, JsonContext, Override, Ruleset, Timestamp, Value};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    // A thread that is ending has no counter any more, and nothing to count.
+    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
+}
+
+#[expect(unsafe_code, reason = "a global allocator is unsafe to write; this one only counts")]
+// SAFETY: every call is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count();
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often `work` allocated or freed.
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.get();
+    work();
+    ALLOCATIONS.get() - before
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(black_box(Box::new(1)))), 2);
+    assert_eq!(allocations(|| ()), 0);
+}
+
+#[derive(serde::Deserialize)]
+struct Vectors {
+    document: Document,
+    cases: Vec<Case>,
+}
+
+#[derive(serde::Deserialize)]
+struct Case {
+    name: String,
+    flag: String,
+    context: serde_json::Value,
+}
+
+#[test]
+fn no_published_case_allocates() {
+    let files = [
+        include_str!("../testdata/evaluation/order.json"),
+        include_str!("../testdata/evaluation/conditions.json"),
+        include_str!("../testdata/evaluation/segments.json"),
+        include_str!("../testdata/evaluation/splits.json"),
+        include_str!("../testdata/evaluation/prerequisites.json"),
+        include_str!("../testdata/evaluation/invalid.json"),
+    ];
+    let mut asked = 0;
+    for file in files {
+        let vectors: Vectors = serde_json::from_str(file).unwrap();
+        let (ruleset, _) = Ruleset::compile(&vectors.document);
+        for case in vectors.cases {
+            let context = JsonContext::read(&case.context).unwrap();
+            let count = allocations(|| {
+                let now = || Timestamp::from_millis(1_767_225_650_000);
+                black_box(ruleset.evaluate(&case.flag, &context, now));
+            });
+            assert_eq!(count, 0, "{}", case.name);
+            asked += 1;
+        }
+    }
+    assert!(asked > 150, "{asked}");
+}
+
+#[test]
+fn no_typed_flag_and_no_context_allocates() {
+    const BOOLEAN: Flag<bool> = Flag::new("plain", false);
+    const STRING: Flag<&str> = Flag::new("rules", "");
+    const INTEGER: Flag<i64> = Flag::new("integer", 0);
+    const FLOAT: Flag<f64> = Flag::new("float", 0.0);
+    const JSON: Flag<&serde_json::Value> = Flag::new("json", &serde_json::Value::Null);
+    const MISSING: Flag<bool> = Flag::new("missing", true);
+    const MISTYPED: Flag<i64> = Flag::new("plain", 7);
+    const OVERRIDDEN: Flag<&str> = Flag::new("overridden", "");
+
+    let vectors: Vectors =
+        serde_json::from_str(include_str!("../testdata/evaluation/order.json")).unwrap();
+    let (ruleset, _) = Ruleset::compile(&vectors.document);
+    let ruleset = ruleset.overriding([&Override::new("overridden", Value::String("by hand"))]);
+    let now = Timestamp::from_millis(0);
+    let count = allocations(|| {
+        let account = [("plan", "team".into()), ("employees", 120.into())];
+        let context = [Entity::user("u-17"), Entity::tenant("hooli").with(&account)];
+        assert!(ruleset.get(&BOOLEAN, &context, now).value);
+        assert_eq!(ruleset.get(&STRING, &context, now).value, "#00f");
+        assert_eq!(ruleset.get(&INTEGER, &context, now).value, 10);
+        assert_eq!(ruleset.get(&FLOAT, &context, now).value, 1.0);
+        assert!(ruleset.get(&JSON, &context, now).value.is_object());
+        assert!(ruleset.get(&MISSING, &context, now).value);
+        assert_eq!(ruleset.get(&MISTYPED, &context, now).value, 7);
+        assert_eq!(ruleset.get(&OVERRIDDEN, &context, now).value, "by hand");
+    });
+    assert_eq!(count, 0);
+}
