@@ -1,5 +1,7 @@
 //! The cache file, seen from outside: what a client starts from while its server is away.
 
+#![cfg(test)]
+
 mod support;
 
 use std::path::Path;

@@ -1,6 +1,8 @@
 //! A client against a real server that misbehaves: the last good ruleset answers, the status says
 //! what is wrong, and all is well again by itself.
 
+#![cfg(test)]
+
 mod support;
 
 use flags_client::{Client, Entity, Flag, ObjectChange, ProblemKind, Source, State, Status};
