@@ -105,10 +105,7 @@ impl Client {
     /// assert_eq!(client.get(&SAMPLE_RATE, &Entity::user("u-17")), 0.5);
     /// ```
     #[must_use]
-    pub fn get<T>(&self, flag: &Flag<T>, context: &(impl Context + ?Sized)) -> T
-    where
-        T: for<'r> FlagValue<Ref<'r> = T>,
-    {
+    pub fn get<T: CopyValue>(&self, flag: &Flag<T>, context: &(impl Context + ?Sized)) -> T {
         self.pinned().get(flag, context).value
     }
 
@@ -233,6 +230,19 @@ impl Client {
         Err(TimedOut(Box::new(self.status())))
     }
 }
+
+/// A type whose values a [`Client`] hands out whole: `bool`, `i64` and `f64`.
+///
+/// Text and JSON are lent by a [`Snapshot`] instead, so that they are not copied.
+#[diagnostic::on_unimplemented(
+    message = "a value of type `{Self}` is lent by a snapshot, not handed out by the client",
+    note = "bind `let flags = client.snapshot();` and take `flags.get(&FLAG, &context).value`"
+)]
+pub trait CopyValue: for<'r> FlagValue<Ref<'r> = Self> {}
+
+impl CopyValue for bool {}
+impl CopyValue for i64 {}
+impl CopyValue for f64 {}
 
 impl From<Ruleset> for Client {
     /// A [fixed](Client::fixed) client of a compiled ruleset.

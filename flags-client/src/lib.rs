@@ -113,8 +113,8 @@
 //!
 //! # Limitations
 //!
-//! - The client needs an end-to-end stream of server-sent events. Behind a proxy that holds bodies
-//!   back, it gets its snapshot, but changes only when the stream is connected anew.
+//! - The client needs a stream of server-sent events that arrives as it is sent. Behind a proxy
+//!   that holds bodies back it learns of changes with a delay of minutes, by snapshots.
 //! - [`Builder::connect`] needs a tokio runtime with I/O and time. When that runtime ends, the
 //!   last ruleset keeps answering and nothing updates it any more.
 //! - An update to a client with [overriding](Client::overriding) handles costs a little for each
@@ -142,7 +142,7 @@ mod status;
 mod sync;
 
 pub use builder::{BuildError, Builder};
-pub use client::Client;
+pub use client::{Client, CopyValue};
 pub use flags_core::{
     Answer, AttributeValue, Change, Context, Diagnostic, Document, Entity, Epoch, Evaluation,
     Explanation, Flag, FlagKey, FlagType, FlagValue, InvalidObject, JsonContext, Object,

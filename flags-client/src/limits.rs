@@ -20,6 +20,9 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the beginning of an answer may take.
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a snapshot may take to arrive.
+pub(crate) const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
 /// How long a body may be silent: three of the server's heartbeats.
 pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(3 * 25);
 

@@ -112,7 +112,7 @@ impl Shared {
         let message: Arc<str> = error.to_string().into();
         self.status.send_modify(|status| {
             if status.cache_error.as_ref().is_none_or(|known| known.message != message) {
-                tracing::warn!(%message, "the cache of flags has a problem");
+                tracing::warn!(problem = %message, "the cache of flags has a problem");
             }
             let (kind, at) = (ProblemKind::Cache, clock::now());
             status.cache_error = Some(Problem { kind, message, at });
@@ -152,15 +152,15 @@ fn log_live(status: &Status) {
 }
 
 fn log_failure(failure: &Failure) {
-    let message = &failure.message;
+    let problem = &failure.message;
     match failure.kind {
         ProblemKind::Unauthenticated | ProblemKind::Forbidden => {
-            tracing::error!(%message, "the server of flags refuses the token");
+            tracing::error!(problem, "the server of flags refuses the token");
         }
         ProblemKind::Ended | ProblemKind::Stopped => {
-            tracing::debug!(%message, "flags are not up to date");
+            tracing::debug!(problem, "flags are not up to date");
         }
-        _ => tracing::warn!(%message, "flags are not up to date"),
+        _ => tracing::warn!(problem, "flags are not up to date"),
     }
 }
 

@@ -66,6 +66,8 @@ pub(crate) struct Sync {
     snapshot_needed: bool,
     /// Whether a snapshot is being fetched or was last.
     fetching: bool,
+    /// Whether the present stream has been accepted and has said nothing yet.
+    silent: bool,
 }
 
 impl Sync {
@@ -78,6 +80,7 @@ impl Sync {
             doubt: None,
             snapshot_needed: false,
             fetching: false,
+            silent: false,
         }
     }
 
@@ -98,8 +101,12 @@ impl Sync {
                 self.snapshot_needed = false;
                 self.attempt()
             }
-            Event::Opened => Action::Read,
+            Event::Opened => {
+                self.silent = true;
+                Action::Read
+            }
             Event::Heard => {
+                self.silent = false;
                 self.healthy_since.get_or_insert(now);
                 Action::Read
             }
@@ -108,6 +115,7 @@ impl Sync {
                 Action::Read
             }
             Event::Applied(position) => {
+                self.silent = false;
                 self.healthy_since.get_or_insert(now);
                 self.position = Some(position);
                 self.doubt = None;
@@ -118,6 +126,7 @@ impl Sync {
                     self.backoff.was_healthy(now.saturating_duration_since(since));
                 }
                 self.snapshot_needed = self.needs_snapshot(&failure);
+                self.silent = false;
                 Action::Wait(self.backoff.pause(&failure, random))
             }
             Event::Woken => self.attempt(),
@@ -149,6 +158,8 @@ impl Sync {
                 self.doubt.clone_from(&self.position);
                 again
             }
+            // Something on the way holds the stream back: its changes will not come by it.
+            ProblemKind::Unreachable | ProblemKind::Ended => self.silent,
             _ => false,
         }
     }
@@ -254,6 +265,21 @@ mod tests {
         for kind in [ProblemKind::Reset, ProblemKind::TooLarge, ProblemKind::Status] {
             Bench::new(Some(at(5))).fails(kind, Action::FetchSnapshot(Some(at(5))));
         }
+    }
+
+    #[test]
+    fn a_stream_that_is_held_back_on_the_way_is_replaced_by_snapshots() {
+        let mut bench = Bench::new(Some(at(5)));
+        for revision in 5..8 {
+            bench
+                .expect(Event::Opened, Action::Read)
+                .fails(ProblemKind::Unreachable, Action::FetchSnapshot(Some(at(revision))))
+                .expect(Event::Loaded(at(revision + 1)), Action::OpenStream(at(revision + 1)));
+        }
+        bench
+            .expect(Event::Opened, Action::Read)
+            .expect(Event::Heard, Action::Read)
+            .fails(ProblemKind::Unreachable, Action::OpenStream(at(8)));
     }
 
     #[test]

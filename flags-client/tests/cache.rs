@@ -51,8 +51,8 @@ fn holds(folder: &Path, position: &str) -> bool {
 
 #[tokio::test]
 async fn the_last_known_good_state_is_served_at_once_while_the_server_is_away() {
-    let folder = tempfile::tempdir().unwrap();
     for change in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
         let server = Server::start().await;
         fill(&server, folder.path(), change).await;
         server.always(Some(Canned::status(502)));

@@ -392,3 +392,28 @@ fn connecting_outside_a_runtime_is_a_configuration_fault() {
     };
     assert_eq!(outcome.unwrap_err(), flags_client::BuildError::NoRuntime);
 }
+
+/// A machine without certificates, which is how the smallest container images are.
+#[test]
+fn without_certificates_plain_http_works_and_https_is_a_configuration_fault() {
+    const CHILD: &str = "FLAGS_TEST_WITHOUT_CERTIFICATES";
+    if std::env::var_os(CHILD).is_some() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let server = Server::start().await;
+            recovers(&server, &server.client().await).await;
+            let https = Client::builder("https://127.0.0.1:1", TOKEN).connect().await;
+            assert!(matches!(https, Err(flags_client::BuildError::Tls(_))), "{https:?}");
+        });
+        return;
+    }
+    let name = "without_certificates_plain_http_works_and_https_is_a_configuration_fault";
+    let outcome = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name])
+        .env(CHILD, "1")
+        .env("SSL_CERT_FILE", "/dev/null")
+        .env("SSL_CERT_DIR", "/dev/null")
+        .output()
+        .unwrap();
+    assert!(outcome.status.success(), "{}", String::from_utf8_lossy(&outcome.stdout));
+}

@@ -36,10 +36,13 @@ pub(super) struct CacheFile {
     extent: Option<Extent>,
 }
 
-/// Where things end in the file, in bytes.
 #[derive(Debug, Clone, Copy)]
 struct Extent {
+    /// By which the file is known again.
+    header: [u8; HEADER],
+    /// Where the snapshot ends, in bytes.
     snapshot: u64,
+    /// Where the changes end, in bytes.
     changes: u64,
 }
 
@@ -67,7 +70,8 @@ impl CacheFile {
             return Err(CacheError::TooLarge);
         }
         let contents = format::read(&self.identity, &bytes)?;
-        self.extent = Some(Extent {
+        self.extent = bytes.first_chunk().map(|header| Extent {
+            header: *header,
             snapshot: (HEADER + contents.snapshot) as u64,
             changes: contents.end as u64,
         });
@@ -88,12 +92,13 @@ impl CacheFile {
         };
         // Readable by its owner alone.
         let mut new = tempfile::Builder::new().prefix(".flags-cache-").tempfile_in(folder)?;
-        new.write_all(&format::header(&self.identity, snapshot))?;
+        let header = format::header(&self.identity, snapshot);
+        new.write_all(&header)?;
         new.write_all(snapshot)?;
         new.as_file().sync_all()?;
         new.persist(&self.path)?;
         let end = (HEADER + snapshot.len()) as u64;
-        self.extent = Some(Extent { snapshot: end, changes: end });
+        self.extent = Some(Extent { header, snapshot: end, changes: end });
         // The new name is durable when its folder is; elsewhere a folder cannot be opened.
         #[cfg(unix)]
         File::open(folder)?.sync_all()?;
@@ -110,8 +115,12 @@ impl CacheFile {
             format::push_change(&mut bytes, change);
         }
         let append = || {
-            let mut file = OpenOptions::new().write(true).open(&self.path)?;
-            if file.metadata()?.len() < extent.changes {
+            let mut file = OpenOptions::new().read(true).write(true).open(&self.path)?;
+            let mut header = [0; HEADER];
+            if file.metadata()?.len() < extent.changes
+                || file.read_exact(&mut header).is_err()
+                || header != extent.header
+            {
                 return Ok(false);
             }
             file.set_len(extent.changes)?;
@@ -130,7 +139,7 @@ impl CacheFile {
 
     /// Folds the changes into the snapshot, if they have become many.
     pub(super) fn compact(&mut self) -> Result<(), CacheError> {
-        let Some(Extent { snapshot, changes }) = self.extent else {
+        let Some(Extent { snapshot, changes, .. }) = self.extent else {
             return Ok(());
         };
         if changes - snapshot <= MIN_TAIL_BYTES.max((snapshot - HEADER as u64) / 4) {
@@ -258,6 +267,12 @@ mod tests {
         assert!(matches!(writer.append(&[change(2, 0)]), Err(CacheError::Interfered)));
         writer.append(&[change(3, 0)]).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"", "there is nothing that it could follow");
+
+        // Two processes that share a file do not destroy what the other has written.
+        writer.replace(&snapshot(1)).unwrap();
+        cache(folder.path(), "t").replace(&snapshot(9)).unwrap();
+        assert!(matches!(writer.append(&[change(2, 0)]), Err(CacheError::Interfered)));
+        assert_eq!(revision(folder.path()), Some(9));
 
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();

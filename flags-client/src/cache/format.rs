@@ -60,14 +60,20 @@ pub(super) struct Contents {
 }
 
 /// What stands before a snapshot.
-pub(super) fn header(identity: &Identity, snapshot: &[u8]) -> Vec<u8> {
-    let mut header = Vec::with_capacity(HEADER);
-    header.extend_from_slice(MAGIC);
-    header.extend_from_slice(&VERSION.to_le_bytes());
-    header.extend_from_slice(&identity.server);
-    header.extend_from_slice(&identity.token);
-    header.extend_from_slice(&(snapshot.len() as u64).to_le_bytes());
-    header.extend_from_slice(&digest(snapshot));
+pub(super) fn header(identity: &Identity, snapshot: &[u8]) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    let length = (snapshot.len() as u64).to_le_bytes();
+    let parts: [&[u8]; 6] = [
+        MAGIC,
+        &VERSION.to_le_bytes(),
+        &identity.server,
+        &identity.token,
+        &length,
+        &digest(snapshot),
+    ];
+    for (to, from) in header.iter_mut().zip(parts.iter().copied().flatten()) {
+        *to = *from;
+    }
     header
 }
 
@@ -164,8 +170,7 @@ mod tests {
         )
         .unwrap();
         let snapshot = serde_json::to_vec(&document).unwrap();
-        let mut file = header(&identity(), &snapshot);
-        assert_eq!(file.len(), HEADER);
+        let mut file = header(&identity(), &snapshot).to_vec();
         file.extend_from_slice(&snapshot);
         for revision in 4..=6 {
             let objects = vec![ObjectChange::Upsert(object(&format!("f{revision}"), revision))];

@@ -18,7 +18,7 @@ use crate::builder::BuildError;
 use crate::clock;
 use crate::limits::{
     CONNECT_TIMEOUT, MAX_EVENT_BYTES, MAX_REDIRECTS, MAX_SNAPSHOT_BYTES, READ_TIMEOUT,
-    RESPONSE_TIMEOUT,
+    RESPONSE_TIMEOUT, SNAPSHOT_TIMEOUT,
 };
 use crate::status::{Failure, ProblemKind};
 
@@ -59,20 +59,12 @@ impl Server {
         if let Some(position) = known {
             request = request.header(IF_NONE_MATCH, format!("\"{position}\""));
         }
-        let mut response = send(request).await?;
+        let response = send(request).await?;
         if response.status() == StatusCode::NOT_MODIFIED && known.is_some() {
             return Ok(None);
         }
         expect(&response, "application/json")?;
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            if body.len() + chunk.len() > MAX_SNAPSHOT_BYTES {
-                let message = format!("the snapshot is larger than {MAX_SNAPSHOT_BYTES} bytes");
-                return Err(Failure::new(ProblemKind::TooLarge, message));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Some(body))
+        within(SNAPSHOT_TIMEOUT, read(response)).await.map(Some)
     }
 
     /// The stream of the changes after `position`.
@@ -179,13 +171,30 @@ fn within_one_origin(attempt: Attempt<'_>) -> reqwest::redirect::Action {
 }
 
 async fn send(request: RequestBuilder) -> Result<Response, Failure> {
-    match tokio::time::timeout(RESPONSE_TIMEOUT, request.send()).await {
-        Ok(outcome) => outcome.map_err(transport),
-        Err(_) => {
-            let message = format!("no answer within {} s", RESPONSE_TIMEOUT.as_secs());
-            Err(Failure::new(ProblemKind::Unreachable, message))
+    within(RESPONSE_TIMEOUT, async { request.send().await.map_err(transport) }).await
+}
+
+/// The body of a snapshot.
+async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(transport)? {
+        if body.len() + chunk.len() > MAX_SNAPSHOT_BYTES {
+            let message = format!("the snapshot is larger than {MAX_SNAPSHOT_BYTES} bytes");
+            return Err(Failure::new(ProblemKind::TooLarge, message));
         }
+        body.extend_from_slice(&chunk);
     }
+    Ok(body)
+}
+
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        let message = format!("no answer within {} s", limit.as_secs());
+        Err(Failure::new(ProblemKind::Unreachable, message))
+    })
 }
 
 /// Checks the status and the content type of an answer.
