@@ -13,7 +13,7 @@ use crate::shared::Shared;
 use crate::source::http::{EventStream, Server};
 use crate::source::{Item, SseEvent};
 use crate::status::{Failure, ProblemKind, Source, State};
-use crate::sync::{Action, Event, Sync};
+use crate::sync::{Action, Event, Syncing};
 
 #[derive(Debug)]
 pub(crate) struct Driver {
@@ -41,7 +41,7 @@ impl Driver {
             shared: self.shared,
             stream: None,
         };
-        let mut sync = Sync::new(position, self.pace);
+        let mut sync = Syncing::new(position, self.pace);
         let mut action = sync.begin();
         loop {
             let event = connection.perform(action).await;

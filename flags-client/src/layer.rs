@@ -135,6 +135,32 @@ mod tests {
     }
 
     #[test]
+    fn readers_see_one_revision_at_a_time_and_never_go_back() {
+        const LAST: u64 = 500;
+        let layers = Layers::new(ruleset(0));
+        let handles =
+            [Arc::clone(layers.base()), layers.derive(layers.base(), [A.to(true), B.to(1)])];
+        std::thread::scope(|scope| {
+            for (overridden, layer) in [false, true].into_iter().zip(&handles) {
+                scope.spawn(move || {
+                    let mut seen = 0;
+                    while seen < LAST {
+                        let (a, b, revision) = read(layer);
+                        assert_eq!((a, b), (overridden, i64::from(overridden)));
+                        assert!(revision >= seen);
+                        seen = revision;
+                    }
+                });
+            }
+            for revision in 1..=LAST {
+                layers.replace(ruleset(revision));
+            }
+        });
+        layers.sweep();
+        assert!(!layers.has_retired());
+    }
+
+    #[test]
     fn dropped_layers_are_forgotten() {
         let layers = Layers::new(ruleset(1));
         let kept = layers.derive(layers.base(), [A.to(true)]);

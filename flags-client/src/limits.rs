@@ -26,5 +26,11 @@ pub(crate) const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// How long a body may be silent: three of the server's heartbeats.
 pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(3 * 25);
 
+/// How often an HTTP/2 connection is asked whether it is alive.
+pub(crate) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(25);
+
+/// How long it may take to answer that.
+pub(crate) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Most redirects that are followed, all within one origin.
 pub(crate) const MAX_REDIRECTS: usize = 5;

@@ -53,8 +53,9 @@ pub(crate) enum Action {
     Wait(Duration),
 }
 
+/// Being in step with the server, as far as it has come.
 #[derive(Debug)]
-pub(crate) struct Sync {
+pub(crate) struct Syncing {
     position: Option<Position>,
     backoff: Backoff,
     /// Since when the present stream has been saying things that make sense.
@@ -70,7 +71,7 @@ pub(crate) struct Sync {
     silent: bool,
 }
 
-impl Sync {
+impl Syncing {
     /// Starts from what the disk had.
     pub(crate) fn new(position: Option<Position>, pace: Pace) -> Self {
         Self {
@@ -180,13 +181,13 @@ mod tests {
 
     /// A machine and a clock that stands still unless it is moved.
     struct Bench {
-        sync: Sync,
+        sync: Syncing,
         now: Instant,
     }
 
     impl Bench {
         fn new(position: Option<Position>) -> Self {
-            let mut sync = Sync::new(position, Pace::default());
+            let mut sync = Syncing::new(position, Pace::default());
             sync.begin();
             Self { sync, now: Instant::now() }
         }
@@ -208,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_fresh_client_fetches_a_snapshot_and_streams_from_its_position() {
-        let mut sync = Sync::new(None, Pace::default());
+        let mut sync = Syncing::new(None, Pace::default());
         assert_eq!(sync.begin(), Action::FetchSnapshot(None));
         Bench::new(None)
             .expect(Event::Loaded(at(7)), Action::OpenStream(at(7)))
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_client_with_a_cache_resumes_the_stream() {
-        let mut sync = Sync::new(Some(at(3)), Pace::default());
+        let mut sync = Syncing::new(Some(at(3)), Pace::default());
         assert_eq!(sync.begin(), Action::OpenStream(at(3)));
         Bench::new(Some(at(3)))
             .fails(ProblemKind::Unreachable, Action::OpenStream(at(3)))

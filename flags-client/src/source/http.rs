@@ -17,8 +17,8 @@ use super::sse::{Item, Parser};
 use crate::builder::BuildError;
 use crate::clock;
 use crate::limits::{
-    CONNECT_TIMEOUT, MAX_EVENT_BYTES, MAX_REDIRECTS, MAX_SNAPSHOT_BYTES, READ_TIMEOUT,
-    RESPONSE_TIMEOUT, SNAPSHOT_TIMEOUT,
+    CONNECT_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_EVENT_BYTES, MAX_REDIRECTS,
+    MAX_SNAPSHOT_BYTES, READ_TIMEOUT, RESPONSE_TIMEOUT, SNAPSHOT_TIMEOUT,
 };
 use crate::status::{Failure, ProblemKind};
 
@@ -146,6 +146,10 @@ fn client(url: &Url) -> Result<Client, BuildError> {
             .connect_timeout(CONNECT_TIMEOUT)
             // Not a limit for the whole answer: that would cut the stream.
             .read_timeout(READ_TIMEOUT)
+            // Without these, attempts go on over a connection that has silently died.
+            .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .http2_keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+            .http2_keep_alive_while_idle(true)
             .redirect(Policy::custom(within_one_origin))
     };
     if url.scheme() == "https" && cfg!(not(feature = "rustls")) {
