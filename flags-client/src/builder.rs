@@ -91,6 +91,9 @@ impl Builder {
     /// # Errors
     /// For faults of the configuration only: see [`BuildError`].
     ///
+    /// # Panics
+    /// When the runtime was built without its time driver.
+    ///
     /// ```no_run
     /// # async fn start() -> Result<(), flags_client::BuildError> {
     /// use flags_client::Client;

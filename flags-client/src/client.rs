@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use flags_core::{Context, Document, Epoch, Flag, FlagValue, Override, Revision, Ruleset};
 use secrecy::SecretString;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::builder::Builder;
@@ -139,6 +140,17 @@ impl Client {
     }
 
     /// A view that counts no references, for many questions in a row on one thread.
+    ///
+    /// ```
+    /// use flags_client::{Client, Entity, Flag};
+    ///
+    /// const EXPORTS: Flag<bool> = Flag::new("exports", false);
+    ///
+    /// let client = Client::empty().overriding([EXPORTS.to(true)]);
+    /// let flags = client.pinned();
+    /// let accounts = ["acme", "globex", "initech"];
+    /// assert!(accounts.iter().all(|key| flags.is_on(&EXPORTS, &Entity::tenant(key))));
+    /// ```
     #[must_use]
     pub fn pinned(&self) -> Snapshot<Pinned<'_>> {
         Snapshot::new(Pinned::new(self.layer.ruleset.load()))
@@ -183,10 +195,18 @@ impl Client {
         self.inner.shared.status.borrow().clone()
     }
 
-    /// Waits for a ruleset that the server has supplied in this run.
+    /// Waits for a ruleset that the server has supplied in this run: for a service that would
+    /// rather not start than start with the defaults of its code.
     ///
     /// # Errors
     /// When there is none at the time limit.
+    ///
+    /// ```no_run
+    /// # async fn start(client: flags_client::Client) -> Result<(), flags_client::TimedOut> {
+    /// client.ready(std::time::Duration::from_secs(30)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn ready(&self, timeout: Duration) -> Result<Status, TimedOut> {
         self.wait_until(Status::is_ready, timeout).await
     }
@@ -196,6 +216,14 @@ impl Client {
     ///
     /// # Errors
     /// When they do not at the time limit.
+    ///
+    /// ```no_run
+    /// # async fn start(client: flags_client::Client) -> Result<(), flags_client::TimedOut> {
+    /// let status = client.wait_for(58, std::time::Duration::from_secs(1)).await?;
+    /// assert!(client.snapshot().revision() >= 58);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn wait_for(
         &self,
         revision: Revision,
@@ -209,10 +237,20 @@ impl Client {
 
     /// Waits until the status meets a condition. What the status shows, answers show too.
     ///
-    /// It needs a tokio runtime, unless the condition is met already.
+    /// It waits by the clock of a tokio runtime; outside of one it does not wait.
     ///
     /// # Errors
     /// When it does not at the time limit.
+    ///
+    /// ```no_run
+    /// # async fn start(client: flags_client::Client) -> Result<(), flags_client::TimedOut> {
+    /// use flags_client::State;
+    ///
+    /// let limit = std::time::Duration::from_secs(5);
+    /// client.wait_until(|status| status.state == State::Live, limit).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn wait_until(
         &self,
         mut condition: impl FnMut(&Status) -> bool,
@@ -222,10 +260,13 @@ impl Client {
         if condition(&status) {
             return Ok(status);
         }
-        let mut changes = self.inner.shared.status.subscribe();
-        let wait = tokio::time::timeout(timeout, changes.wait_for(condition));
-        if let Ok(Ok(status)) = wait.await {
-            return Ok(status.clone());
+        // Without a runtime there is no clock to wait by, and a fixed client never changes.
+        if Handle::try_current().is_ok() {
+            let mut changes = self.inner.shared.status.subscribe();
+            let wait = tokio::time::timeout(timeout, changes.wait_for(condition));
+            if let Ok(Ok(status)) = wait.await {
+                return Ok(status.clone());
+            }
         }
         Err(TimedOut(Box::new(self.status())))
     }

@@ -222,7 +222,7 @@ impl Farewell {
 impl Drop for Farewell {
     fn drop(&mut self) {
         if let Some(shared) = &self.0 {
-            let message = "the runtime that kept the client up to date has ended";
+            let message = "the task that kept the client up to date has ended, as its runtime has";
             shared.failed(&Failure::new(ProblemKind::Stopped, message));
         }
     }

@@ -106,7 +106,7 @@ pub enum ProblemKind {
     Reset,
     /// The cache file could not be read or written, or is damaged.
     Cache,
-    /// The runtime that kept the client up to date has ended.
+    /// The task that kept the client up to date has ended, because its runtime has.
     Stopped,
     /// A fault of this crate's own.
     Internal,

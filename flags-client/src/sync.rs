@@ -154,7 +154,7 @@ impl Syncing {
         }
         match failure.kind {
             ProblemKind::Reset | ProblemKind::TooLarge | ProblemKind::Status => true,
-            ProblemKind::Gap | ProblemKind::Malformed => {
+            ProblemKind::Gap | ProblemKind::Malformed | ProblemKind::Internal => {
                 let again = self.doubt.is_some() && self.doubt == self.position;
                 self.doubt.clone_from(&self.position);
                 again
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_change_that_cannot_be_applied_resumes_once_and_then_takes_a_snapshot() {
-        for kind in [ProblemKind::Gap, ProblemKind::Malformed] {
+        for kind in [ProblemKind::Gap, ProblemKind::Malformed, ProblemKind::Internal] {
             Bench::new(Some(at(5)))
                 .fails(kind, Action::OpenStream(at(5)))
                 .fails(kind, Action::FetchSnapshot(Some(at(5))))

@@ -191,3 +191,14 @@ fn handles_may_be_sent_and_shared() {
     sendable::<flags_client::Status>();
     sendable::<flags_client::Builder>();
 }
+
+#[test]
+fn waiting_outside_a_runtime_is_not_a_fault() {
+    let client = Client::empty();
+    let mut waiting = Box::pin(client.wait_for(1, std::time::Duration::MAX));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let std::task::Poll::Ready(Err(late)) = waiting.as_mut().poll(&mut context) else {
+        panic!("a fixed client never gets there");
+    };
+    assert_eq!(late.to_string(), "not reached in time; the client is fixed, at fixed.0");
+}

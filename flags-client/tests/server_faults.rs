@@ -5,6 +5,8 @@
 
 mod support;
 
+use std::io::Write;
+
 use flags_client::{Client, Entity, Flag, ObjectChange, ProblemKind, Source, State, Status};
 use support::{Canned, SOON, Server, TOKEN, boolean_flag, nobody, object, reach, until};
 
@@ -302,6 +304,26 @@ async fn a_snapshot_that_makes_no_sense() {
     assert_eq!(kind(&status), Some(ProblemKind::Malformed));
     assert_eq!(status.counters.failures, 4);
     recovers(&server, &client).await;
+}
+
+#[tokio::test]
+async fn compressed_snapshots() {
+    let server = Server::start().await;
+    server.set("a", true);
+    let body = server.snapshot();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(&body).unwrap();
+    for (encoding, body) in
+        [("gzip", gzip.finish().unwrap()), ("zstd", zstd::encode_all(&*body, 0).unwrap())]
+    {
+        let canned = Canned::status(200)
+            .header("content-type", "application/json; charset=utf-8")
+            .header("content-encoding", encoding);
+        server.next_snapshot(Canned { body, ..canned });
+        let client = server.client().await;
+        assert!(is_on(&client, &A));
+        assert_eq!(client.status().counters.failures, 0, "{encoding}");
+    }
 }
 
 #[tokio::test]

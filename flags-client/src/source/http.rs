@@ -64,7 +64,7 @@ impl Server {
             return Ok(None);
         }
         expect(&response, "application/json")?;
-        within(SNAPSHOT_TIMEOUT, read(response)).await.map(Some)
+        within(SNAPSHOT_TIMEOUT, read(response, MAX_SNAPSHOT_BYTES)).await.map(Some)
     }
 
     /// The stream of the changes after `position`.
@@ -178,12 +178,12 @@ async fn send(request: RequestBuilder) -> Result<Response, Failure> {
     within(RESPONSE_TIMEOUT, async { request.send().await.map_err(transport) }).await
 }
 
-/// The body of a snapshot.
-async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
+/// The body of a snapshot, of up to `limit` bytes uncompressed.
+async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(transport)? {
-        if body.len() + chunk.len() > MAX_SNAPSHOT_BYTES {
-            let message = format!("the snapshot is larger than {MAX_SNAPSHOT_BYTES} bytes");
+        if body.len() + chunk.len() > limit {
+            let message = format!("the snapshot is larger than {limit} bytes");
             return Err(Failure::new(ProblemKind::TooLarge, message));
         }
         body.extend_from_slice(&chunk);
@@ -298,6 +298,13 @@ mod tests {
             let error = server("http://flags", token).unwrap_err();
             assert!(matches!(error, BuildError::Token), "{token:?}: {error:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_has_a_largest_size() {
+        let response = || Response::from(axum::http::Response::new("0123456789"));
+        assert_eq!(read(response(), 10).await.unwrap(), b"0123456789");
+        assert_eq!(read(response(), 9).await.unwrap_err().kind, ProblemKind::TooLarge);
     }
 
     #[test]

@@ -43,12 +43,12 @@ pub(crate) fn object(key: &str, version: u64, definition: &Value) -> Object {
 pub(crate) struct Canned {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) body: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Canned {
     pub(crate) fn status(status: u16) -> Self {
-        Self { status, headers: vec![], body: String::new() }
+        Self { status, headers: vec![], body: vec![] }
     }
 
     pub(crate) fn html() -> Self {
@@ -224,6 +224,11 @@ impl Server {
     /// Answers everything like this from now on.
     pub(crate) fn always(&self, canned: Option<Canned>) {
         self.with(|inner| inner.always = canned);
+    }
+
+    /// The snapshot that is served at present.
+    pub(crate) fn snapshot(&self) -> Vec<u8> {
+        self.with(|inner| serde_json::to_vec(inner.document.as_ref().unwrap()).unwrap())
     }
 
     pub(crate) fn asked(&self) -> Vec<Asked> {
