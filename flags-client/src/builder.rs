@@ -152,7 +152,7 @@ pub enum BuildError {
     #[error("the server's URL cannot be used: {0}")]
     Url(String),
     /// The token is empty or has characters that no token has.
-    #[error("the token is empty or has characters that cannot be sent")]
+    #[error("the token is empty or has characters that cannot be sent, such as a line break")]
     Token,
     /// TLS cannot be set up: for an `https` URL without the feature `rustls`, or on a machine
     /// without certificates.

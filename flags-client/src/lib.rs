@@ -115,6 +115,8 @@
 //!
 //! - The client needs a stream of server-sent events that arrives as it is sent. Behind a proxy
 //!   that holds bodies back it learns of changes with a delay of minutes, by snapshots.
+//! - A connection that breaks within its first minute counts as a failure: where something on the
+//!   way cuts every stream that early, the pauses between them grow to a minute.
 //! - [`Builder::connect`] needs a tokio runtime with I/O and time. When that runtime ends, the
 //!   last ruleset keeps answering and nothing updates it any more.
 //! - An update to a client with [overriding](Client::overriding) handles costs a little for each

@@ -25,6 +25,8 @@ pub(super) enum CacheError {
     TooLarge,
     #[error("the cache file was changed by somebody else")]
     Interfered,
+    #[error("too many changes wait for the disk; the cache file stays behind until a snapshot")]
+    Behind,
 }
 
 /// The last known good definitions on disk.

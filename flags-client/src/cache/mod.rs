@@ -114,6 +114,9 @@ impl Pending {
 
     /// Writes everything, and forgets what has been written.
     fn write(&mut self, file: &mut CacheFile) -> Result<(), CacheError> {
+        if self.broken {
+            return Err(CacheError::Behind);
+        }
         if let Some(snapshot) = &self.snapshot {
             file.replace(snapshot)?;
             self.snapshot = None;
@@ -163,5 +166,92 @@ async fn write(
             () = tokio::time::sleep(pause) => {}
             _ = closing.changed() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::{Source, State};
+    use flags_core::{Change, Epoch};
+    use std::path::Path;
+
+    fn snapshot(revision: u64) -> Vec<u8> {
+        let document = Document { revision, ..Document::empty(Epoch::new("e")) };
+        serde_json::to_vec(&document).unwrap()
+    }
+
+    fn change(revision: u64) -> Vec<u8> {
+        let (epoch, previous) = (Epoch::new("e"), revision - 1);
+        serde_json::to_vec(&Change { epoch, revision, previous, objects: vec![] }).unwrap()
+    }
+
+    fn cache(folder: &Path) -> Cache {
+        Cache::new(folder.join("flags.cache"), Identity::new("http://flags/", "t"))
+    }
+
+    fn shared() -> Arc<Shared> {
+        Arc::new(Shared::new(State::Starting, Source::Nothing))
+    }
+
+    async fn until_it_holds(folder: &Path, revision: u64) {
+        let holds = async {
+            while cache(folder).load(&shared()).is_none_or(|d| d.revision != revision) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), holds).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_written_when_the_client_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = cache(folder.path()).start(shared(), Duration::from_secs(3600));
+        writer.snapshot(snapshot(1));
+        until_it_holds(folder.path(), 1).await;
+        writer.change(change(2));
+        writer.change(change(3));
+        drop(writer);
+        until_it_holds(folder.path(), 3).await;
+    }
+
+    #[test]
+    fn what_could_not_be_written_comes_before_what_has_come_since() {
+        let mut pending = Pending::default();
+        pending.push(change(3));
+        let mut unwritten = Pending { snapshot: Some(snapshot(1)), ..Pending::default() };
+        unwritten.push(change(2));
+        pending.put_back(unwritten);
+        assert_eq!(pending.snapshot, Some(snapshot(1)));
+        assert_eq!(pending.changes, [change(2), change(3)]);
+
+        let mut newer = Pending { snapshot: Some(snapshot(9)), ..Pending::default() };
+        newer.put_back(pending);
+        assert_eq!((newer.snapshot, newer.changes.len()), (Some(snapshot(9)), 0));
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let mut pending = Pending { snapshot: Some(snapshot(1)), ..Pending::default() };
+        let large = vec![0; MAX_PENDING_CACHE_BYTES / 4];
+        for _ in 0..4 {
+            pending.push(large.clone());
+            assert!(!pending.broken);
+        }
+        let mut file = cache(Path::new("")).file;
+        for _ in 0..9 {
+            pending.push(change(2));
+            assert!(pending.broken && pending.snapshot.is_none() && pending.changes.is_empty());
+            assert!(matches!(pending.write(&mut file), Err(CacheError::Behind)));
+        }
+        let mut since = Pending::default();
+        since.push(change(3));
+        since.put_back(pending);
+        assert!(since.broken && since.changes.is_empty(), "a change is missing before this one");
+
+        let huge = vec![0; MAX_PENDING_CACHE_BYTES + 1];
+        let mut kept = Pending::default();
+        kept.put_back(Pending { snapshot: Some(huge), ..Pending::default() });
+        assert!(kept.broken && kept.snapshot.is_none());
     }
 }
