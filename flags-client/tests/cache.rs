@@ -7,7 +7,7 @@ mod support;
 use std::path::Path;
 
 use flags_client::{Builder, Client, Entity, Flag, ProblemKind, Source, State, Status};
-use support::{Canned, SOON, Server, TOKEN, nobody, reach, until};
+use support::{Canned, Reserved, SOON, Server, TOKEN, reach, until};
 
 const A: Flag<bool> = Flag::new("a", false);
 
@@ -77,17 +77,18 @@ async fn the_last_known_good_state_is_served_at_once_while_the_server_is_away() 
 #[tokio::test]
 async fn a_refused_connection_does_not_hold_up_a_start_from_the_disk() {
     let folder = tempfile::tempdir().unwrap();
-    let addr = nobody();
     // The runtime of the server ends, and its listener with it.
     let path = folder.path().to_owned();
     let filling = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let server = Server::start_at(addr).await;
+            let server = Server::start().await;
             fill(&server, &path, true).await;
-        });
+            server.addr
+        })
     });
-    tokio::task::spawn_blocking(|| filling.join().unwrap()).await.unwrap();
+    let addr = tokio::task::spawn_blocking(|| filling.join().unwrap()).await.unwrap();
+    let _nobody_listens_there = Reserved::at(addr);
 
     let client = without_server(&format!("http://{addr}"), TOKEN, folder.path()).await;
     assert!(is_on(&client, &A));

@@ -8,7 +8,7 @@ mod support;
 use std::io::Write;
 
 use flags_client::{Client, Entity, Flag, ObjectChange, ProblemKind, Source, State, Status};
-use support::{Canned, SOON, Server, TOKEN, boolean_flag, nobody, object, reach, until};
+use support::{Canned, Reserved, SOON, Server, TOKEN, boolean_flag, object, reach, until};
 
 const A: Flag<bool> = Flag::new("a", false);
 const B: Flag<bool> = Flag::new("b", false);
@@ -358,8 +358,8 @@ async fn the_token_is_not_sent_to_another_origin() {
 
 #[tokio::test]
 async fn a_server_that_is_down_at_the_start() {
-    let addr = nobody();
-    let builder = Client::builder(format!("http://{addr}"), TOKEN).hurried();
+    let address = Reserved::new();
+    let builder = Client::builder(format!("http://{}", address.addr()), TOKEN).hurried();
     let client = builder.first_snapshot_timeout(SOON / 200).connect().await.unwrap();
     let status = client.status();
     assert_eq!((status.state, status.source), (State::Starting, Source::Nothing));
@@ -367,7 +367,7 @@ async fn a_server_that_is_down_at_the_start() {
     assert!(!is_on(&client, &A));
     assert_eq!(client.snapshot().get(&A, &Entity::user("u")).reason.name(), "not_ready");
 
-    let server = Server::start_at(addr).await;
+    let server = Server::start_at(address).await;
     recovers(&server, &client).await;
 }
 

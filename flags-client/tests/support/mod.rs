@@ -18,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use flags_client::{Client, Document, Epoch, Object, ObjectChange, Position, Status};
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpSocket;
 use tokio::sync::mpsc;
 
 pub(crate) const TOKEN: &str = "an-sdk-token-of-the-test";
@@ -95,16 +95,16 @@ pub(crate) struct Server {
 impl Server {
     /// A server with the flag `a`, off, at revision 1.
     pub(crate) async fn start() -> Self {
-        Self::start_at("127.0.0.1:0".parse().unwrap()).await
+        Self::start_at(Reserved::new()).await
     }
 
-    pub(crate) async fn start_at(addr: SocketAddr) -> Self {
+    pub(crate) async fn start_at(address: Reserved) -> Self {
         let epoch = Epoch::new("e1");
         let objects = vec![object("a", 1, &boolean_flag(false))];
         let document = Document { epoch, revision: 1, objects };
         let inner = Inner { document: Some(document), ..Inner::default() };
         let inner = Arc::new(Mutex::new(inner));
-        let listener = listen(addr);
+        let listener = address.0.listen(64).unwrap();
         let server = Self { inner, addr: listener.local_addr().unwrap() };
         let router = Router::new()
             .route("/sdk/v1/snapshot", get(snapshot))
@@ -256,17 +256,24 @@ impl Server {
     }
 }
 
-/// A listener whose port can be taken again at once by a server that is started anew.
-fn listen(addr: SocketAddr) -> TcpListener {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind(addr).unwrap();
-    socket.listen(64).unwrap()
-}
+/// An address that nobody else can take and where nobody listens until a server is started there.
+pub(crate) struct Reserved(TcpSocket);
 
-/// An address where nobody listens.
-pub(crate) fn nobody() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+impl Reserved {
+    pub(crate) fn new() -> Self {
+        Self::at("127.0.0.1:0".parse().unwrap())
+    }
+
+    pub(crate) fn at(addr: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(addr).unwrap();
+        Self(socket)
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.0.local_addr().unwrap()
+    }
 }
 
 async fn snapshot(State(server): State<Server>, headers: HeaderMap) -> Response {
