@@ -27,13 +27,17 @@ pub(crate) trait Linker {
     fn segment(&mut self, key: &str) -> Slot;
 }
 
+/// Stands for the key of a flag whose key is not known: no flag has it, so that none is taken for
+/// its own prerequisite.
+const NAMELESS: &str = "";
+
 /// Everything that is wrong with a flag by itself; empty for a flag that will be evaluated.
 ///
 /// Whether the flags and segments that it refers to exist is not looked at: see
 /// [`flag_references`].
 #[must_use]
 pub fn check_flag(definition: &FlagDefinition) -> Vec<Diagnostic> {
-    compile_flag("flag", definition, &mut Recorder::default()).err().unwrap_or_default()
+    compile_flag(NAMELESS, definition, &mut Recorder::default()).err().unwrap_or_default()
 }
 
 /// Everything that is wrong with a segment by itself; empty for one that will be evaluated.
@@ -61,7 +65,7 @@ pub fn check_segment(definition: &SegmentDefinition) -> Vec<Diagnostic> {
 #[must_use]
 pub fn flag_references(definition: &FlagDefinition) -> References {
     let mut recorder = Recorder::default();
-    let _ = compile_flag("flag", definition, &mut recorder);
+    let _ = compile_flag(NAMELESS, definition, &mut recorder);
     References { flags: definition.state.prerequisites.clone(), segments: recorder.segments }
 }
 

@@ -1,0 +1,121 @@
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+/// What the server is told at its start: by flags, or by variables of the environment.
+///
+/// ```
+/// let config = flags_server::Config { listen: "127.0.0.1:0".into(), ..Default::default() };
+/// assert_eq!(config.database.to_str(), Some("flags.db"));
+/// ```
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// The database file; created where there is none
+    #[arg(long, env = "FLAGS_DATABASE", default_value = "flags.db", value_name = "FILE")]
+    pub database: PathBuf,
+
+    /// The address to listen on
+    #[arg(long, env = "FLAGS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub listen: String,
+
+    /// Whether logs are for programs or for people
+    #[arg(long, env = "FLAGS_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+
+    /// What is important enough to be logged
+    #[arg(long, env = "FLAGS_LOG_LEVEL", value_enum, default_value_t)]
+    pub log_level: LogLevel,
+
+    /// How long running requests may take to finish after a signal to stop, in seconds
+    #[arg(
+        long,
+        env = "FLAGS_SHUTDOWN_TIMEOUT",
+        default_value = "10",
+        value_name = "SECONDS",
+        value_parser = seconds
+    )]
+    pub shutdown_timeout: Duration,
+
+    /// The tokens of a database that does not exist yet. Not flags: others could read those.
+    #[arg(skip = Bootstrap::from_environment())]
+    pub bootstrap: Bootstrap,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse().map(Duration::from_secs).map_err(|_| "expected a number of seconds".to_owned())
+}
+
+impl Default for Config {
+    /// The defaults of the command line; nothing is read from the process's environment.
+    fn default() -> Self {
+        Self {
+            database: "flags.db".into(),
+            listen: "127.0.0.1:8080".into(),
+            log_format: LogFormat::default(),
+            log_level: LogLevel::default(),
+            shutdown_timeout: Duration::from_secs(10),
+            bootstrap: Bootstrap::default(),
+        }
+    }
+}
+
+/// The form of the logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object on each line.
+    #[default]
+    Json,
+    /// For people.
+    Text,
+}
+
+/// The least important level that is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LogLevel {
+    /// What failed.
+    Error,
+    /// What may fail later.
+    Warn,
+    /// What happened: one line for each request.
+    #[default]
+    Info,
+    /// What is only asked for when something is wrong.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// The secrets of the tokens that a new database begins with; made up where they are `None`.
+///
+/// At least 32 characters each. Read only when the database is created.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Bootstrap {
+    /// Of the admin token.
+    pub admin_token: Option<String>,
+    /// Of the SDK token for the environment `production` of the project `default`.
+    pub sdk_token: Option<String>,
+}
+
+impl Bootstrap {
+    /// What `FLAGS_BOOTSTRAP_ADMIN_TOKEN` and `FLAGS_BOOTSTRAP_SDK_TOKEN` say.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        let read = |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        Self {
+            admin_token: read("FLAGS_BOOTSTRAP_ADMIN_TOKEN"),
+            sdk_token: read("FLAGS_BOOTSTRAP_SDK_TOKEN"),
+        }
+    }
+}
+
+/// Does not tell the secrets.
+impl fmt::Debug for Bootstrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bootstrap")
+            .field("admin_token", &self.admin_token.is_some())
+            .field("sdk_token", &self.sdk_token.is_some())
+            .finish()
+    }
+}

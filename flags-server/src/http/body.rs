@@ -1,0 +1,98 @@
+//! The body of a request.
+
+use axum::body::Body as HttpBody;
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_LENGTH;
+use bytes::Bytes;
+use flags_core::Shape;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::problem::Problem;
+use crate::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
+
+/// A body with a fixed shape.
+pub(super) trait Shaped: DeserializeOwned {
+    const SHAPE: &'static Shape;
+}
+
+/// A definition, as JSON; what it must look like depends on what is there.
+pub(super) struct Definition(pub(super) Value);
+
+/// A body that has its shape.
+pub(super) struct Checked<T>(pub(super) T);
+
+/// A body that says nothing: none, or an object without members.
+pub(super) struct Nothing;
+
+impl<S: Sync> FromRequest<S> for Definition {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        parse(&read(request).await?).map(Self)
+    }
+}
+
+impl<S: Sync, T: Shaped> FromRequest<S> for Checked<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let value = parse(&read(request).await?)?;
+        check(T::SHAPE, &value)?;
+        let misfit = |error: serde_json::Error| Problem::internal(error.to_string());
+        serde_json::from_value(value).map(Self).map_err(misfit)
+    }
+}
+
+impl<S: Sync> FromRequest<S> for Nothing {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let bytes = read(request).await?;
+        if !bytes.trim_ascii().is_empty() {
+            check(&Shape::Object(&[]), &parse(&bytes)?)?;
+        }
+        Ok(Self)
+    }
+}
+
+fn check(shape: &Shape, value: &Value) -> Result<(), Problem> {
+    let errors = shape.check(value);
+    if errors.is_empty() { Ok(()) } else { Err(Problem::invalid(errors)) }
+}
+
+fn parse(bytes: &[u8]) -> Result<Value, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let detail = format!("the body is not JSON: {error}");
+        Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail)
+    })
+}
+
+fn too_large() -> Problem {
+    let detail = format!("a body has at most {MAX_BODY_BYTES} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+}
+
+async fn read(request: Request) -> Result<Bytes, Problem> {
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let length = length.and_then(|length| length.parse::<u64>().ok());
+    if length.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
+        return Err(too_large());
+    }
+    let body: HttpBody = request.into_body();
+    let body = Limited::new(body, MAX_BODY_BYTES).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, body).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) => {
+            let detail = format!("the body did not arrive: {error}");
+            Err(Problem::new(StatusCode::BAD_REQUEST, "incomplete_body", detail))
+        }
+        Err(_) => {
+            let detail = format!("the body took longer than {} s", BODY_TIMEOUT.as_secs());
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail))
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! `/api/v1/projects/{p}/environments`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use flags_core::Epoch;
+use serde::Serialize;
+
+use super::body::Checked;
+use super::list::ListQuery;
+use super::path::Keys;
+use super::problem::Problem;
+use super::project::{Create, Rename};
+use crate::service::{Author, Service, project};
+use crate::store::Environment;
+
+#[derive(Serialize)]
+struct Shown {
+    key: String,
+    name: String,
+    created_at: String,
+    revision: u64,
+    epoch: Epoch,
+}
+
+fn show(environment: Environment, epoch: &Epoch) -> Shown {
+    Shown {
+        key: environment.key,
+        name: environment.name,
+        created_at: environment.created_at.to_string(),
+        revision: environment.revision,
+        epoch: epoch.clone(),
+    }
+}
+
+pub(super) async fn list(
+    State(service): State<Arc<Service>>,
+    Keys(key): Keys<String>,
+    query: ListQuery,
+) -> Result<Response, Problem> {
+    let page = query.page();
+    let environments = service.read(move |view| {
+        let project = project::find(view, &key)?;
+        Ok(view.environments(Some(project.id), &page)?)
+    });
+    let epoch = service.live.epoch();
+    Ok(query.answer(environments.await?, |found| &found.key, |found| show(found, epoch)))
+}
+
+pub(super) async fn create(
+    State(service): State<Arc<Service>>,
+    Keys(project): Keys<String>,
+    author: Author,
+    Checked(body): Checked<Create>,
+) -> Result<Response, Problem> {
+    let created = service.write(author, move |unit| {
+        let name = body.name.as_deref().unwrap_or(&body.key);
+        project::create_environment(unit, &project, &body.key, name)
+    });
+    let created = created.await?;
+    let path = format!("/api/v1/projects/{}/environments/{}", created.project, created.key);
+    let shown = Json(show(created, service.live.epoch()));
+    Ok((StatusCode::CREATED, [(LOCATION, path)], shown).into_response())
+}
+
+pub(super) async fn get(
+    State(service): State<Arc<Service>>,
+    Keys((project, key)): Keys<(String, String)>,
+) -> Result<Response, Problem> {
+    let found = service.read(move |view| project::find_environment(view, &project, &key));
+    let (_, found) = found.await?;
+    Ok(Json(show(found, service.live.epoch())).into_response())
+}
+
+pub(super) async fn rename(
+    State(service): State<Arc<Service>>,
+    Keys((project, key)): Keys<(String, String)>,
+    author: Author,
+    Checked(body): Checked<Rename>,
+) -> Result<Response, Problem> {
+    let renamed = service
+        .write(author, move |unit| project::rename_environment(unit, &project, &key, &body.name));
+    Ok(Json(show(renamed.await?, service.live.epoch())).into_response())
+}

@@ -1,0 +1,111 @@
+//! `/api/v1/projects/{p}/environments/{e}/evaluate` and `…/explain`: what a service would see.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use flags_core::{Evaluation, Explanation, Field, JsonContext, Shape};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::body::{Checked, Shaped};
+use super::path::Keys;
+use super::problem::Problem;
+use crate::live::LiveEnvironment;
+use crate::service::{Service, now};
+
+#[derive(Deserialize)]
+pub(super) struct Evaluate {
+    context: Value,
+    flag: Option<String>,
+}
+
+impl Shaped for Evaluate {
+    const SHAPE: &'static Shape = &Shape::Object(&[
+        Field::required("context", &Shape::Any),
+        Field::optional("flag", &Shape::String),
+    ]);
+}
+
+#[derive(Deserialize)]
+pub(super) struct Explain {
+    context: Value,
+    flag: String,
+}
+
+impl Shaped for Explain {
+    const SHAPE: &'static Shape = &Shape::Object(&[
+        Field::required("context", &Shape::Any),
+        Field::required("flag", &Shape::String),
+    ]);
+}
+
+#[derive(Serialize)]
+struct Answer<'r> {
+    flag: &'r str,
+    #[serde(flatten)]
+    evaluation: Evaluation<'r>,
+}
+
+#[derive(Serialize)]
+struct Answers<'r> {
+    answers: Vec<Answer<'r>>,
+}
+
+#[derive(Serialize)]
+struct Explained<'r> {
+    #[serde(flatten)]
+    explanation: Explanation<'r>,
+    text: String,
+}
+
+fn live(service: &Service, project: &str, key: &str) -> Result<Arc<LiveEnvironment>, Problem> {
+    service.live.by_key(project, key).ok_or_else(|| {
+        Problem::not_found(format!("there is no environment `{key}` of a project `{project}`"))
+    })
+}
+
+fn context(body: &Value) -> Result<JsonContext, Problem> {
+    JsonContext::read(body).map_err(|mut errors| {
+        for error in &mut errors {
+            error.pointer.insert_str(0, "/context");
+        }
+        Problem::invalid(errors)
+    })
+}
+
+pub(super) async fn evaluate(
+    State(service): State<Arc<Service>>,
+    Keys((project, key)): Keys<(String, String)>,
+    Checked(body): Checked<Evaluate>,
+) -> Result<Response, Problem> {
+    let ruleset = live(&service, &project, &key)?.ruleset();
+    let context = context(&body.context)?;
+    if let Some(flag) = body.flag {
+        let evaluation = ruleset.evaluate(&*flag, &context, now);
+        return Ok(Json(Answer { flag: &flag, evaluation }).into_response());
+    }
+    // Up to 20,000 answers: not on a thread that others wait for.
+    let all = tokio::task::spawn_blocking(move || {
+        // One instant for all of them.
+        let instant = now();
+        let mut keys: Vec<&str> = ruleset.flags().map(|(key, ..)| key).collect();
+        keys.sort_unstable();
+        let answer = |flag| Answer { flag, evaluation: ruleset.evaluate(flag, &context, instant) };
+        Json(Answers { answers: keys.into_iter().map(answer).collect() }).into_response()
+    });
+    all.await.map_err(|error| Problem::internal(error.to_string()))
+}
+
+pub(super) async fn explain(
+    State(service): State<Arc<Service>>,
+    Keys((project, key)): Keys<(String, String)>,
+    Checked(body): Checked<Explain>,
+) -> Result<Response, Problem> {
+    let ruleset = live(&service, &project, &key)?.ruleset();
+    let context = context(&body.context)?;
+    let explanation = ruleset.explain(&*body.flag, &context, now);
+    let text = explanation.to_string();
+    Ok(Json(Explained { explanation, text }).into_response())
+}

@@ -1,0 +1,96 @@
+//! `/api/v1/projects/{p}/flags`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::body::Definition;
+use super::list::ListQuery;
+use super::path::Keys;
+use super::problem::Problem;
+use super::write::etag;
+use crate::service::model::{Flag, Revisions, SharedFlag};
+use crate::service::{Author, Precondition, Service, flag};
+
+#[derive(Serialize)]
+struct Shown {
+    key: String,
+    #[serde(flatten)]
+    shared: SharedFlag,
+    version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revisions: Option<Revisions>,
+}
+
+fn show(flag: Flag) -> Shown {
+    let Flag { key, shared, version, revisions } = flag;
+    Shown { key, shared, version, revisions }
+}
+
+fn answer(flag: Flag) -> Response {
+    (etag(flag.version), Json(show(flag))).into_response()
+}
+
+fn created(project: &str, flag: Flag) -> Response {
+    let location = [(LOCATION, format!("/api/v1/projects/{project}/flags/{}", flag.key))];
+    (StatusCode::CREATED, location, answer(flag)).into_response()
+}
+
+pub(super) async fn list(
+    State(service): State<Arc<Service>>,
+    Keys(project): Keys<String>,
+    query: ListQuery,
+) -> Result<Response, Problem> {
+    let page = query.page();
+    let flags = service.read(move |view| flag::list(view, &project, &page)).await?;
+    Ok(query.answer(flags, |flag| &flag.key, show))
+}
+
+pub(super) async fn create(
+    State(service): State<Arc<Service>>,
+    Keys(project): Keys<String>,
+    author: Author,
+    Definition(body): Definition,
+) -> Result<Response, Problem> {
+    let key = project.clone();
+    let flag = service.write(author, move |unit| flag::create(unit, &key, None, body)).await?;
+    Ok(created(&project, flag))
+}
+
+pub(super) async fn get(
+    State(service): State<Arc<Service>>,
+    Keys((project, key)): Keys<(String, String)>,
+) -> Result<Response, Problem> {
+    Ok(answer(service.read(move |view| flag::get(view, &project, &key)).await?))
+}
+
+pub(super) async fn put(
+    State(service): State<Arc<Service>>,
+    Keys((project, key)): Keys<(String, String)>,
+    precondition: Precondition,
+    author: Author,
+    Definition(body): Definition,
+) -> Result<Response, Problem> {
+    let creates = precondition == Precondition::Absent;
+    let of = project.clone();
+    let flag =
+        service.write(author, move |unit| flag::put(unit, &of, &key, &precondition, body)).await?;
+    Ok(if creates { created(&project, flag) } else { answer(flag) })
+}
+
+pub(super) async fn patch(
+    State(service): State<Arc<Service>>,
+    Keys((project, key)): Keys<(String, String)>,
+    precondition: Precondition,
+    author: Author,
+    Definition(body): Definition,
+) -> Result<Response, Problem> {
+    let flag =
+        service.write(author, move |unit| flag::patch(unit, &project, &key, &precondition, body));
+    Ok(answer(flag.await?))
+}

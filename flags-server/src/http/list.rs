@@ -1,0 +1,84 @@
+//! Lists, a page at a time.
+
+use axum::Json;
+use axum::extract::{FromRequestParts, Query};
+use axum::http::header::LINK;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use super::problem::Problem;
+use crate::limits::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
+use crate::store::Page;
+
+/// Which page is asked for.
+pub(super) struct ListQuery {
+    path: String,
+    after: Option<String>,
+    limit: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct List<T> {
+    items: Vec<T>,
+    next_cursor: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(said) = Query::<Said>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::query(rejection.body_text()))?;
+        let limit = said.limit.unwrap_or(DEFAULT_PAGE_ITEMS);
+        if !(1..=MAX_PAGE_ITEMS).contains(&limit) {
+            return Err(Problem::query(format!("`limit` is 1 to {MAX_PAGE_ITEMS}")));
+        }
+        let after = said.cursor.map(|cursor| {
+            let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
+            let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+            key.ok_or_else(|| Problem::query("`cursor` is not one that a list gave"))
+        });
+        Ok(Self { path: parts.uri.path().to_owned(), after: after.transpose()?, limit })
+    }
+}
+
+impl ListQuery {
+    /// What to read: one item more than the page has tells whether there is a next one.
+    pub(super) fn page(&self) -> Page {
+        Page { after: self.after.clone(), limit: self.limit + 1 }
+    }
+
+    /// The answer with what was read.
+    pub(super) fn answer<T, J: Serialize>(
+        self,
+        mut found: Vec<T>,
+        key: impl Fn(&T) -> &str,
+        show: impl FnMut(T) -> J,
+    ) -> Response {
+        let limit = self.limit as usize;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let last = found.last().filter(|_| more);
+        let next_cursor = last.map(|last| URL_SAFE_NO_PAD.encode(key(last)));
+        let link = next_cursor.as_ref().map(|cursor| {
+            let (path, limit) = (&self.path, self.limit);
+            [(LINK, format!("<{path}?limit={limit}&cursor={cursor}>; rel=\"next\""))]
+        });
+        let list = List { items: found.into_iter().map(show).collect(), next_cursor };
+        match link {
+            Some(link) => (link, Json(list)).into_response(),
+            None => Json(list).into_response(),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What every error looks like: `application/problem+json` of RFC 9457.
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use flags_core::Diagnostic;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::limits::RETRY_AFTER_SECONDS;
+use crate::service::Fault;
+
+/// An error on its way out. It gets its body, with the id of the request, in [`render`].
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    errors: Vec<Diagnostic>,
+    /// Further members.
+    members: Map<String, Value>,
+    /// For the log alone.
+    cause: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Members<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    instance: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [Diagnostic],
+    #[serde(flatten)]
+    members: &'a Map<String, Value>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            members: Map::new(),
+            cause: None,
+        }
+    }
+
+    /// A query parameter that is not understood.
+    pub(super) fn query(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
+    }
+
+    /// A header that is not understood.
+    pub(super) fn header(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_header", detail)
+    }
+
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    /// A mistake of the server's own.
+    pub(super) fn internal(cause: impl Into<String>) -> Self {
+        let detail = "the server made a mistake; its log says more under the request's id";
+        let problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail);
+        Self { cause: Some(cause.into()), ..problem }
+    }
+
+    /// What the framework answered by itself.
+    fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::not_found("there is no such route"),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                let detail = "this route does not have this method; `Allow` names those it has";
+                Self::new(status, "method_not_allowed", detail)
+            }
+            status if status.is_server_error() => Self::internal("a bare status"),
+            status => Self::new(status, "bad_request", "the request cannot be understood"),
+        }
+    }
+
+    fn member(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub(super) fn invalid(errors: Vec<Diagnostic>) -> Self {
+        // These have a name of their own in the API; a program asks for them.
+        let named = ["cycle", "immutable", "limit_exceeded"];
+        let code = named.into_iter().find(|code| errors.iter().any(|error| error.code == *code));
+        let detail = match &*errors {
+            [error] => error.to_string(),
+            errors => format!("{} problems, see `errors`", errors.len()),
+        };
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self { errors, ..Self::new(status, code.unwrap_or("invalid"), detail) }
+    }
+
+    fn unavailable(code: &'static str, detail: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+    }
+
+    pub(super) fn not_ready(detail: &str) -> Self {
+        Self::unavailable("not_ready", detail)
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::NotFound(detail) => Self::not_found(detail),
+            Fault::KeyConflict { key, existing } => Self::new(
+                StatusCode::CONFLICT,
+                "key_conflict",
+                if key == existing {
+                    format!("`{key}` exists already")
+                } else {
+                    format!("`{key}` differs from `{existing}` only in case or in `.`, `-`, `_`")
+                },
+            ),
+            Fault::InUse(detail) => Self::new(StatusCode::CONFLICT, "in_use", detail),
+            Fault::RolloutConflict(detail) => {
+                Self::new(StatusCode::CONFLICT, "rollout_conflict", detail)
+            }
+            Fault::LastAdminToken => Self::new(
+                StatusCode::CONFLICT,
+                "last_admin_token",
+                "this is the last admin token: without it nobody could create another one",
+            ),
+            Fault::PreconditionRequired => Self::new(
+                StatusCode::PRECONDITION_REQUIRED,
+                "precondition_required",
+                "say which version this changes with `If-Match: \"<version>\"`",
+            ),
+            Fault::VersionMismatch { current } => {
+                let detail = match current {
+                    Some(current) => format!("the current version is {current}"),
+                    None => "there is nothing here yet".to_owned(),
+                };
+                Self::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", detail)
+                    .member("current_version", current)
+            }
+            Fault::Invalid(errors) => Self::invalid(errors),
+            Fault::LimitExceeded { limit, maximum } => {
+                let detail = format!("the limit `{limit}` is {maximum}");
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "limit_exceeded", detail)
+                    .member("limit", limit)
+                    .member("maximum", maximum)
+            }
+            Fault::Busy => Self::unavailable("busy", "too many writes are waiting; try again"),
+            Fault::Stopping => Self::unavailable("stopping", "the server is stopping; try again"),
+            Fault::Store(error) => {
+                let detail = "the database failed, and nothing was written; try again";
+                let problem = Self::unavailable("storage_failed", detail);
+                Self { cause: Some(error.to_string()), ..problem }
+            }
+            Fault::Internal(cause) => Self::internal(cause),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        let headers = response.headers_mut();
+        match self.status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+            }
+            _ => {}
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Gives an error its body, whoever made it; the second half is the cause for the log.
+pub(super) fn render(response: Response, request_id: &str) -> (Response, Option<String>) {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return (response, None);
+    }
+    let (mut parts, _) = response.into_parts();
+    let problem = parts.extensions.remove::<Problem>();
+    let problem = problem.unwrap_or_else(|| Problem::of_status(status));
+    let body = serde_json::to_vec(&Members {
+        kind: "about:blank",
+        title: status.canonical_reason().unwrap_or("Error"),
+        status: status.as_u16(),
+        detail: &problem.detail,
+        instance: request_id,
+        code: problem.code,
+        errors: &problem.errors,
+        members: &problem.members,
+    });
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    // A tree of strings and numbers can be written.
+    (Response::from_parts(parts, Body::from(body.unwrap_or_default())), problem.cause)
+}

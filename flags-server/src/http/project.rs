@@ -1,0 +1,95 @@
+//! `/api/v1/projects`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use flags_core::{Field, Shape};
+use serde::{Deserialize, Serialize};
+
+use super::body::{Checked, Shaped};
+use super::list::ListQuery;
+use super::path::Keys;
+use super::problem::Problem;
+use crate::service::{Author, Service, project};
+use crate::store::Project;
+
+/// What creates a project or an environment.
+#[derive(Deserialize)]
+pub(super) struct Create {
+    pub(super) key: String,
+    pub(super) name: Option<String>,
+}
+
+impl Shaped for Create {
+    const SHAPE: &'static Shape = &Shape::Object(&[
+        Field::required("key", &Shape::String),
+        Field::optional("name", &Shape::Nullable(&Shape::String)),
+    ]);
+}
+
+/// What renames one.
+#[derive(Deserialize)]
+pub(super) struct Rename {
+    pub(super) name: String,
+}
+
+impl Shaped for Rename {
+    const SHAPE: &'static Shape = &Shape::Object(&[Field::required("name", &Shape::String)]);
+}
+
+#[derive(Serialize)]
+struct Shown {
+    key: String,
+    name: String,
+    created_at: String,
+}
+
+fn show(project: Project) -> Shown {
+    let created_at = project.created_at.to_string();
+    Shown { key: project.key, name: project.name, created_at }
+}
+
+pub(super) async fn list(
+    State(service): State<Arc<Service>>,
+    query: ListQuery,
+) -> Result<Response, Problem> {
+    let page = query.page();
+    let projects = service.read(move |view| Ok(view.projects(&page)?)).await?;
+    Ok(query.answer(projects, |project| &project.key, show))
+}
+
+pub(super) async fn create(
+    State(service): State<Arc<Service>>,
+    author: Author,
+    Checked(body): Checked<Create>,
+) -> Result<Response, Problem> {
+    let project = service.write(author, move |unit| {
+        let name = body.name.as_deref().unwrap_or(&body.key);
+        project::create(unit, &body.key, name)
+    });
+    let project = project.await?;
+    let location = [(LOCATION, format!("/api/v1/projects/{}", project.key))];
+    Ok((StatusCode::CREATED, location, Json(show(project))).into_response())
+}
+
+pub(super) async fn get(
+    State(service): State<Arc<Service>>,
+    Keys(key): Keys<String>,
+) -> Result<Response, Problem> {
+    let project = service.read(move |view| project::find(view, &key)).await?;
+    Ok(Json(show(project)).into_response())
+}
+
+pub(super) async fn rename(
+    State(service): State<Arc<Service>>,
+    Keys(key): Keys<String>,
+    author: Author,
+    Checked(body): Checked<Rename>,
+) -> Result<Response, Problem> {
+    let project = service.write(author, move |unit| project::rename(unit, &key, &body.name));
+    Ok(Json(show(project.await?)).into_response())
+}

@@ -1,0 +1,145 @@
+//! `/sdk/v1/snapshot`
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
+};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use flags_core::Position;
+
+use super::problem::Problem;
+use super::sdk_stream::SdkAccess;
+use crate::live::Encoding;
+use crate::service::Service;
+
+pub(super) async fn get(
+    State(service): State<Arc<Service>>,
+    SdkAccess { environment, .. }: SdkAccess,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let known = known_revision(&headers, service.live.epoch().as_str());
+    // A revision that there has not been yet cannot be what the client has.
+    let known = known.filter(|known| *known <= environment.revision());
+    if let Some(revision) = known.filter(|known| *known == environment.revision()) {
+        let position = Position { epoch: service.live.epoch().clone(), revision };
+        return Ok(not_modified(&position));
+    }
+    let snapshot = environment.snapshot(&service).await?;
+    if known.is_some_and(|known| known >= snapshot.position.revision) {
+        return Ok(not_modified(&snapshot.position));
+    }
+    let encoding = negotiate(&headers);
+    let position = snapshot.position.clone();
+    let bytes = tokio::task::spawn_blocking(move || snapshot.bytes(encoding)).await;
+    let bytes = bytes.map_err(|error| Problem::internal(error.to_string()))?;
+    let bytes = bytes.map_err(|error| Problem::internal(error.to_string()))?;
+    let mut response = (cached(&position), bytes).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, axum::http::HeaderValue::from_static("application/json"));
+    let name = match encoding {
+        Encoding::Identity => return Ok(response),
+        Encoding::Gzip => "gzip",
+        Encoding::Zstd => "zstd",
+    };
+    headers.insert(CONTENT_ENCODING, axum::http::HeaderValue::from_static(name));
+    Ok(response)
+}
+
+fn cached(position: &Position) -> [(HeaderName, String); 3] {
+    [
+        (ETAG, format!("\"{position}\"")),
+        (VARY, "accept-encoding".to_owned()),
+        (CACHE_CONTROL, "private, no-cache".to_owned()),
+    ]
+}
+
+fn not_modified(position: &Position) -> Response {
+    (StatusCode::NOT_MODIFIED, cached(position)).into_response()
+}
+
+/// The latest revision of this epoch that the client says it has.
+fn known_revision(headers: &HeaderMap, epoch: &str) -> Option<u64> {
+    let tags = headers.get(IF_NONE_MATCH)?.to_str().ok()?;
+    let position = |tag: &str| {
+        let tag = tag.trim();
+        let tag = tag.strip_prefix("W/").unwrap_or(tag);
+        tag.strip_prefix('"')?.strip_suffix('"')?.parse::<Position>().ok()
+    };
+    let positions = tags.split(',').filter_map(position);
+    positions.filter(|p| p.epoch.as_str() == epoch).map(|p| p.revision).max()
+}
+
+/// The smallest form that the client takes.
+fn negotiate(headers: &HeaderMap) -> Encoding {
+    let accepted = headers.get_all(ACCEPT_ENCODING);
+    let accepted: Vec<&str> = accepted.iter().filter_map(|value| value.to_str().ok()).collect();
+    let weight = |name: &str| {
+        let mut any = 0.0;
+        for entry in accepted.iter().flat_map(|value| value.split(',')) {
+            let (coding, parameters) = entry.split_once(';').unwrap_or((entry, ""));
+            let quality = parameters.trim().strip_prefix("q=");
+            let quality = quality.map_or(1.0, |q| q.trim().parse().unwrap_or(0.0));
+            match coding.trim() {
+                coding if coding.eq_ignore_ascii_case(name) => return quality,
+                "*" => any = quality,
+                _ => {}
+            }
+        }
+        any
+    };
+    let (zstd, gzip): (f32, f32) = (weight("zstd"), weight("gzip"));
+    if zstd > 0.0 && zstd >= gzip {
+        Encoding::Zstd
+    } else if gzip > 0.0 {
+        Encoding::Gzip
+    } else {
+        Encoding::Identity
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: HeaderName, value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, value.parse().unwrap());
+        headers
+    }
+
+    #[test]
+    fn the_smallest_form_that_is_accepted() {
+        for (accept, encoding) in [
+            ("", Encoding::Identity),
+            ("identity", Encoding::Identity),
+            ("gzip", Encoding::Gzip),
+            ("GZIP, deflate", Encoding::Gzip),
+            ("gzip, zstd", Encoding::Zstd),
+            ("gzip;q=1.0, zstd;q=0.5", Encoding::Gzip),
+            ("gzip, zstd;q=0", Encoding::Gzip),
+            ("*", Encoding::Zstd),
+            ("*;q=0, gzip", Encoding::Gzip),
+            ("gzip;q=nonsense", Encoding::Identity),
+        ] {
+            assert_eq!(negotiate(&with(ACCEPT_ENCODING, accept)), encoding, "{accept}");
+        }
+        assert_eq!(negotiate(&HeaderMap::new()), Encoding::Identity);
+    }
+
+    #[test]
+    fn revisions_are_known_by_tags_of_the_same_epoch() {
+        for (tags, known) in [
+            ("\"e.7\"", Some(7)),
+            ("W/\"e.7\"", Some(7)),
+            ("\"e.3\", \"e.5\", \"f.9\"", Some(5)),
+            ("\"f.7\"", None),
+            ("*", None),
+            ("e.7", None),
+        ] {
+            assert_eq!(known_revision(&with(IF_NONE_MATCH, tags), "e"), known, "{tags}");
+        }
+    }
+}

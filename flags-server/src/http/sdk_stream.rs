@@ -1,0 +1,199 @@
+//! `/sdk/v1/stream`
+//!
+//! Every stream reads the same encoded bytes. A connection keeps nothing but the revision it is at:
+//! one that reads slowly is behind, and costs the others nothing.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Query, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use flags_core::{Epoch, Position, Revision};
+use serde::Deserialize;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::auth::Authorized;
+use super::problem::Problem;
+use crate::limits::{CHANGES_PER_READ, HEARTBEAT_MS, STREAM_RETRY_MS};
+use crate::live::{LiveEnvironment, frame};
+use crate::service::{Fault, Service};
+use crate::store::TokenKind;
+
+/// The environment of an SDK token.
+pub(super) struct SdkAccess {
+    pub(super) environment: Arc<LiveEnvironment>,
+    ended: CancellationToken,
+}
+
+impl FromRequestParts<Arc<Service>> for SdkAccess {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        service: &Arc<Service>,
+    ) -> Result<Self, Problem> {
+        let Authorized(access) = Authorized::from_request_parts(parts, service).await?;
+        let environment = match access.kind {
+            TokenKind::Sdk(id) => service.live.by_id(id),
+            TokenKind::Admin => None,
+        };
+        let environment =
+            environment.ok_or_else(|| Problem::internal("a token without an environment"))?;
+        Ok(Self { environment, ended: access.ended.clone() })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StreamQuery {
+    after: Option<String>,
+}
+
+const LAST_EVENT_ID: &str = "last-event-id";
+const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
+
+pub(super) async fn get(
+    State(service): State<Arc<Service>>,
+    access: SdkAccess,
+    headers: HeaderMap,
+    query: Result<Query<StreamQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(query) = query.map_err(|rejection| Problem::query(rejection.body_text()))?;
+    let SdkAccess { environment, ended } = access;
+    let watch = environment.watch();
+    let present = environment.revision();
+    let epoch = service.live.epoch().clone();
+    let asked = match headers.get(LAST_EVENT_ID) {
+        // What is not a position of ours is of another history.
+        Some(id) => Some(id.to_str().ok().and_then(|id| id.parse().ok())),
+        None => match query.after {
+            Some(after) => {
+                let position: Result<Position, _> = after.parse();
+                Some(Some(position.map_err(|error| Problem::query(format!("`after`: {error}")))?))
+            }
+            None => None,
+        },
+    };
+    let start = match asked {
+        None => Some(present),
+        Some(position) => position
+            .filter(|position: &Position| position.epoch == epoch && position.revision <= present)
+            .map(|position| position.revision),
+    };
+    let body = match start {
+        None => Body::from(reset(&epoch, present)),
+        Some(after) => {
+            let stream = Stream {
+                service,
+                environment,
+                epoch,
+                watch,
+                ended,
+                after,
+                ready: VecDeque::from([opening()]),
+                heartbeat: next_heartbeat(),
+            };
+            Body::from_stream(futures_util::stream::unfold(stream, |mut stream| async move {
+                let bytes = stream.next().await?;
+                Some((Ok::<_, std::convert::Infallible>(bytes), stream))
+            }))
+        }
+    };
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream"),
+        (CACHE_CONTROL, "no-store"),
+        // Or else a proxy keeps the events until it has enough of them.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    Ok((headers, body).into_response())
+}
+
+/// When to come back, and the first heartbeat.
+fn opening() -> Bytes {
+    format!("retry: {}\n:\n\n", fastrand::u64(STREAM_RETRY_MS)).into()
+}
+
+fn reset(epoch: &Epoch, revision: Revision) -> Bytes {
+    let data = serde_json::json!({"epoch": epoch, "revision": revision});
+    let retry = fastrand::u64(STREAM_RETRY_MS);
+    format!("retry: {retry}\n:\n\nevent: reset\ndata: {data}\n\n").into()
+}
+
+fn next_heartbeat() -> Instant {
+    Instant::now() + Duration::from_millis(fastrand::u64(HEARTBEAT_MS))
+}
+
+struct Stream {
+    service: Arc<Service>,
+    environment: Arc<LiveEnvironment>,
+    epoch: Epoch,
+    watch: watch::Receiver<Revision>,
+    /// Cancelled when the token is revoked, and when the server stops.
+    ended: CancellationToken,
+    /// The revision that the client has once it has read what is ready.
+    after: Revision,
+    ready: VecDeque<Bytes>,
+    heartbeat: Instant,
+}
+
+impl Stream {
+    /// What to send next; `None` ends the stream, and the client resumes.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if self.ended.is_cancelled() {
+                return None;
+            }
+            if let Some(bytes) = self.ready.pop_front() {
+                return Some(bytes);
+            }
+            let present = *self.watch.borrow_and_update();
+            if self.after < present {
+                if let Some(frame) = self.environment.frame_after(self.after) {
+                    self.after += 1;
+                    return Some(frame);
+                }
+                if let Err(fault) = self.read_log().await {
+                    tracing::error!(?fault, "a stream ends: the change log cannot be read");
+                    return None;
+                }
+                continue;
+            }
+            tokio::select! {
+                biased;
+                () = self.ended.cancelled() => return None,
+                changed = self.watch.changed() => changed.ok()?,
+                () = tokio::time::sleep_until(self.heartbeat) => {
+                    self.heartbeat = next_heartbeat();
+                    return Some(HEARTBEAT);
+                }
+            }
+        }
+    }
+
+    /// Reads changes that are no longer in memory.
+    async fn read_log(&mut self) -> Result<(), Fault> {
+        let (id, after) = (self.environment.id, self.after);
+        let changes =
+            self.service.read(move |view| Ok(view.changes(id, after, CHANGES_PER_READ)?));
+        for logged in changes.await? {
+            if logged.revision != self.after + 1 {
+                return Err(Fault::Internal("the change log has a gap".into()));
+            }
+            let position = Position { epoch: self.epoch.clone(), revision: logged.revision };
+            self.ready.push_back(frame(&position, &logged.change));
+            self.after = logged.revision;
+        }
+        if self.ready.is_empty() {
+            return Err(Fault::Internal("the change log ends too early".into()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! `/api/v1/projects/{p}/environments/{e}/segments`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use flags_core::SegmentDefinition;
+use serde::Serialize;
+use serde_json::json;
+
+use super::body::{Definition, Nothing};
+use super::list::ListQuery;
+use super::path::Keys;
+use super::problem::Problem;
+use super::write::etag;
+use crate::service::model::Segment;
+use crate::service::segment::{self, Path};
+use crate::service::{Author, Precondition, Service};
+
+type Triple = Keys<(String, String, String)>;
+
+#[derive(Serialize)]
+struct Shown {
+    key: String,
+    #[serde(flatten)]
+    definition: SegmentDefinition,
+    version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u64>,
+}
+
+fn show(segment: Segment) -> Shown {
+    let Segment { key, definition, version, revision } = segment;
+    Shown { key, definition, version, revision }
+}
+
+fn answer(segment: Segment) -> Response {
+    (etag(segment.version), Json(show(segment))).into_response()
+}
+
+fn created(project: &str, environment: &str, segment: Segment) -> Response {
+    let key = &segment.key;
+    let path = format!("/api/v1/projects/{project}/environments/{environment}/segments/{key}");
+    (StatusCode::CREATED, [(LOCATION, path)], answer(segment)).into_response()
+}
+
+fn path(Keys((project, environment, segment)): Triple) -> Path {
+    Path { project, environment, segment }
+}
+
+pub(super) async fn list(
+    State(service): State<Arc<Service>>,
+    Keys((project, environment)): Keys<(String, String)>,
+    query: ListQuery,
+) -> Result<Response, Problem> {
+    let page = query.page();
+    let segments = service.read(move |view| segment::list(view, &project, &environment, &page));
+    Ok(query.answer(segments.await?, |segment| &segment.key, show))
+}
+
+pub(super) async fn create(
+    State(service): State<Arc<Service>>,
+    Keys((project, environment)): Keys<(String, String)>,
+    author: Author,
+    Definition(body): Definition,
+) -> Result<Response, Problem> {
+    let (p, e) = (project.clone(), environment.clone());
+    let segment =
+        service.write(author, move |unit| segment::create(unit, &p, &e, None, body)).await?;
+    Ok(created(&project, &environment, segment))
+}
+
+pub(super) async fn get(
+    State(service): State<Arc<Service>>,
+    keys: Triple,
+) -> Result<Response, Problem> {
+    let path = path(keys);
+    Ok(answer(service.read(move |view| segment::get(view, &path)).await?))
+}
+
+pub(super) async fn put(
+    State(service): State<Arc<Service>>,
+    keys: Triple,
+    precondition: Precondition,
+    author: Author,
+    Definition(body): Definition,
+) -> Result<Response, Problem> {
+    let path = path(keys);
+    let creates = precondition == Precondition::Absent;
+    let (project, environment) = (path.project.clone(), path.environment.clone());
+    let segment =
+        service.write(author, move |unit| segment::put(unit, &path, &precondition, body)).await?;
+    Ok(if creates { created(&project, &environment, segment) } else { answer(segment) })
+}
+
+pub(super) async fn patch(
+    State(service): State<Arc<Service>>,
+    keys: Triple,
+    precondition: Precondition,
+    author: Author,
+    Definition(body): Definition,
+) -> Result<Response, Problem> {
+    let path = path(keys);
+    let segment =
+        service.write(author, move |unit| segment::patch(unit, &path, &precondition, body)).await?;
+    Ok(answer(segment))
+}
+
+pub(super) async fn delete(
+    State(service): State<Arc<Service>>,
+    keys: Triple,
+    precondition: Precondition,
+    author: Author,
+    _: Nothing,
+) -> Result<Response, Problem> {
+    let path = path(keys);
+    let revision =
+        service.write(author, move |unit| segment::delete(unit, &path, &precondition)).await?;
+    Ok(Json(json!({ "revision": revision })).into_response())
+}

@@ -1,0 +1,209 @@
+//! `/api/v1/projects/{p}/environments/{e}/flags`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use flags_core::{Field, FlagState, FlagType, Shape};
+use serde::{Deserialize, Serialize};
+
+use super::body::{Checked, Definition, Nothing, Shaped};
+use super::list::ListQuery;
+use super::path::Keys;
+use super::problem::Problem;
+use super::write::etag;
+use crate::service::model::State as Found;
+use crate::service::rollout::{Rollout, roll_out};
+use crate::service::state::{self, Path};
+use crate::service::target::target_tenant;
+use crate::service::{Author, Precondition, Service};
+
+type Triple = Keys<(String, String, String)>;
+
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    state: FlagState,
+    version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warnings: Option<Vec<&'static str>>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    key: String,
+    #[serde(rename = "type")]
+    flag_type: FlagType,
+    state: Shown,
+}
+
+fn show(found: Found) -> Shown {
+    let Found { state, version, revision } = found;
+    Shown { state, version, revision, warnings: None }
+}
+
+fn answer(found: Found) -> Response {
+    (etag(found.version), Json(show(found))).into_response()
+}
+
+fn path(Keys((project, environment, flag)): Triple) -> Path {
+    Path { project, environment, flag }
+}
+
+pub(super) async fn list(
+    State(service): State<Arc<Service>>,
+    Keys((project, environment)): Keys<(String, String)>,
+    query: ListQuery,
+) -> Result<Response, Problem> {
+    let page = query.page();
+    let states = service.read(move |view| state::list(view, &project, &environment, &page)).await?;
+    Ok(query.answer(
+        states,
+        |(flag, ..)| &flag.key,
+        |(flag, document, found)| Listed {
+            key: flag.key,
+            flag_type: document.shared.flag_type,
+            state: show(found),
+        },
+    ))
+}
+
+pub(super) async fn get(
+    State(service): State<Arc<Service>>,
+    keys: Triple,
+) -> Result<Response, Problem> {
+    let path = path(keys);
+    Ok(answer(service.read(move |view| state::get(view, &path)).await?))
+}
+
+pub(super) async fn put(
+    State(service): State<Arc<Service>>,
+    keys: Triple,
+    precondition: Precondition,
+    author: Author,
+    Definition(body): Definition,
+) -> Result<Response, Problem> {
+    let path = path(keys);
+    let written =
+        service.write(author, move |unit| state::put(unit, &path, &precondition, body)).await?;
+    Ok(answer(written))
+}
+
+pub(super) async fn patch(
+    State(service): State<Arc<Service>>,
+    keys: Triple,
+    precondition: Precondition,
+    author: Author,
+    Definition(body): Definition,
+) -> Result<Response, Problem> {
+    let path = path(keys);
+    let written =
+        service.write(author, move |unit| state::patch(unit, &path, &precondition, body)).await?;
+    Ok(answer(written))
+}
+
+pub(super) async fn on(
+    service: State<Arc<Service>>,
+    keys: Triple,
+    precondition: Precondition,
+    author: Author,
+    _: Nothing,
+) -> Result<Response, Problem> {
+    switch(service, keys, precondition, author, true).await
+}
+
+pub(super) async fn off(
+    service: State<Arc<Service>>,
+    keys: Triple,
+    precondition: Precondition,
+    author: Author,
+    _: Nothing,
+) -> Result<Response, Problem> {
+    switch(service, keys, precondition, author, false).await
+}
+
+async fn switch(
+    State(service): State<Arc<Service>>,
+    keys: Triple,
+    precondition: Precondition,
+    author: Author,
+    on: bool,
+) -> Result<Response, Problem> {
+    let path = path(keys);
+    let written =
+        service.write(author, move |unit| state::switch(unit, &path, &precondition, on)).await?;
+    Ok(answer(written))
+}
+
+impl Shaped for Rollout {
+    const SHAPE: &'static Shape = &Shape::Object(&[
+        Field::required("variant", &Shape::String),
+        Field::required("percent", &Shape::Number),
+        Field::optional("by", &Shape::String),
+        Field::optional("replace", &Shape::Boolean),
+    ]);
+}
+
+pub(super) async fn rollout(
+    State(service): State<Arc<Service>>,
+    keys: Triple,
+    precondition: Precondition,
+    author: Author,
+    Checked(body): Checked<Rollout>,
+) -> Result<Response, Problem> {
+    let path = path(keys);
+    let written =
+        service.write(author, move |unit| roll_out(unit, &path, &precondition, body)).await?;
+    Ok(answer(written))
+}
+
+#[derive(Deserialize)]
+pub(super) struct TenantVariant {
+    variant: String,
+}
+
+impl Shaped for TenantVariant {
+    const SHAPE: &'static Shape = &Shape::Object(&[Field::required("variant", &Shape::String)]);
+}
+
+type Quadruple = Keys<(String, String, String, String)>;
+
+pub(super) async fn target(
+    service: State<Arc<Service>>,
+    keys: Quadruple,
+    precondition: Precondition,
+    author: Author,
+    Checked(body): Checked<TenantVariant>,
+) -> Result<Response, Problem> {
+    retarget(service, keys, precondition, author, Some(body.variant)).await
+}
+
+pub(super) async fn untarget(
+    service: State<Arc<Service>>,
+    keys: Quadruple,
+    precondition: Precondition,
+    author: Author,
+    _: Nothing,
+) -> Result<Response, Problem> {
+    retarget(service, keys, precondition, author, None).await
+}
+
+async fn retarget(
+    State(service): State<Arc<Service>>,
+    Keys((project, environment, flag, tenant)): Quadruple,
+    precondition: Precondition,
+    author: Author,
+    variant: Option<String>,
+) -> Result<Response, Problem> {
+    let path = Path { project, environment, flag };
+    let written = service.write(author, move |unit| {
+        target_tenant(unit, &path, &precondition, &tenant, variant.as_deref())
+    });
+    let mut shown = show(written.await?);
+    // A flag that is off serves its off variant to everyone, targeted or not.
+    shown.warnings = Some(if shown.state.on { Vec::new() } else { vec!["flag_off"] });
+    Ok((etag(shown.version), Json(shown)).into_response())
+}

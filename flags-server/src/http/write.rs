@@ -1,0 +1,75 @@
+//! What writes have in common.
+
+use axum::extract::{FromRequestParts, Query};
+use axum::http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
+use serde::Deserialize;
+
+use super::auth::Authorized;
+use super::problem::Problem;
+use super::request::RequestId;
+use crate::limits::MAX_REASON_BYTES;
+use crate::service::{Author, Precondition};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WriteQuery {
+    reason: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Author {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Authorized(access) = Authorized::from_request_parts(parts, state).await?;
+        let Query(query) = Query::<WriteQuery>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::query(rejection.body_text()))?;
+        if query.reason.as_ref().is_some_and(|reason| reason.len() > MAX_REASON_BYTES) {
+            return Err(Problem::query(format!("`reason` has at most {MAX_REASON_BYTES} bytes")));
+        }
+        let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
+        Ok(Self {
+            actor: access.id.clone(),
+            request_id: request_id.unwrap_or_default(),
+            reason: query.reason.filter(|reason| !reason.is_empty()),
+        })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Precondition {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let if_match = header(&parts.headers, &IF_MATCH)?;
+        let if_none_match = header(&parts.headers, &IF_NONE_MATCH)?;
+        match (if_match, if_none_match) {
+            (None, None) => Ok(Self::None),
+            (Some("*"), None) => Ok(Self::Exists),
+            (Some(tags), None) => versions(tags).map(Self::Version).ok_or_else(|| {
+                Problem::header("`If-Match` is `\"<version>\"`, a number in quotes, or `*`")
+            }),
+            (None, Some("*")) => Ok(Self::Absent),
+            (_, Some(_)) => Err(Problem::header("a write has `If-Match` or `If-None-Match: *`")),
+        }
+    }
+}
+
+fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Problem> {
+    let text = |value: &'h HeaderValue| {
+        value.to_str().map(str::trim).map_err(|_| Problem::header(format!("`{name}` is not text")))
+    };
+    headers.get(name).map(text).transpose()
+}
+
+/// The versions of a list of entity tags.
+fn versions(tags: &str) -> Option<Vec<u64>> {
+    let version = |tag: &str| tag.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok();
+    tags.split(',').map(version).collect()
+}
+
+/// The header that names a version.
+pub(super) fn etag(version: u64) -> [(HeaderName, String); 1] {
+    [(ETAG, format!("\"{version}\""))]
+}

@@ -1,0 +1,94 @@
+//! Every bound the server enforces, with its unit. What a definition may hold is bounded in
+//! `flags-core`.
+
+use std::time::Duration;
+
+/// Largest request body, in bytes.
+pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// Largest stored definition, in bytes of JSON: what is stored can be sent back in one body.
+pub(crate) const MAX_DEFINITION_BYTES: usize = MAX_BODY_BYTES;
+
+/// Most projects of a server.
+pub(crate) const MAX_PROJECTS: u64 = 1_000;
+
+/// Most environments of a project.
+pub(crate) const MAX_ENVIRONMENTS: u64 = 100;
+
+/// Most flags of a project.
+pub(crate) const MAX_FLAGS: u64 = 20_000;
+
+/// Most segments of an environment.
+pub(crate) const MAX_SEGMENTS: u64 = 5_000;
+
+/// Most included and excluded keys of all segments of an environment together.
+pub(crate) const MAX_SEGMENT_MEMBERS: u64 = 1_000_000;
+
+/// Most tokens that are not revoked; all of them are kept in memory.
+pub(crate) const MAX_TOKENS: u64 = 10_000;
+
+/// Most tags of a flag.
+pub(crate) const MAX_TAGS: usize = 50;
+
+/// Longest tag, in bytes.
+pub(crate) const MAX_TAG_BYTES: usize = 64;
+
+/// Longest description of a flag, in bytes.
+pub(crate) const MAX_DESCRIPTION_BYTES: usize = 10_000;
+
+/// Longest name of anything, and longest owner of a flag, in bytes.
+pub(crate) const MAX_NAME_BYTES: usize = 200;
+
+/// Longest reason given with a write, in bytes.
+pub(crate) const MAX_REASON_BYTES: usize = 1_000;
+
+/// Longest `X-Request-Id` that is taken over, in bytes.
+pub(crate) const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Most items of one page of a list.
+pub(crate) const MAX_PAGE_ITEMS: u32 = 500;
+
+/// Items of a page where the request does not say.
+pub(crate) const DEFAULT_PAGE_ITEMS: u32 = 100;
+
+/// Shortest token that may be given in the environment of the process, in characters.
+pub(crate) const MIN_TOKEN_CHARS: usize = 32;
+
+/// Writes that may wait for the writer; one more is told to come back.
+pub(crate) const MAX_QUEUED_WRITES: usize = 256;
+
+/// Most writes that share one commit.
+pub(crate) const MAX_WRITES_PER_COMMIT: usize = 128;
+
+/// Connections that read the database at the same time.
+pub(crate) const MAX_READERS: usize = 4;
+
+/// How long a connection waits for a lock that another process holds on the database.
+pub(crate) const DATABASE_BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Changes of one environment kept encoded in memory for its streams, in number …
+pub(crate) const MAX_RECENT_FRAMES: usize = 1_024;
+
+/// … and in bytes. Older ones are read from the change log.
+pub(crate) const MAX_RECENT_FRAME_BYTES: usize = 8 * 1024 * 1024;
+
+/// Changes that a stream reads from the change log at once.
+pub(crate) const CHANGES_PER_READ: u32 = 100;
+
+/// How long the headers of a request may take to arrive.
+pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the body of a request may take to arrive.
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// When a client that found the server busy should come back, in seconds.
+pub(crate) const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// Between two heartbeats of a stream, in milliseconds, drawn anew for each.
+pub(crate) const HEARTBEAT_MS: std::ops::Range<u64> = 15_000..25_000;
+
+/// When the client of a stream that ended should come back, in milliseconds, drawn anew for each.
+pub(crate) const STREAM_RETRY_MS: std::ops::Range<u64> = 1_000..5_000;
+
+/// Files that the process asks the system to be allowed to open: one for each open stream.
+pub(crate) const OPEN_FILES: u64 = 65_536;

@@ -1,0 +1,83 @@
+use std::collections::VecDeque;
+use std::sync::{PoisonError, RwLock};
+
+use bytes::Bytes;
+use flags_core::{Position, Revision};
+
+use crate::limits::{MAX_RECENT_FRAME_BYTES, MAX_RECENT_FRAMES};
+
+/// The latest changes of an environment, each encoded once for all streams.
+#[derive(Default)]
+pub(super) struct Frames {
+    recent: RwLock<Recent>,
+}
+
+#[derive(Default)]
+struct Recent {
+    /// The revision of the last frame.
+    last: Revision,
+    frames: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+impl Frames {
+    /// Adds the change that leads to `revision`, the one after the last.
+    pub(super) fn push(&self, revision: Revision, frame: Bytes) {
+        let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+        recent.last = revision;
+        recent.bytes += frame.len();
+        recent.frames.push_back(frame);
+        while recent.frames.len() > MAX_RECENT_FRAMES || recent.bytes > MAX_RECENT_FRAME_BYTES {
+            let Some(oldest) = recent.frames.pop_front() else {
+                return;
+            };
+            recent.bytes -= oldest.len();
+        }
+    }
+
+    /// The change that follows `revision`.
+    pub(super) fn after(&self, revision: Revision) -> Option<Bytes> {
+        let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+        let behind = usize::try_from(recent.last.checked_sub(revision)?).ok()?;
+        let index = recent.frames.len().checked_sub(behind)?;
+        recent.frames.get(index).cloned()
+    }
+}
+
+/// A change as an event of a stream; `line` is its JSON, which has no line break.
+pub(crate) fn frame(position: &Position, line: &str) -> Bytes {
+    format!("event: change\nid: {position}\ndata: {line}\n\n").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recent_frames_are_found_by_the_revision_before_them() {
+        let frames = Frames::default();
+        assert_eq!(frames.after(0), None);
+        for revision in 8..=10 {
+            frames.push(revision, Bytes::from(format!("{revision}")));
+        }
+        assert_eq!(frames.after(6), None);
+        assert_eq!(frames.after(7).unwrap(), "8");
+        assert_eq!(frames.after(9).unwrap(), "10");
+        assert_eq!(frames.after(10), None);
+        assert_eq!(frames.after(11), None);
+    }
+
+    #[test]
+    fn old_frames_make_room_by_number_and_by_size() {
+        let frames = Frames::default();
+        let last = MAX_RECENT_FRAMES as Revision + 5;
+        for revision in 1..=last {
+            frames.push(revision, Bytes::from_static(b"x"));
+        }
+        assert_eq!(frames.after(4), None);
+        assert!(frames.after(5).is_some());
+        frames.push(last + 1, Bytes::from(vec![0; MAX_RECENT_FRAME_BYTES]));
+        assert_eq!(frames.after(last - 1), None);
+        assert!(frames.after(last).is_some());
+    }
+}

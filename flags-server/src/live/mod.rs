@@ -1,0 +1,149 @@
+//! What is in force now, in memory: the rulesets that are asked and the changes that streams carry.
+//!
+//! Only the writer changes anything here, after its commit. Everybody else reads without waiting
+//! for it.
+
+mod frames;
+mod snapshot;
+
+pub(crate) use self::frames::frame;
+pub(crate) use self::snapshot::Encoding;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use flags_core::{Change, Document, Epoch, Revision, Ruleset};
+use tokio::sync::watch;
+
+use self::frames::Frames;
+use self::snapshot::SnapshotCache;
+use crate::store::{Environment, EnvironmentId};
+
+/// All environments.
+pub(crate) struct Live {
+    epoch: Epoch,
+    environments: ArcSwap<Environments>,
+}
+
+#[derive(Default, Clone)]
+struct Environments {
+    by_id: HashMap<EnvironmentId, Arc<LiveEnvironment>>,
+    /// By project, then by environment.
+    by_key: HashMap<String, HashMap<String, Arc<LiveEnvironment>>>,
+}
+
+/// One environment.
+pub(crate) struct LiveEnvironment {
+    pub(crate) id: EnvironmentId,
+    ruleset: ArcSwap<Ruleset>,
+    revision: watch::Sender<Revision>,
+    frames: Frames,
+    /// How many bytes of changes there have been since the start.
+    changed_bytes: AtomicU64,
+    pub(crate) snapshot: SnapshotCache,
+}
+
+impl Live {
+    pub(crate) fn new(epoch: Epoch) -> Self {
+        Self { epoch, environments: ArcSwap::default() }
+    }
+
+    pub(crate) fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+
+    /// Adds an environment that has had no change yet.
+    pub(crate) fn add(&self, environment: &Environment) {
+        self.load(environment, &Document::empty(self.epoch.clone()));
+    }
+
+    /// Adds an environment with its definitions.
+    pub(crate) fn load(&self, environment: &Environment, document: &Document) {
+        let (ruleset, report) = Ruleset::compile(document);
+        for invalid in &report.invalid {
+            log_invalid(environment.id, invalid);
+        }
+        let live = Arc::new(LiveEnvironment {
+            id: environment.id,
+            ruleset: ArcSwap::from_pointee(ruleset),
+            revision: watch::Sender::new(document.revision),
+            frames: Frames::default(),
+            changed_bytes: AtomicU64::new(0),
+            snapshot: SnapshotCache::default(),
+        });
+        let mut environments = Environments::clone(&self.environments.load());
+        environments.by_id.insert(environment.id, Arc::clone(&live));
+        let project = environments.by_key.entry(environment.project.clone()).or_default();
+        project.insert(environment.key.clone(), live);
+        self.environments.store(Arc::new(environments));
+    }
+
+    pub(crate) fn by_id(&self, id: EnvironmentId) -> Option<Arc<LiveEnvironment>> {
+        self.environments.load().by_id.get(&id).cloned()
+    }
+
+    pub(crate) fn by_key(&self, project: &str, key: &str) -> Option<Arc<LiveEnvironment>> {
+        self.environments.load().by_key.get(project)?.get(key).cloned()
+    }
+
+    /// Puts a committed change into force; `line` is its JSON.
+    pub(crate) fn apply(&self, id: EnvironmentId, change: &Change, line: &str) {
+        let Some(environment) = self.by_id(id) else {
+            tracing::error!(environment = id.0, "a change of an unknown environment");
+            return;
+        };
+        match environment.ruleset.load().apply(change) {
+            Ok((ruleset, report)) => {
+                for invalid in &report.invalid {
+                    log_invalid(id, invalid);
+                }
+                environment.ruleset.store(Arc::new(ruleset));
+            }
+            // The store gives out revisions without gaps.
+            Err(gap) => tracing::error!(environment = id.0, %gap, "a change does not follow"),
+        }
+        let frame = frame(&change.position(), line);
+        environment.changed_bytes.fetch_add(line.len() as u64, Ordering::Release);
+        environment.frames.push(change.revision, frame);
+        // Last: whoever hears of the revision finds it everywhere.
+        environment.revision.send_replace(change.revision);
+    }
+}
+
+fn log_invalid(environment: EnvironmentId, object: &flags_core::InvalidObject) {
+    tracing::error!(
+        environment = environment.0,
+        kind = object.kind,
+        key = object.key,
+        problems = ?object.diagnostics,
+        "a definition cannot be evaluated"
+    );
+}
+
+impl LiveEnvironment {
+    /// The definitions in force.
+    pub(crate) fn ruleset(&self) -> Arc<Ruleset> {
+        self.ruleset.load_full()
+    }
+
+    pub(crate) fn revision(&self) -> Revision {
+        *self.revision.borrow()
+    }
+
+    /// Hears of each new revision.
+    pub(crate) fn watch(&self) -> watch::Receiver<Revision> {
+        self.revision.subscribe()
+    }
+
+    /// The encoded change that follows `revision`, if it is a recent one.
+    pub(crate) fn frame_after(&self, revision: Revision) -> Option<Bytes> {
+        self.frames.after(revision)
+    }
+
+    fn changed_bytes(&self) -> u64 {
+        self.changed_bytes.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,143 @@
+//! The server's life, from the listener to the last answer.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum_server::accept::NoDelayAcceptor;
+use axum_server::{Handle, Server};
+use hyper_util::rt::TokioTimer;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Tokens;
+use crate::config::Config;
+use crate::database::{Database, FirstTokens};
+use crate::error::Error;
+use crate::limits::{HEADER_TIMEOUT, OPEN_FILES};
+use crate::live::Live;
+use crate::service::{Fault, Service, document};
+use crate::store::{Page, Store};
+use crate::{http, telemetry};
+
+/// Runs the server as a process: with logs, until SIGTERM or SIGINT.
+///
+/// Prints the tokens of a new database and then `listening on http://ADDR` on standard output.
+///
+/// # Errors
+/// When it cannot listen, or cannot open the database.
+pub fn run(config: Config) -> Result<(), Error> {
+    telemetry::start(config.log_format, config.log_level);
+    if let Err(error) = rlimit::increase_nofile_limit(OPEN_FILES) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        // First: tokens of a new database must not be lost because a port is taken.
+        let listener = TcpListener::bind(&config.listen)
+            .map_err(|error| Error::new(format!("cannot listen on {}: {error}", config.listen)))?;
+        let address = listener.local_addr()?;
+        let (database, first) = Database::open(&config.database, &config.bootstrap)?;
+        let stop = stop_signal()?;
+        announce(address, &first)?;
+        tracing::info!(%address, database = %config.database.display(), "listening");
+        serve(listener, database, config.shutdown_timeout, stop).await?;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+fn announce(address: SocketAddr, first: &FirstTokens) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    if let Some(token) = &first.admin_token {
+        writeln!(out, "admin token: {token}")?;
+    }
+    if let Some(token) = &first.sdk_token {
+        writeln!(out, "sdk token for default/production: {token}")?;
+    }
+    writeln!(out, "listening on http://{address}")?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Listens for the signals from now on.
+fn stop_signal() -> Result<impl Future<Output = ()> + Send, Error> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Serves a database until `shutdown` completes.
+///
+/// Then open streams end, and running requests have `shutdown_timeout` to finish; returns when
+/// everything that was accepted is written.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn serve(
+    listener: TcpListener,
+    database: Database,
+    shutdown_timeout: Duration,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error> {
+    let stop = CancellationToken::new();
+    let store = database.store;
+    let (loaded, tokens_end) = (Arc::clone(&store), stop.clone());
+    let (live, tokens) = spawn_blocking(move || load(&*loaded, tokens_end))
+        .await
+        .map_err(|error| Error::new(error.to_string()))??;
+    let (service, writer) = Service::start(store, Arc::new(live), Arc::new(tokens))?;
+
+    listener.set_nonblocking(true)?;
+    let handle: Handle<SocketAddr> = Handle::new();
+    let stopping = tokio::spawn({
+        let handle = handle.clone();
+        async move {
+            shutdown.await;
+            stop.cancel();
+            handle.graceful_shutdown(Some(shutdown_timeout));
+        }
+    });
+    let app = http::router(Arc::new(service)).into_make_service();
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let mut server = Server::<SocketAddr>::from_listener(listener).handle(handle);
+    server
+        .http_builder()
+        .http1()
+        // Without a timer, hyper ignores the time-out.
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .http2()
+        .timer(TokioTimer::new());
+    let served = server.acceptor(NoDelayAcceptor::new()).serve(app).await;
+    stopping.abort();
+
+    // The service is gone with the last connection; the writer ends when its queue is empty.
+    let drained = tokio::time::timeout(shutdown_timeout, spawn_blocking(|| writer.join())).await;
+    if drained.is_err() {
+        tracing::warn!("the writer is given up on");
+    }
+    Ok(served?)
+}
+
+/// Reads what is kept in memory.
+fn load(store: &dyn Store, stop: CancellationToken) -> Result<(Live, Tokens), Error> {
+    let view = store.view()?;
+    let live = Live::new(view.epoch()?);
+    for environment in view.environments(None, &Page::ALL)? {
+        let document = document::read(&*view, &environment).map_err(|fault| match fault {
+            Fault::Store(error) => error.into(),
+            fault => Error::new(format!("{fault:?}")),
+        })?;
+        live.load(&environment, &document);
+    }
+    let tokens = Tokens::new(&view.tokens(&Page::ALL)?, stop);
+    Ok((live, tokens))
+}

@@ -1,0 +1,35 @@
+//! A whole environment in the form that SDKs get.
+
+use std::collections::HashMap;
+
+use flags_core::Document;
+
+use super::fault::Fault;
+use super::model::{FlagDocument, wire_object};
+use crate::store::{Environment, EnvironmentId, ObjectKind, Page, View};
+
+/// The definitions of an environment at the revision that the view shows.
+pub(crate) fn read(view: &dyn View, environment: &Environment) -> Result<Document, Fault> {
+    let project = super::project::find(view, &environment.project)?;
+    let mut flags = HashMap::new();
+    for stored in view.flags(project.id, &Page::ALL)? {
+        let shared = FlagDocument::read(&stored)?.shared;
+        flags.insert(stored.key, shared);
+    }
+    let mut objects = Vec::new();
+    for kind in [ObjectKind::Flag, ObjectKind::Segment] {
+        for object in view.objects(environment.id, kind, &Page::ALL)? {
+            objects.push(wire_object(&object, flags.get(&object.key))?);
+        }
+    }
+    Ok(Document { epoch: view.epoch()?, revision: environment.revision, objects })
+}
+
+/// The same by the environment's number.
+pub(crate) fn read_by_id(view: &dyn View, id: EnvironmentId) -> Result<Document, Fault> {
+    let environments = view.environments(None, &Page::ALL)?;
+    let environment = environments.into_iter().find(|environment| environment.id == id);
+    let environment =
+        environment.ok_or_else(|| Fault::NotFound("there is no such environment".into()))?;
+    read(view, &environment)
+}

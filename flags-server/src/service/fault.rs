@@ -1,0 +1,51 @@
+use flags_core::Diagnostic;
+
+use crate::store::StoreError;
+
+/// Why something was refused or failed, in terms of the domain.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// What is not there, in words.
+    NotFound(String),
+    /// A key that is equal to another one but for case and `.`, `-`, `_`.
+    KeyConflict { key: String, existing: String },
+    /// What is needed by what.
+    InUse(String),
+    /// A rollout that would move units which it did not mean to move.
+    RolloutConflict(String),
+    /// The last token that can manage the others.
+    LastAdminToken,
+    /// A write that has to say which version it changes.
+    PreconditionRequired,
+    /// The version that was named is not the current one; `None` where there is no object.
+    VersionMismatch { current: Option<u64> },
+    /// Everything that is wrong with the request; pointers lead into its body.
+    Invalid(Vec<Diagnostic>),
+    /// A bound of the server.
+    LimitExceeded { limit: &'static str, maximum: u64 },
+    /// Too much is waiting to be written.
+    Busy,
+    /// The server is stopping.
+    Stopping,
+    /// The store failed, and nothing was applied.
+    Store(StoreError),
+    /// A mistake of the server's own.
+    Internal(String),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Fault {
+    /// A fault at one place of the body.
+    pub(crate) fn at(pointer: &str, code: &str, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![diagnostic(pointer, code, message)])
+    }
+}
+
+pub(crate) fn diagnostic(pointer: &str, code: &str, message: impl Into<String>) -> Diagnostic {
+    Diagnostic { pointer: pointer.into(), code: code.into(), message: message.into() }
+}

@@ -1,0 +1,384 @@
+//! The shared definition of a flag.
+
+use flags_core::{
+    Diagnostic, FLAG_TYPE, Field, FlagDefinition, FlagType, Shape, VARIANTS, Variant, check_flag,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::fault::{Fault, diagnostic};
+use super::model::{
+    Beginning, Flag, FlagDocument, Revisions, SharedFlag, json as to_json, parse, revisions_of,
+};
+use super::precondition::Precondition;
+use super::project;
+use super::publish::{Deed, Edit, Unit};
+use super::received::{Received, all_right};
+use super::state::references;
+use crate::limits::{
+    MAX_DEFINITION_BYTES, MAX_DESCRIPTION_BYTES, MAX_FLAGS, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS,
+};
+use crate::store::{
+    Environment, ObjectKind, Page, Project, ProjectId, Scope, StoredFlag, Transaction, View,
+};
+
+static TEXT: Shape = Shape::Nullable(&Shape::String);
+static TAGS: Shape = Shape::List(&Shape::String);
+
+static CREATE: Shape = Shape::Object(&[
+    Field::required("type", &FLAG_TYPE),
+    Field::optional("variants", &VARIANTS),
+    Field::optional("off_variant", &Shape::String),
+    Field::optional("fallthrough", &Shape::String),
+    Field::optional("name", &TEXT),
+    Field::optional("description", &TEXT),
+    Field::optional("owner", &TEXT),
+    Field::optional("tags", &TAGS),
+    Field::optional("permanent", &Shape::Boolean),
+]);
+
+static UPDATE: Shape = Shape::Object(&[
+    Field::optional("variants", &VARIANTS),
+    Field::optional("name", &TEXT),
+    Field::optional("description", &TEXT),
+    Field::optional("owner", &TEXT),
+    Field::optional("tags", &TAGS),
+    Field::optional("permanent", &Shape::Boolean),
+]);
+
+/// The members of a patch; their values are checked after merging.
+static PATCH: Shape = Shape::Object(&[
+    Field::optional("variants", &Shape::Any),
+    Field::optional("name", &Shape::Any),
+    Field::optional("description", &Shape::Any),
+    Field::optional("owner", &Shape::Any),
+    Field::optional("tags", &Shape::Any),
+    Field::optional("permanent", &Shape::Any),
+]);
+
+/// A shared definition as it is sent.
+#[derive(Deserialize)]
+struct Said {
+    #[serde(rename = "type")]
+    flag_type: FlagType,
+    variants: Option<Vec<Variant>>,
+    off_variant: Option<String>,
+    fallthrough: Option<String>,
+    name: Option<String>,
+    description: Option<String>,
+    owner: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+    #[serde(default)]
+    permanent: bool,
+}
+
+impl Said {
+    /// Fills in what a boolean flag may leave out.
+    fn into_document(self, beginning: Option<Beginning>) -> Result<FlagDocument, Fault> {
+        let by_default = self.flag_type == FlagType::Boolean && self.variants.is_none();
+        let (on, off) = if by_default { (Some("on"), Some("off")) } else { (None, None) };
+        let creating = beginning.is_none();
+        let beginning = beginning.unwrap_or_else(|| Beginning {
+            off_variant: self.off_variant.or(off.map(Into::into)).unwrap_or_default(),
+            fallthrough: self.fallthrough.or(on.map(Into::into)).unwrap_or_default(),
+        });
+        let mut missing = Vec::new();
+        let mut need = |there: bool, name: &str| {
+            if !there {
+                missing.push(diagnostic("", "missing_field", format!("`{name}` is missing")));
+            }
+        };
+        need(by_default || self.variants.is_some(), "variants");
+        need(!creating || !beginning.off_variant.is_empty(), "off_variant");
+        need(!creating || !beginning.fallthrough.is_empty(), "fallthrough");
+        all_right(missing)?;
+        let boolean = |name: &str, value: bool| Variant { name: name.into(), value: value.into() };
+        let variants = || vec![boolean("on", true), boolean("off", false)];
+        Ok(FlagDocument {
+            shared: SharedFlag {
+                flag_type: self.flag_type,
+                variants: self.variants.unwrap_or_else(variants),
+                name: self.name,
+                description: self.description,
+                owner: self.owner,
+                tags: self.tags,
+                permanent: self.permanent,
+            },
+            beginning,
+        })
+    }
+}
+
+pub(super) fn not_found(key: &str) -> Fault {
+    Fault::NotFound(format!("there is no flag `{key}`"))
+}
+
+/// The flag `key` of a project, as it is stored.
+pub(super) fn find(
+    view: &dyn View,
+    project: ProjectId,
+    key: &str,
+) -> Result<(StoredFlag, FlagDocument), Fault> {
+    let stored = view.flag(project, key)?.ok_or_else(|| not_found(key))?;
+    let document = FlagDocument::read(&stored)?;
+    Ok((stored, document))
+}
+
+/// The first state of a flag in an environment.
+pub(super) fn first_object<'a>(
+    key: &'a str,
+    document: &'a FlagDocument,
+) -> Result<Edit<'a>, Fault> {
+    Ok(Edit::Put {
+        kind: ObjectKind::Flag,
+        key,
+        members: 0,
+        document: to_json(&document.first_state())?,
+        shared: Some(&document.shared),
+        references: Vec::new(),
+    })
+}
+
+pub(crate) fn get(view: &dyn View, project: &str, key: &str) -> Result<Flag, Fault> {
+    let project = project::find(view, project)?;
+    let (stored, document) = find(view, project.id, key)?;
+    Ok(Flag { key: stored.key, shared: document.shared, version: stored.version, revisions: None })
+}
+
+pub(crate) fn list(view: &dyn View, project: &str, page: &Page) -> Result<Vec<Flag>, Fault> {
+    let project = project::find(view, project)?;
+    let read = |stored: StoredFlag| {
+        let shared = FlagDocument::read(&stored)?.shared;
+        Ok(Flag { key: stored.key, shared, version: stored.version, revisions: None })
+    };
+    view.flags(project.id, page)?.into_iter().map(read).collect()
+}
+
+/// Creates a flag, off in every environment. `key` comes from the path where that names one.
+pub(crate) fn create(
+    unit: &mut Unit<'_>,
+    project: &str,
+    key: Option<&str>,
+    body: Value,
+) -> Result<Flag, Fault> {
+    let project = project::find(unit.tx, project)?;
+    let mut received = Received::new(body)?;
+    received.take_sent_back(None);
+    let key = received.take_new_key(key);
+    received.check(&CREATE);
+    let document = received.read::<Said>()?.into_document(None)?;
+    let mut faults = shared_faults(&document);
+    for found in check_flag(&document.shared.with_state(document_state(&document))) {
+        let pointer = match &*found.pointer {
+            "/state/off_variant" => "/off_variant",
+            "/state/fallthrough/variant" => "/fallthrough",
+            pointer => pointer,
+        };
+        faults.push(diagnostic(pointer, &found.code, found.message));
+    }
+    all_right(faults)?;
+    let scope = Scope::Flags(project.id);
+    project::check_new(unit.tx, scope, &key, ("flags", MAX_FLAGS))?;
+
+    let stored = StoredFlag { key, version: 1, document: stored_json(&document)? };
+    unit.tx.put_flag(project.id, &stored)?;
+    let mut environments = unit.tx.environments(Some(project.id), &Page::ALL)?;
+    for environment in &mut environments {
+        let edit = first_object(&stored.key, &document)?;
+        unit.publish(environment, vec![edit])?;
+    }
+    let revisions = revisions_of(&environments);
+    record(unit, "flag.create", &project, &stored.key, None, &document.shared, &revisions)?;
+    Ok(Flag { key: stored.key, shared: document.shared, version: 1, revisions: Some(revisions) })
+}
+
+/// The first state exactly as it was asked for, right or wrong.
+fn document_state(document: &FlagDocument) -> flags_core::FlagState {
+    let mut state = document.first_state();
+    state.off_variant.clone_from(&document.beginning.off_variant);
+    state.fallthrough = flags_core::Serve::Variant(document.beginning.fallthrough.clone());
+    state
+}
+
+pub(crate) fn put(
+    unit: &mut Unit<'_>,
+    project: &str,
+    key: &str,
+    precondition: &Precondition,
+    body: Value,
+) -> Result<Flag, Fault> {
+    precondition.demand()?;
+    let found = project::find(unit.tx, project)?;
+    if unit.tx.flag(found.id, key)?.is_none() && *precondition == Precondition::Absent {
+        return create(unit, project, Some(key), body);
+    }
+    change(unit, &found, key, precondition, "flag.put", body, |_, _| ())
+}
+
+pub(crate) fn patch(
+    unit: &mut Unit<'_>,
+    project: &str,
+    key: &str,
+    precondition: &Precondition,
+    body: Value,
+) -> Result<Flag, Fault> {
+    precondition.demand()?;
+    let found = project::find(unit.tx, project)?;
+    change(unit, &found, key, precondition, "flag.patch", body, |shared, received| {
+        let mut present = json!(shared);
+        if let Value::Object(members) = &mut present {
+            members.remove("type");
+        }
+        received.merge_into(present, &PATCH);
+    })
+}
+
+/// Changes the shared definition, and with it every environment, or nothing.
+fn change(
+    unit: &mut Unit<'_>,
+    project: &Project,
+    key: &str,
+    precondition: &Precondition,
+    action: &str,
+    body: Value,
+    take_over: impl FnOnce(&SharedFlag, &mut Received),
+) -> Result<Flag, Fault> {
+    let (stored, before) = find(unit.tx, project.id, key)?;
+    precondition.check(Some(stored.version))?;
+    let mut received = Received::new(body)?;
+    received.take_sent_back(Some(stored.version));
+    received.take_immutable("key", key);
+    received.take_immutable("type", &before.shared.flag_type.to_string());
+    take_over(&before.shared, &mut received);
+    received.check(&UPDATE);
+    received.members.insert("type".into(), json!(before.shared.flag_type));
+    let after = received.read::<Said>()?.into_document(Some(before.beginning.clone()))?;
+
+    let mut environments = unit.tx.environments(Some(project.id), &Page::ALL)?;
+    if after == before {
+        let revisions = Some(revisions_of(&environments));
+        return Ok(Flag {
+            key: stored.key,
+            shared: after.shared,
+            version: stored.version,
+            revisions,
+        });
+    }
+    let mut faults = shared_faults(&after);
+    faults.extend(check_flag(&after.shared.with_state(after.first_state())));
+    all_right(faults)?;
+
+    let mut definitions = Vec::with_capacity(environments.len());
+    let mut broken = Vec::new();
+    for environment in &environments {
+        let object = unit.tx.object(environment.id, ObjectKind::Flag, key)?;
+        let object = object.ok_or_else(|| not_found(key))?;
+        let definition = after.shared.with_state(parse(&object.document)?);
+        broken.extend(breaks(unit.tx, environment, key, &definition)?);
+        definitions.push((object.document, definition));
+    }
+    all_right(broken)?;
+
+    let version = stored.version + 1;
+    let stored = StoredFlag { key: stored.key, version, document: stored_json(&after)? };
+    unit.tx.put_flag(project.id, &stored)?;
+    for (environment, (document, definition)) in environments.iter_mut().zip(definitions) {
+        let edit = Edit::Put {
+            kind: ObjectKind::Flag,
+            key,
+            members: 0,
+            document,
+            shared: Some(&after.shared),
+            references: references(&definition),
+        };
+        unit.publish(environment, vec![edit])?;
+    }
+    let revisions = revisions_of(&environments);
+    record(unit, action, project, key, Some(&before.shared), &after.shared, &revisions)?;
+    Ok(Flag { key: stored.key, shared: after.shared, version, revisions: Some(revisions) })
+}
+
+/// What a new shared definition breaks in an environment: the flag's own state, and flags that
+/// need a variant which is gone.
+fn breaks(
+    tx: &dyn Transaction,
+    environment: &Environment,
+    key: &str,
+    definition: &FlagDefinition,
+) -> Result<Vec<Diagnostic>, Fault> {
+    let mut broken = Vec::new();
+    for found in check_flag(definition) {
+        let place = found.pointer.strip_prefix("/state").unwrap_or(&found.pointer);
+        let message = format!(
+            "in environment `{}`, at {place} of the state: {}",
+            environment.key, found.message
+        );
+        broken.push(diagnostic("/variants", &found.code, message));
+    }
+    let known = |name: &String| definition.variants.iter().any(|variant| variant.name == *name);
+    for referrer in tx.referrers(environment.id, ObjectKind::Flag, key)? {
+        for variant in referrer.variants.iter().filter(|name| !known(name)) {
+            let message = format!(
+                "in environment `{}`, the flag `{}` has `{key}` as a prerequisite with the variant \
+                 `{variant}`",
+                environment.key, referrer.flag
+            );
+            broken.push(diagnostic("/variants", "variant_in_use", message));
+        }
+    }
+    Ok(broken)
+}
+
+/// What is too long or too much of a shared definition.
+fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
+    let shared = &document.shared;
+    let mut faults = Vec::new();
+    let mut limit = |pointer: &str, what: &str, size: usize, maximum: usize, unit: &str| {
+        if size > maximum {
+            let message = format!("{what} has at most {maximum} {unit}");
+            faults.push(diagnostic(pointer, "limit_exceeded", message));
+        }
+    };
+    let bytes = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    limit("/name", "a name", bytes(&shared.name), MAX_NAME_BYTES, "bytes");
+    let description = bytes(&shared.description);
+    limit("/description", "a description", description, MAX_DESCRIPTION_BYTES, "bytes");
+    limit("/owner", "an owner", bytes(&shared.owner), MAX_NAME_BYTES, "bytes");
+    limit("/tags", "a flag", shared.tags.len(), MAX_TAGS, "tags");
+    for (index, tag) in shared.tags.iter().enumerate() {
+        limit(&format!("/tags/{index}"), "a tag", tag.len(), MAX_TAG_BYTES, "bytes");
+    }
+    faults
+}
+
+fn stored_json(document: &FlagDocument) -> Result<String, Fault> {
+    let text = to_json(document)?;
+    if text.len() > MAX_DEFINITION_BYTES {
+        let maximum = MAX_DEFINITION_BYTES as u64;
+        return Err(Fault::LimitExceeded { limit: "definition_bytes", maximum });
+    }
+    Ok(text)
+}
+
+fn record(
+    unit: &mut Unit<'_>,
+    action: &str,
+    project: &Project,
+    key: &str,
+    before: Option<&SharedFlag>,
+    after: &SharedFlag,
+    revisions: &Revisions,
+) -> Result<(), Fault> {
+    let before = before.map(|before| json!(before));
+    unit.record(&Deed {
+        action,
+        project: Some(project),
+        environment: None,
+        kind: "flag",
+        key,
+        before: before.as_ref(),
+        after: Some(&json!(after)),
+        revisions,
+    })
+}

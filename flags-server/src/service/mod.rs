@@ -1,0 +1,119 @@
+//! The domain's verbs, free of HTTP and of SQL.
+//!
+//! Whatever writes is a function of a [`Unit`] and runs on the writer thread, inside one
+//! transaction with the operations before it; whatever reads is a function of a
+//! [`View`](crate::store::View).
+
+pub(crate) mod document;
+mod fault;
+pub(crate) mod flag;
+mod merge_patch;
+pub(crate) mod model;
+mod precondition;
+mod prerequisites;
+pub(crate) mod project;
+mod publish;
+mod received;
+pub(crate) mod rollout;
+mod rule_ids;
+pub(crate) mod segment;
+pub(crate) mod state;
+pub(crate) mod target;
+pub(crate) mod token;
+mod writer;
+
+pub(crate) use self::fault::Fault;
+pub(crate) use self::precondition::Precondition;
+pub(crate) use self::publish::{Author, Unit};
+pub(crate) use self::writer::panic_message;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use flags_core::Timestamp;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::spawn_blocking;
+
+use self::writer::{Operation, Request, WriterThread};
+use crate::access::Tokens;
+use crate::limits::{MAX_QUEUED_WRITES, MAX_READERS};
+use crate::live::Live;
+use crate::store::{Store, View};
+
+/// The present instant.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Everything that requests are answered with.
+pub(crate) struct Service {
+    pub(crate) live: Arc<Live>,
+    pub(crate) tokens: Arc<Tokens>,
+    store: Arc<dyn Store>,
+    readers: Arc<Semaphore>,
+    writes: mpsc::Sender<Box<dyn Operation>>,
+}
+
+impl Service {
+    /// Starts the writer thread, which ends when the service is dropped and everything that was
+    /// queued is written.
+    pub(crate) fn start(
+        store: Arc<dyn Store>,
+        live: Arc<Live>,
+        tokens: Arc<Tokens>,
+    ) -> Result<(Self, std::thread::JoinHandle<()>), crate::Error> {
+        let (writes, queue) = mpsc::channel(MAX_QUEUED_WRITES);
+        let thread = WriterThread {
+            writer: store.writer()?,
+            queue,
+            epoch: live.epoch().clone(),
+            live: Arc::clone(&live),
+            tokens: Arc::clone(&tokens),
+        };
+        let handle =
+            std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
+        let readers = Arc::new(Semaphore::new(MAX_READERS));
+        Ok((Self { live, tokens, store, readers, writes }, handle))
+    }
+
+    /// Runs a verb on the writer thread; returns when what it wrote is durable.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        author: Author,
+        verb: impl FnOnce(&mut Unit<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (request, answer) = Request::new(author, verb);
+        self.writes.try_send(Box::new(request)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Fault::Busy,
+            mpsc::error::TrySendError::Closed(_) => Fault::Stopping,
+        })?;
+        answer.await.unwrap_or(Err(Fault::Stopping))
+    }
+
+    /// Reads one committed state, away from the threads that answer requests.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn View) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let permit = Arc::clone(&self.readers).acquire_owned().await;
+        let permit = permit.map_err(|_| Fault::Stopping)?;
+        let store = Arc::clone(&self.store);
+        let result = spawn_blocking(move || {
+            let result = store.view().map_err(Fault::from).and_then(|view| read(&*view));
+            drop(permit);
+            result
+        });
+        result.await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string())))
+    }
+
+    /// Whether the server was asked to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.tokens.is_stopping()
+    }
+
+    /// Whether the writer takes work.
+    pub(crate) fn is_writing(&self) -> bool {
+        !self.writes.is_closed()
+    }
+}

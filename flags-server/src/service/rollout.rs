@@ -1,0 +1,156 @@
+//! Rolling a variant out by percentage.
+
+use flags_core::{Bucketing, FlagState, Serve, Split, TOTAL_WEIGHT, Weight};
+
+use super::fault::Fault;
+use super::model::State;
+use super::precondition::Precondition;
+use super::publish::Unit;
+use super::state::{Path, Place};
+
+/// What is asked for.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub(crate) struct Rollout {
+    pub(crate) variant: String,
+    pub(crate) percent: f64,
+    pub(crate) by: Option<String>,
+    #[serde(default)]
+    pub(crate) replace: bool,
+}
+
+pub(crate) fn roll_out(
+    unit: &mut Unit<'_>,
+    path: &Path,
+    precondition: &Precondition,
+    rollout: Rollout,
+) -> Result<State, Fault> {
+    let place = Place::find(unit.tx, path, precondition)?;
+    let weight = weight_of(rollout.percent)?;
+    let off = &place.state.off_variant;
+    if !place.document.shared.variants.iter().any(|variant| variant.name == rollout.variant) {
+        let message = format!("the flag has no variant `{}`", rollout.variant);
+        return Err(Fault::at("/variant", "unknown_variant", message));
+    }
+    if rollout.variant == *off {
+        let message = format!("`{off}` is the off variant, which everybody else gets");
+        return Err(Fault::at("/variant", "off_variant", message));
+    }
+    let present = Present::of(&place.state.fallthrough);
+    let by = match (rollout.by, &present) {
+        (Some(by), _) => by,
+        (None, Some(present)) => present.by.to_owned(),
+        (None, None) => {
+            let message = "`by` is missing, and there is no split yet that says it";
+            return Err(Fault::at("", "missing_field", message));
+        }
+    };
+    let variants = [&*rollout.variant, &**off];
+    if let Some(present) = &present
+        && !rollout.replace
+        && (unit_of(present.by) != unit_of(&by) || !present.shares(variants))
+    {
+        return Err(Fault::RolloutConflict(format!(
+            "the present split is of {} by `{}`: another one moves those who have their variant by \
+             it; say `\"replace\": true` if that is meant",
+            present.named(),
+            present.by
+        )));
+    }
+    let salt = present.and_then(|present| present.salt.cloned());
+    let share = |name: &str, weight| Weight { variant: Some(name.to_owned()), weight };
+    let [variant, rest] = variants;
+    let weights = vec![share(variant, weight), share(rest, TOTAL_WEIGHT - weight)];
+    let split = Split { bucketing: Bucketing::default(), by, salt, weights };
+    let after = FlagState { fallthrough: Serve::Split(split), ..place.state.clone() };
+    place.check(unit.tx, &after).map_err(into_body)?;
+    place.save(unit, "flag_state.rollout", after)
+}
+
+/// The present split or ramp of the fallthrough.
+struct Present<'a> {
+    by: &'a str,
+    salt: Option<&'a String>,
+    variants: Vec<&'a str>,
+}
+
+impl<'a> Present<'a> {
+    fn of(serve: &'a Serve) -> Option<Self> {
+        match serve {
+            Serve::Variant(_) => None,
+            Serve::Split(split) => Some(Self {
+                by: &split.by,
+                salt: split.salt.as_ref(),
+                variants: split.weights.iter().filter_map(|w| w.variant.as_deref()).collect(),
+            }),
+            Serve::Ramp(ramp) => Some(Self {
+                by: &ramp.by,
+                salt: ramp.salt.as_ref(),
+                variants: vec![&ramp.variant, &ramp.rest],
+            }),
+        }
+    }
+
+    /// Whether it has these variants in this order, so that a share grows out of its neighbour.
+    fn shares(&self, variants: [&str; 2]) -> bool {
+        self.variants == variants
+    }
+
+    fn named(&self) -> String {
+        let named: Vec<String> = self.variants.iter().map(|name| format!("`{name}`")).collect();
+        named.join(" and ")
+    }
+}
+
+/// `tenant` and `tenant.key` are the same unit.
+fn unit_of(by: &str) -> &str {
+    by.strip_suffix(".key").unwrap_or(by)
+}
+
+/// A percentage as a weight, in steps of 0.001 %.
+fn weight_of(percent: f64) -> Result<u32, Fault> {
+    const STEPS_PER_PERCENT: f64 = 1_000.0;
+    if !(0.0..=100.0).contains(&percent) {
+        return Err(Fault::at("/percent", "out_of_range", "a percentage is 0 to 100"));
+    }
+    let steps = (percent * STEPS_PER_PERCENT).round();
+    if (percent * STEPS_PER_PERCENT - steps).abs() > 1e-6 {
+        let message = "a percentage has at most three decimals";
+        return Err(Fault::at("/percent", "out_of_range", message));
+    }
+    // Between 0 and 100,000 by the check above.
+    Ok(steps as u32)
+}
+
+/// The request has a `by` where the state has a split; nothing else of it can be wrong here.
+fn into_body(fault: Fault) -> Fault {
+    let Fault::Invalid(mut faults) = fault else {
+        return fault;
+    };
+    for found in &mut faults {
+        let by = found.pointer == "/fallthrough/split/by";
+        found.pointer = if by { "/by".to_owned() } else { String::new() };
+    }
+    Fault::Invalid(faults)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_are_exact_to_three_decimals() {
+        for (percent, weight) in [
+            (0.0, 0),
+            (0.001, 1),
+            (0.29, 290),
+            (33.333, 33_333),
+            (99.999, 99_999),
+            (100.0, 100_000),
+        ] {
+            assert_eq!(weight_of(percent).unwrap(), weight, "{percent}");
+        }
+        for percent in [-0.001, 100.001, 0.0005, 12.3456, f64::NAN, f64::INFINITY] {
+            assert!(weight_of(percent).is_err(), "{percent}");
+        }
+    }
+}

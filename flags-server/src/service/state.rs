@@ -1,0 +1,308 @@
+//! The state of a flag in one environment.
+
+use std::collections::HashSet;
+
+use flags_core::{
+    Condition, Diagnostic, FLAG_STATE, Field, FlagDefinition, FlagState, MAX_FLAGS_PER_ANSWER,
+    MAX_PREREQUISITE_DEPTH, Shape, check_flag, flag_references,
+};
+use serde_json::{Value, json};
+
+use super::fault::{Fault, diagnostic};
+use super::model::{FlagDocument, State, json as to_json, parse};
+use super::precondition::Precondition;
+use super::prerequisites::{Prerequisites, Violation};
+use super::publish::{Deed, Edit, Unit};
+use super::received::{Received, all_right};
+use super::{flag, project, rule_ids};
+use crate::store::{
+    Environment, ObjectKind, Page, Project, Reference, StoredFlag, StoredObject, View,
+};
+
+/// The members of a patch; their values are checked after merging.
+static PATCH: Shape = Shape::Object(&[
+    Field::optional("on", &Shape::Any),
+    Field::optional("off_variant", &Shape::Any),
+    Field::optional("salt", &Shape::Any),
+    Field::optional("prerequisites", &Shape::Any),
+    Field::optional("targets", &Shape::Any),
+    Field::optional("rules", &Shape::Any),
+    Field::optional("fallthrough", &Shape::Any),
+]);
+
+/// Where a flag's state is found.
+#[derive(Debug, Clone)]
+pub(crate) struct Path {
+    pub(crate) project: String,
+    pub(crate) environment: String,
+    pub(crate) flag: String,
+}
+
+/// A flag's state with everything around it.
+pub(super) struct Place {
+    project: Project,
+    environment: Environment,
+    key: String,
+    pub(super) document: FlagDocument,
+    version: u64,
+    pub(super) state: FlagState,
+}
+
+impl Place {
+    pub(super) fn find(
+        view: &dyn View,
+        path: &Path,
+        precondition: &Precondition,
+    ) -> Result<Self, Fault> {
+        let (project, environment) =
+            project::find_environment(view, &path.project, &path.environment)?;
+        let (stored, document) = flag::find(view, project.id, &path.flag)?;
+        let object = view.object(environment.id, ObjectKind::Flag, &stored.key)?;
+        let object = object.ok_or_else(|| flag::not_found(&stored.key))?;
+        precondition.check(Some(object.version))?;
+        let state = parse(&object.document)?;
+        Ok(Self { project, environment, key: stored.key, document, version: object.version, state })
+    }
+
+    /// Everything that is wrong with another state of the flag; pointers lead into the state.
+    pub(super) fn check(&self, view: &dyn View, after: &FlagState) -> Result<(), Fault> {
+        let definition = self.document.shared.with_state(after.clone());
+        let mut faults = check_flag(&definition);
+        for found in &mut faults {
+            if let Some(pointer) = found.pointer.strip_prefix("/state") {
+                found.pointer = pointer.to_owned();
+            }
+        }
+        self.check_prerequisites(view, after, &mut faults)?;
+        self.check_segments(view, after, &mut faults)?;
+        all_right(faults)?;
+        if !after.prerequisites.is_empty() && after.prerequisites != self.state.prerequisites {
+            self.check_cycles(view, after)?;
+        }
+        Ok(())
+    }
+
+    fn check_prerequisites(
+        &self,
+        view: &dyn View,
+        after: &FlagState,
+        faults: &mut Vec<Diagnostic>,
+    ) -> Result<(), Fault> {
+        for (index, prerequisite) in after.prerequisites.iter().enumerate() {
+            let key = &prerequisite.flag;
+            let Some(stored) = view.flag(self.project.id, key)? else {
+                let message = format!("there is no flag `{key}`");
+                let pointer = format!("/prerequisites/{index}/flag");
+                faults.push(diagnostic(&pointer, "unknown_flag", message));
+                continue;
+            };
+            let variants = FlagDocument::read(&stored)?.shared.variants;
+            for (place, name) in prerequisite.variants.iter().enumerate() {
+                if !variants.iter().any(|variant| variant.name == *name) {
+                    let pointer = format!("/prerequisites/{index}/variants/{place}");
+                    let message = format!("the flag `{key}` has no variant `{name}`");
+                    faults.push(diagnostic(&pointer, "unknown_variant", message));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_segments(
+        &self,
+        view: &dyn View,
+        after: &FlagState,
+        faults: &mut Vec<Diagnostic>,
+    ) -> Result<(), Fault> {
+        let mut named = Vec::new();
+        for (index, rule) in after.rules.iter().enumerate() {
+            segments_of(&rule.when, &format!("/rules/{index}/when"), &mut named);
+        }
+        let mut known = HashSet::new();
+        for (pointer, key) in named {
+            if known.contains(key) {
+                continue;
+            }
+            if view.object(self.environment.id, ObjectKind::Segment, key)?.is_some() {
+                known.insert(key);
+            } else {
+                let message =
+                    format!("the environment `{}` has no segment `{key}`", self.environment.key);
+                faults.push(diagnostic(&pointer, "unknown_segment", message));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_cycles(&self, view: &dyn View, after: &FlagState) -> Result<(), Fault> {
+        let mut graph = Prerequisites::new(view.prerequisites(self.environment.id)?);
+        let keys = after.prerequisites.iter().map(|prerequisite| prerequisite.flag.clone());
+        graph.replace(&self.key, keys.collect()).map_err(|violation| match violation {
+            Violation::Cycle(path) => {
+                let first = path.get(1);
+                let mut keys = after.prerequisites.iter().map(|prerequisite| &prerequisite.flag);
+                let index = keys.position(|key| Some(key) == first).unwrap_or_default();
+                let message = format!("prerequisites may not form a cycle: {}", path.join(" → "));
+                Fault::at(&format!("/prerequisites/{index}/flag"), "cycle", message)
+            }
+            Violation::Depth { flag } => Fault::at(
+                "/prerequisites",
+                "limit_exceeded",
+                format!(
+                    "the chain of prerequisites below `{flag}` would be longer than \
+                     {MAX_PREREQUISITE_DEPTH} flags"
+                ),
+            ),
+            Violation::Flags { flag } => Fault::at(
+                "/prerequisites",
+                "limit_exceeded",
+                format!(
+                    "an answer of `{flag}` would need more than {MAX_FLAGS_PER_ANSWER} flags, each \
+                     counted whenever it is asked"
+                ),
+            ),
+        })
+    }
+
+    /// Writes another state, unless it is the present one.
+    pub(super) fn save(
+        mut self,
+        unit: &mut Unit<'_>,
+        action: &str,
+        after: FlagState,
+    ) -> Result<State, Fault> {
+        if after == self.state {
+            let revision = Some(self.environment.revision);
+            return Ok(State { state: after, version: self.version, revision });
+        }
+        let definition = self.document.shared.with_state(after);
+        let edit = Edit::Put {
+            kind: ObjectKind::Flag,
+            key: &self.key,
+            members: 0,
+            document: to_json(&definition.state)?,
+            shared: Some(&self.document.shared),
+            references: references(&definition),
+        };
+        let revision = unit.publish(&mut self.environment, vec![edit])?;
+        unit.record(&Deed {
+            action,
+            project: Some(&self.project),
+            environment: Some(&self.environment),
+            kind: "flag_state",
+            key: &self.key,
+            before: Some(&json!(self.state)),
+            after: Some(&json!(definition.state)),
+            revisions: &project::at_revision(&self.environment, revision),
+        })?;
+        Ok(State { state: definition.state, version: revision, revision: Some(revision) })
+    }
+}
+
+/// Where a condition names segments, and which.
+fn segments_of<'a>(condition: &'a Condition, at: &str, found: &mut Vec<(String, &'a str)>) {
+    match condition {
+        Condition::All(conditions) => segments_of_each(conditions, &format!("{at}/all"), found),
+        Condition::Any(conditions) => segments_of_each(conditions, &format!("{at}/any"), found),
+        Condition::Not(condition) => segments_of(condition, &format!("{at}/not"), found),
+        Condition::Segment(key) => found.push((format!("{at}/segment"), key)),
+        Condition::Attribute { .. } => {}
+    }
+}
+
+fn segments_of_each<'a>(conditions: &'a [Condition], at: &str, found: &mut Vec<(String, &'a str)>) {
+    for (index, condition) in conditions.iter().enumerate() {
+        segments_of(condition, &format!("{at}/{index}"), found);
+    }
+}
+
+/// What a flag needs of other objects of its environment.
+pub(super) fn references(definition: &FlagDefinition) -> Vec<Reference> {
+    let references = flag_references(definition);
+    let flags = references.flags.into_iter().map(|prerequisite| Reference {
+        kind: ObjectKind::Flag,
+        key: prerequisite.flag,
+        variants: prerequisite.variants,
+    });
+    let segments = references.segments.into_iter().map(|key| Reference {
+        kind: ObjectKind::Segment,
+        key,
+        variants: Vec::new(),
+    });
+    flags.chain(segments).collect()
+}
+
+pub(crate) fn get(view: &dyn View, path: &Path) -> Result<State, Fault> {
+    let place = Place::find(view, path, &Precondition::None)?;
+    Ok(State { state: place.state, version: place.version, revision: None })
+}
+
+/// The flags of an environment: the shared part and the state of each.
+pub(crate) fn list(
+    view: &dyn View,
+    project: &str,
+    environment: &str,
+    page: &Page,
+) -> Result<Vec<(StoredFlag, FlagDocument, State)>, Fault> {
+    let (project, environment) = project::find_environment(view, project, environment)?;
+    // Every flag has a state in every environment: the two lists have the same keys.
+    let states = view.objects(environment.id, ObjectKind::Flag, page)?;
+    let read = |(stored, object): (StoredFlag, StoredObject)| {
+        let document = FlagDocument::read(&stored)?;
+        let state = parse(&object.document)?;
+        Ok((stored, document, State { state, version: object.version, revision: None }))
+    };
+    view.flags(project.id, page)?.into_iter().zip(states).map(read).collect()
+}
+
+pub(crate) fn put(
+    unit: &mut Unit<'_>,
+    path: &Path,
+    precondition: &Precondition,
+    body: Value,
+) -> Result<State, Fault> {
+    precondition.demand()?;
+    let place = Place::find(unit.tx, path, precondition)?;
+    let mut received = Received::new(body)?;
+    received.take_sent_back(Some(place.version));
+    replace(unit, place, received, "flag_state.put")
+}
+
+pub(crate) fn patch(
+    unit: &mut Unit<'_>,
+    path: &Path,
+    precondition: &Precondition,
+    body: Value,
+) -> Result<State, Fault> {
+    precondition.demand()?;
+    let place = Place::find(unit.tx, path, precondition)?;
+    let mut received = Received::new(body)?;
+    received.take_sent_back(Some(place.version));
+    received.merge_into(json!(place.state), &PATCH);
+    replace(unit, place, received, "flag_state.patch")
+}
+
+fn replace(
+    unit: &mut Unit<'_>,
+    place: Place,
+    mut received: Received,
+    action: &str,
+) -> Result<State, Fault> {
+    rule_ids::assign(&mut received.members, &place.state.rules);
+    received.check(&FLAG_STATE);
+    let after: FlagState = received.read()?;
+    place.check(unit.tx, &after)?;
+    place.save(unit, action, after)
+}
+
+/// Switches a flag on or off. That checks nothing, so that nothing is in the way of switching off.
+pub(crate) fn switch(
+    unit: &mut Unit<'_>,
+    path: &Path,
+    precondition: &Precondition,
+    on: bool,
+) -> Result<State, Fault> {
+    let place = Place::find(unit.tx, path, precondition)?;
+    let after = FlagState { on, ..place.state.clone() };
+    place.save(unit, if on { "flag_state.on" } else { "flag_state.off" }, after)
+}

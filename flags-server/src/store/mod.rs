@@ -1,0 +1,349 @@
+//! What is kept, and the transactions it is kept in. Nothing above this module knows SQL.
+//!
+//! There is one [`Writer`], owned by the writer thread, and any number of readers. A second store
+//! implements these traits and passes the same [conformance suite](conformance).
+
+pub(crate) mod sqlite;
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use flags_core::{Epoch, FLAG_KIND, Revision, SEGMENT_KIND, Timestamp};
+
+/// The number of a project in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ProjectId(pub(crate) i64);
+
+/// The number of an environment in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct EnvironmentId(pub(crate) i64);
+
+/// A namespace of flags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Project {
+    pub(crate) id: ProjectId,
+    pub(crate) key: String,
+    pub(crate) name: String,
+    pub(crate) created_at: Timestamp,
+}
+
+/// A rule set inside a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Environment {
+    pub(crate) id: EnvironmentId,
+    /// The key of its project.
+    pub(crate) project: String,
+    pub(crate) key: String,
+    pub(crate) name: String,
+    pub(crate) revision: Revision,
+    pub(crate) created_at: Timestamp,
+}
+
+/// The shared definition of a flag, as JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredFlag {
+    pub(crate) key: String,
+    /// Counts the edits of the shared definition from 1.
+    pub(crate) version: u64,
+    pub(crate) document: String,
+}
+
+/// What an environment consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum ObjectKind {
+    /// The state of a flag.
+    Flag,
+    /// A segment.
+    Segment,
+}
+
+impl ObjectKind {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Flag => FLAG_KIND,
+            Self::Segment => SEGMENT_KIND,
+        }
+    }
+}
+
+/// One definition of an environment, as JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredObject {
+    pub(crate) kind: ObjectKind,
+    pub(crate) key: String,
+    /// The revision that last changed it.
+    pub(crate) version: Revision,
+    /// How many keys a segment lists; 0 for a flag.
+    pub(crate) members: u64,
+    pub(crate) document: String,
+}
+
+/// What a flag's state needs of another object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reference {
+    pub(crate) kind: ObjectKind,
+    pub(crate) key: String,
+    /// The variants of a prerequisite that satisfy.
+    pub(crate) variants: Vec<String>,
+}
+
+/// A flag that needs something, and the variants it names of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Referrer {
+    pub(crate) flag: String,
+    pub(crate) variants: Vec<String>,
+}
+
+/// One entry of the change log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LoggedChange {
+    pub(crate) revision: Revision,
+    /// A [`flags_core::Change`] as JSON, on one line.
+    pub(crate) change: String,
+}
+
+/// What a token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    /// Everything of the admin API.
+    Admin,
+    /// The SDK protocol, for one environment.
+    Sdk(EnvironmentId),
+}
+
+impl TokenKind {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Sdk(_) => "sdk",
+        }
+    }
+}
+
+/// A token without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredToken {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) kind: TokenKind,
+    /// SHA-256 of the secret.
+    pub(crate) hash: [u8; 32],
+    pub(crate) created_at: Timestamp,
+    pub(crate) revoked_at: Option<Timestamp>,
+}
+
+/// Who did what, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AuditEntry<'a> {
+    pub(crate) at: Timestamp,
+    /// The id of the token.
+    pub(crate) actor: &'a str,
+    pub(crate) request_id: &'a str,
+    /// What was asked for, such as `flag.off`.
+    pub(crate) action: &'a str,
+    pub(crate) project: Option<&'a str>,
+    pub(crate) environment: Option<&'a str>,
+    pub(crate) object_kind: &'a str,
+    pub(crate) object_key: &'a str,
+    pub(crate) reason: Option<&'a str>,
+    /// The object as JSON.
+    pub(crate) before: Option<&'a str>,
+    /// The object as JSON.
+    pub(crate) after: Option<&'a str>,
+    /// `{environment: revision}` as JSON.
+    pub(crate) revisions: &'a str,
+}
+
+/// Where keys are unique, and what is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Projects,
+    Environments(ProjectId),
+    Flags(ProjectId),
+    Objects(EnvironmentId, ObjectKind),
+}
+
+/// A part of a list that is sorted by key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// Only what sorts after this.
+    pub(crate) after: Option<String>,
+    pub(crate) limit: u32,
+}
+
+impl Page {
+    /// The whole list.
+    pub(crate) const ALL: Self = Self { after: None, limit: u32::MAX };
+}
+
+/// The store failed; nothing that its caller could have done better.
+#[derive(Debug)]
+pub(crate) struct StoreError(Box<dyn StdError + Send + Sync>);
+
+impl StoreError {
+    pub(crate) fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the database failed: {}", self.0)
+    }
+}
+
+impl StdError for StoreError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+pub(crate) type StoreResult<T> = Result<T, StoreError>;
+
+/// A database that is open.
+pub(crate) trait Store: Send + Sync + 'static {
+    /// A view of one committed state, which later writes do not alter.
+    fn view(&self) -> StoreResult<Box<dyn View + '_>>;
+
+    /// The writer; there is one.
+    ///
+    /// # Errors
+    /// When it was taken already.
+    fn writer(&self) -> StoreResult<Box<dyn Writer>>;
+}
+
+/// The one place that writes.
+pub(crate) trait Writer: Send {
+    /// Begins a transaction; one that is dropped is rolled back.
+    fn begin(&mut self) -> StoreResult<Box<dyn Transaction + '_>>;
+}
+
+/// What can be read, of one consistent state.
+pub(crate) trait View {
+    /// The identity of this database's history.
+    fn epoch(&self) -> StoreResult<Epoch>;
+
+    fn projects(&self, page: &Page) -> StoreResult<Vec<Project>>;
+
+    fn project(&self, key: &str) -> StoreResult<Option<Project>>;
+
+    /// Of one project, or of all.
+    fn environments(
+        &self,
+        project: Option<ProjectId>,
+        page: &Page,
+    ) -> StoreResult<Vec<Environment>>;
+
+    fn environment(&self, project: ProjectId, key: &str) -> StoreResult<Option<Environment>>;
+
+    fn flags(&self, project: ProjectId, page: &Page) -> StoreResult<Vec<StoredFlag>>;
+
+    fn flag(&self, project: ProjectId, key: &str) -> StoreResult<Option<StoredFlag>>;
+
+    fn objects(
+        &self,
+        environment: EnvironmentId,
+        kind: ObjectKind,
+        page: &Page,
+    ) -> StoreResult<Vec<StoredObject>>;
+
+    fn object(
+        &self,
+        environment: EnvironmentId,
+        kind: ObjectKind,
+        key: &str,
+    ) -> StoreResult<Option<StoredObject>>;
+
+    /// The flags that need an object, sorted by key.
+    fn referrers(
+        &self,
+        environment: EnvironmentId,
+        kind: ObjectKind,
+        key: &str,
+    ) -> StoreResult<Vec<Referrer>>;
+
+    /// Every (flag, prerequisite) of an environment.
+    fn prerequisites(&self, environment: EnvironmentId) -> StoreResult<Vec<(String, String)>>;
+
+    /// The changes after a revision, in order.
+    fn changes(
+        &self,
+        environment: EnvironmentId,
+        after: Revision,
+        limit: u32,
+    ) -> StoreResult<Vec<LoggedChange>>;
+
+    /// Tokens sorted by id, revoked ones included.
+    fn tokens(&self, page: &Page) -> StoreResult<Vec<StoredToken>>;
+
+    fn token(&self, id: &str) -> StoreResult<Option<StoredToken>>;
+
+    /// The key in `scope` whose [folded form](flags_core::folded_key) is `folded`.
+    fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>>;
+
+    fn count(&self, scope: Scope) -> StoreResult<u64>;
+
+    /// How many keys the segments of an environment list.
+    fn members(&self, environment: EnvironmentId) -> StoreResult<u64>;
+}
+
+/// A transaction that writes; what it reads is what it wrote.
+pub(crate) trait Transaction: View {
+    /// Where [`Self::roll_back_operation`] goes back to. Not nested.
+    fn begin_operation(&mut self) -> StoreResult<()>;
+
+    fn keep_operation(&mut self) -> StoreResult<()>;
+
+    fn roll_back_operation(&mut self) -> StoreResult<()>;
+
+    /// Returns when everything is durable.
+    fn commit(self: Box<Self>) -> StoreResult<()>;
+
+    fn insert_project(&mut self, key: &str, name: &str, now: Timestamp) -> StoreResult<ProjectId>;
+
+    fn rename_project(&mut self, project: ProjectId, name: &str) -> StoreResult<()>;
+
+    fn insert_environment(
+        &mut self,
+        project: ProjectId,
+        key: &str,
+        name: &str,
+        now: Timestamp,
+    ) -> StoreResult<EnvironmentId>;
+
+    fn rename_environment(&mut self, environment: EnvironmentId, name: &str) -> StoreResult<()>;
+
+    fn put_flag(&mut self, project: ProjectId, flag: &StoredFlag) -> StoreResult<()>;
+
+    /// Writes an object and what it needs, both anew.
+    fn put_object(
+        &mut self,
+        environment: EnvironmentId,
+        object: &StoredObject,
+        references: &[Reference],
+    ) -> StoreResult<()>;
+
+    fn delete_object(
+        &mut self,
+        environment: EnvironmentId,
+        kind: ObjectKind,
+        key: &str,
+    ) -> StoreResult<()>;
+
+    /// Appends to the change log and moves the environment to that revision.
+    ///
+    /// # Errors
+    /// When the revision is not the next one.
+    fn append_change(
+        &mut self,
+        environment: EnvironmentId,
+        change: &LoggedChange,
+        now: Timestamp,
+    ) -> StoreResult<()>;
+
+    fn append_audit(&mut self, entry: &AuditEntry<'_>) -> StoreResult<()>;
+
+    fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()>;
+
+    fn revoke_token(&mut self, id: &str, now: Timestamp) -> StoreResult<()>;
+}

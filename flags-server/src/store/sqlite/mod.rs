@@ -1,0 +1,146 @@
+//! The store in one SQLite file.
+
+mod read;
+mod write;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use flags_core::Timestamp;
+use rusqlite::Connection;
+
+use self::read::Rows;
+use self::write::SqliteWriter;
+use super::{Store, StoreError, StoreResult, Transaction, View, Writer};
+use crate::limits::{DATABASE_BUSY_TIMEOUT, MAX_READERS};
+
+#[allow(unreachable_pub, reason = "the code is generated")]
+mod migrations {
+    refinery::embed_migrations!("src/store/sqlite/migrations");
+}
+
+/// A database file, held by this process alone.
+pub(crate) struct SqliteStore {
+    path: PathBuf,
+    writer: Mutex<Option<Connection>>,
+    idle_readers: Mutex<Vec<Connection>>,
+    /// Locked for as long as the store is open. A file of its own: closing a second handle on the
+    /// database would drop the locks that SQLite holds on it.
+    _lock: File,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::new(error)
+    }
+}
+
+impl SqliteStore {
+    /// Opens the file, creates it where there is none, and migrates it.
+    ///
+    /// # Errors
+    /// When another process has it open, when it is not a database, or of a later version.
+    pub(crate) fn open(path: &Path, now: Timestamp) -> StoreResult<Self> {
+        let lock = lock(path)?;
+        let mut connection = connect(path)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        migrations::migrations::runner().run(&mut connection).map_err(StoreError::new)?;
+        connection.execute(
+            "INSERT INTO meta (id, epoch, created_at) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING",
+            (uuid::Uuid::now_v7().simple().to_string(), now.as_millis()),
+        )?;
+        Ok(Self {
+            path: path.to_owned(),
+            writer: Mutex::new(Some(connection)),
+            idle_readers: Mutex::default(),
+            _lock: lock,
+        })
+    }
+}
+
+impl SqliteStore {
+    /// Fills a new database, before the writer is taken.
+    pub(crate) fn write_first(
+        &self,
+        write: impl FnOnce(&mut dyn Transaction) -> StoreResult<()>,
+    ) -> StoreResult<()> {
+        let mut connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection =
+            connection.as_mut().ok_or_else(|| StoreError::new("the writer is taken"))?;
+        write::in_one_transaction(connection, write)
+    }
+}
+
+fn lock(path: &Path) -> StoreResult<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let named =
+        |error: std::io::Error| StoreError::new(format!("{}: {error}", Path::new(&name).display()));
+    let file =
+        File::options().create(true).truncate(false).write(true).open(&name).map_err(named)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(StoreError::new(format!("another process has {} open", path.display())))
+        }
+        Err(TryLockError::Error(error)) => Err(named(error)),
+    }
+}
+
+fn connect(path: &Path) -> StoreResult<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(DATABASE_BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // An acknowledged write survives a power cut.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+impl Store for SqliteStore {
+    fn view(&self) -> StoreResult<Box<dyn View + '_>> {
+        let idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => {
+                let connection = connect(&self.path)?;
+                connection.pragma_update(None, "query_only", true)?;
+                connection
+            }
+        };
+        connection.execute_batch("BEGIN DEFERRED")?;
+        Ok(Box::new(SqliteView { connection: Some(connection), store: self }))
+    }
+
+    fn writer(&self) -> StoreResult<Box<dyn Writer>> {
+        let connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let connection = connection.ok_or_else(|| StoreError::new("there is a writer already"))?;
+        Ok(Box::new(SqliteWriter::new(connection)))
+    }
+}
+
+/// A read transaction on a connection that goes back to the others afterwards.
+struct SqliteView<'s> {
+    connection: Option<Connection>,
+    store: &'s SqliteStore,
+}
+
+impl Rows for SqliteView<'_> {
+    fn connection(&self) -> StoreResult<&Connection> {
+        self.connection.as_ref().ok_or_else(|| StoreError::new("the view is closed"))
+    }
+}
+
+impl Drop for SqliteView<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && connection.execute_batch("ROLLBACK").is_ok()
+        {
+            let mut idle = self.store.idle_readers.lock().unwrap_or_else(PoisonError::into_inner);
+            if idle.len() < MAX_READERS {
+                idle.push(connection);
+            }
+        }
+    }
+}

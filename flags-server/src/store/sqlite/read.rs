@@ -1,0 +1,295 @@
+use flags_core::{Epoch, Revision, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Params, Row};
+
+use crate::store::{
+    Environment, EnvironmentId, LoggedChange, ObjectKind, Page, Project, ProjectId, Referrer,
+    Scope, StoreError, StoreResult, StoredFlag, StoredObject, StoredToken, TokenKind, View,
+};
+
+/// Whatever has a connection that is inside a transaction.
+pub(super) trait Rows {
+    fn connection(&self) -> StoreResult<&Connection>;
+
+    fn all<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> StoreResult<Vec<T>> {
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        let rows = statement.query_map(params, read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn one<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> StoreResult<Option<T>> {
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        Ok(statement.query_row(params, read).optional()?)
+    }
+
+    fn number(&self, sql: &str, params: impl Params) -> StoreResult<u64> {
+        Ok(self.one(sql, params, |row| row.get(0))?.unwrap_or_default())
+    }
+}
+
+/// Sorts before every key.
+fn after(page: &Page) -> &str {
+    page.after.as_deref().unwrap_or_default()
+}
+
+impl<T: Rows> View for T {
+    fn epoch(&self) -> StoreResult<Epoch> {
+        let epoch: Option<String> =
+            self.one("SELECT epoch FROM meta WHERE id = 1", (), |row| row.get(0))?;
+        epoch
+            .map(|epoch| Epoch::new(&epoch))
+            .ok_or_else(|| StoreError::new("the database has no epoch"))
+    }
+
+    fn projects(&self, page: &Page) -> StoreResult<Vec<Project>> {
+        self.all(
+            "SELECT id, key, name, created_at FROM project WHERE key > ?1 ORDER BY key LIMIT ?2",
+            (after(page), page.limit),
+            project,
+        )
+    }
+
+    fn project(&self, key: &str) -> StoreResult<Option<Project>> {
+        self.one("SELECT id, key, name, created_at FROM project WHERE key = ?1", [key], project)
+    }
+
+    fn environments(
+        &self,
+        project: Option<ProjectId>,
+        page: &Page,
+    ) -> StoreResult<Vec<Environment>> {
+        self.all(
+            "SELECT e.id, p.key, e.key, e.name, e.revision, e.created_at
+             FROM environment e JOIN project p ON p.id = e.project_id
+             WHERE (?1 IS NULL OR e.project_id = ?1) AND e.key > ?2
+             ORDER BY e.key LIMIT ?3",
+            (project.map(|project| project.0), after(page), page.limit),
+            environment,
+        )
+    }
+
+    fn environment(&self, project: ProjectId, key: &str) -> StoreResult<Option<Environment>> {
+        self.one(
+            "SELECT e.id, p.key, e.key, e.name, e.revision, e.created_at
+             FROM environment e JOIN project p ON p.id = e.project_id
+             WHERE e.project_id = ?1 AND e.key = ?2",
+            (project.0, key),
+            environment,
+        )
+    }
+
+    fn flags(&self, project: ProjectId, page: &Page) -> StoreResult<Vec<StoredFlag>> {
+        self.all(
+            "SELECT key, version, document FROM flag WHERE project_id = ?1 AND key > ?2
+             ORDER BY key LIMIT ?3",
+            (project.0, after(page), page.limit),
+            flag,
+        )
+    }
+
+    fn flag(&self, project: ProjectId, key: &str) -> StoreResult<Option<StoredFlag>> {
+        self.one(
+            "SELECT key, version, document FROM flag WHERE project_id = ?1 AND key = ?2",
+            (project.0, key),
+            flag,
+        )
+    }
+
+    fn objects(
+        &self,
+        environment: EnvironmentId,
+        kind: ObjectKind,
+        page: &Page,
+    ) -> StoreResult<Vec<StoredObject>> {
+        self.all(
+            "SELECT key, version, members, document FROM object
+             WHERE environment_id = ?1 AND kind = ?2 AND key > ?3 ORDER BY key LIMIT ?4",
+            (environment.0, kind.name(), after(page), page.limit),
+            |row| object(kind, row),
+        )
+    }
+
+    fn object(
+        &self,
+        environment: EnvironmentId,
+        kind: ObjectKind,
+        key: &str,
+    ) -> StoreResult<Option<StoredObject>> {
+        self.one(
+            "SELECT key, version, members, document FROM object
+             WHERE environment_id = ?1 AND kind = ?2 AND key = ?3",
+            (environment.0, kind.name(), key),
+            |row| object(kind, row),
+        )
+    }
+
+    fn referrers(
+        &self,
+        environment: EnvironmentId,
+        kind: ObjectKind,
+        key: &str,
+    ) -> StoreResult<Vec<Referrer>> {
+        let rows: Vec<(String, String)> = self.all(
+            "SELECT source_key, variants FROM object_reference
+             WHERE environment_id = ?1 AND target_kind = ?2 AND target_key = ?3
+             ORDER BY source_key",
+            (environment.0, kind.name(), key),
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        rows.into_iter()
+            .map(|(flag, variants)| {
+                let variants = serde_json::from_str(&variants).map_err(StoreError::new)?;
+                Ok(Referrer { flag, variants })
+            })
+            .collect()
+    }
+
+    fn prerequisites(&self, environment: EnvironmentId) -> StoreResult<Vec<(String, String)>> {
+        self.all(
+            "SELECT source_key, target_key FROM object_reference
+             WHERE environment_id = ?1 AND source_kind = 'flag' AND target_kind = 'flag'",
+            [environment.0],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+    }
+
+    fn changes(
+        &self,
+        environment: EnvironmentId,
+        after: Revision,
+        limit: u32,
+    ) -> StoreResult<Vec<LoggedChange>> {
+        self.all(
+            "SELECT revision, change FROM change_log WHERE environment_id = ?1 AND revision > ?2
+             ORDER BY revision LIMIT ?3",
+            (environment.0, after, limit),
+            |row| Ok(LoggedChange { revision: row.get(0)?, change: row.get(1)? }),
+        )
+    }
+
+    fn tokens(&self, page: &Page) -> StoreResult<Vec<StoredToken>> {
+        self.all(
+            "SELECT id, name, kind, environment_id, hash, created_at, revoked_at FROM token
+             WHERE id > ?1 ORDER BY id LIMIT ?2",
+            (after(page), page.limit),
+            token,
+        )
+    }
+
+    fn token(&self, id: &str) -> StoreResult<Option<StoredToken>> {
+        self.one(
+            "SELECT id, name, kind, environment_id, hash, created_at, revoked_at FROM token
+             WHERE id = ?1",
+            [id],
+            token,
+        )
+    }
+
+    fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>> {
+        let key = |row: &Row<'_>| row.get(0);
+        match scope {
+            Scope::Projects => self.one("SELECT key FROM project WHERE folded = ?1", [folded], key),
+            Scope::Environments(project) => self.one(
+                "SELECT key FROM environment WHERE project_id = ?1 AND folded = ?2",
+                (project.0, folded),
+                key,
+            ),
+            Scope::Flags(project) => self.one(
+                "SELECT key FROM flag WHERE project_id = ?1 AND folded = ?2",
+                (project.0, folded),
+                key,
+            ),
+            Scope::Objects(environment, kind) => self.one(
+                "SELECT key FROM object WHERE environment_id = ?1 AND kind = ?2 AND folded = ?3",
+                (environment.0, kind.name(), folded),
+                key,
+            ),
+        }
+    }
+
+    fn count(&self, scope: Scope) -> StoreResult<u64> {
+        match scope {
+            Scope::Projects => self.number("SELECT count(*) FROM project", ()),
+            Scope::Environments(project) => {
+                self.number("SELECT count(*) FROM environment WHERE project_id = ?1", [project.0])
+            }
+            Scope::Flags(project) => {
+                self.number("SELECT count(*) FROM flag WHERE project_id = ?1", [project.0])
+            }
+            Scope::Objects(environment, kind) => self.number(
+                "SELECT count(*) FROM object WHERE environment_id = ?1 AND kind = ?2",
+                (environment.0, kind.name()),
+            ),
+        }
+    }
+
+    fn members(&self, environment: EnvironmentId) -> StoreResult<u64> {
+        self.number(
+            "SELECT coalesce(sum(members), 0) FROM object
+             WHERE environment_id = ?1 AND kind = 'segment'",
+            [environment.0],
+        )
+    }
+}
+
+fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
+    Ok(Project {
+        id: ProjectId(row.get(0)?),
+        key: row.get(1)?,
+        name: row.get(2)?,
+        created_at: Timestamp::from_millis(row.get(3)?),
+    })
+}
+
+fn environment(row: &Row<'_>) -> rusqlite::Result<Environment> {
+    Ok(Environment {
+        id: EnvironmentId(row.get(0)?),
+        project: row.get(1)?,
+        key: row.get(2)?,
+        name: row.get(3)?,
+        revision: row.get(4)?,
+        created_at: Timestamp::from_millis(row.get(5)?),
+    })
+}
+
+fn flag(row: &Row<'_>) -> rusqlite::Result<StoredFlag> {
+    Ok(StoredFlag { key: row.get(0)?, version: row.get(1)?, document: row.get(2)? })
+}
+
+fn object(kind: ObjectKind, row: &Row<'_>) -> rusqlite::Result<StoredObject> {
+    Ok(StoredObject {
+        kind,
+        key: row.get(0)?,
+        version: row.get(1)?,
+        members: row.get(2)?,
+        document: row.get(3)?,
+    })
+}
+
+fn token(row: &Row<'_>) -> rusqlite::Result<StoredToken> {
+    // A kind that this version does not know opens nothing: it names no environment.
+    let environment: Option<i64> = row.get(3)?;
+    let kind: String = row.get(2)?;
+    let kind = match (&*kind, environment) {
+        ("admin", None) => TokenKind::Admin,
+        (_, environment) => TokenKind::Sdk(EnvironmentId(environment.unwrap_or(-1))),
+    };
+    let revoked_at: Option<i64> = row.get(6)?;
+    Ok(StoredToken {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        kind,
+        hash: row.get(4)?,
+        created_at: Timestamp::from_millis(row.get(5)?),
+        revoked_at: revoked_at.map(Timestamp::from_millis),
+    })
+}

@@ -1,0 +1,229 @@
+use flags_core::{Revision, Timestamp, folded_key};
+use rusqlite::{Connection, Params, Transaction as SqlTransaction, TransactionBehavior};
+
+use super::read::Rows;
+use crate::store::{
+    AuditEntry, EnvironmentId, LoggedChange, ObjectKind, ProjectId, Reference, StoreError,
+    StoreResult, StoredFlag, StoredObject, StoredToken, TokenKind, Transaction, Writer,
+};
+
+pub(super) struct SqliteWriter {
+    connection: Connection,
+}
+
+impl SqliteWriter {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+}
+
+impl Writer for SqliteWriter {
+    fn begin(&mut self) -> StoreResult<Box<dyn Transaction + '_>> {
+        let sql = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        Ok(Box::new(SqliteTransaction { sql }))
+    }
+}
+
+pub(super) fn in_one_transaction(
+    connection: &mut Connection,
+    write: impl FnOnce(&mut dyn Transaction) -> StoreResult<()>,
+) -> StoreResult<()> {
+    let sql = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut tx = Box::new(SqliteTransaction { sql });
+    write(&mut *tx)?;
+    tx.commit()
+}
+
+/// Rolled back when dropped.
+struct SqliteTransaction<'c> {
+    sql: SqlTransaction<'c>,
+}
+
+impl Rows for SqliteTransaction<'_> {
+    fn connection(&self) -> StoreResult<&Connection> {
+        Ok(&self.sql)
+    }
+}
+
+impl SqliteTransaction<'_> {
+    fn execute(&mut self, sql: &str, params: impl Params) -> StoreResult<usize> {
+        Ok(self.sql.prepare_cached(sql)?.execute(params)?)
+    }
+
+    /// For a statement that must hit exactly one row.
+    fn execute_one(&mut self, sql: &str, params: impl Params) -> StoreResult<()> {
+        match self.execute(sql, params)? {
+            1 => Ok(()),
+            rows => Err(StoreError::new(format!("{rows} rows were written instead of one"))),
+        }
+    }
+}
+
+impl Transaction for SqliteTransaction<'_> {
+    fn begin_operation(&mut self) -> StoreResult<()> {
+        Ok(self.sql.execute_batch("SAVEPOINT operation")?)
+    }
+
+    fn keep_operation(&mut self) -> StoreResult<()> {
+        Ok(self.sql.execute_batch("RELEASE operation")?)
+    }
+
+    fn roll_back_operation(&mut self) -> StoreResult<()> {
+        // Fails where a fault made SQLite roll back the whole transaction: as it must.
+        Ok(self.sql.execute_batch("ROLLBACK TO operation; RELEASE operation")?)
+    }
+
+    fn commit(self: Box<Self>) -> StoreResult<()> {
+        Ok(self.sql.commit()?)
+    }
+
+    fn insert_project(&mut self, key: &str, name: &str, now: Timestamp) -> StoreResult<ProjectId> {
+        self.execute_one(
+            "INSERT INTO project (key, folded, name, created_at) VALUES (?1, ?2, ?3, ?4)",
+            (key, folded_key(key), name, now.as_millis()),
+        )?;
+        Ok(ProjectId(self.sql.last_insert_rowid()))
+    }
+
+    fn rename_project(&mut self, project: ProjectId, name: &str) -> StoreResult<()> {
+        self.execute_one("UPDATE project SET name = ?2 WHERE id = ?1", (project.0, name))
+    }
+
+    fn insert_environment(
+        &mut self,
+        project: ProjectId,
+        key: &str,
+        name: &str,
+        now: Timestamp,
+    ) -> StoreResult<EnvironmentId> {
+        self.execute_one(
+            "INSERT INTO environment (project_id, key, folded, name, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            (project.0, key, folded_key(key), name, now.as_millis()),
+        )?;
+        Ok(EnvironmentId(self.sql.last_insert_rowid()))
+    }
+
+    fn rename_environment(&mut self, environment: EnvironmentId, name: &str) -> StoreResult<()> {
+        self.execute_one("UPDATE environment SET name = ?2 WHERE id = ?1", (environment.0, name))
+    }
+
+    fn put_flag(&mut self, project: ProjectId, flag: &StoredFlag) -> StoreResult<()> {
+        self.execute_one(
+            "INSERT INTO flag (project_id, key, folded, version, document)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (project_id, key)
+             DO UPDATE SET version = excluded.version, document = excluded.document",
+            (project.0, &flag.key, folded_key(&flag.key), flag.version, &flag.document),
+        )
+    }
+
+    fn put_object(
+        &mut self,
+        environment: EnvironmentId,
+        object: &StoredObject,
+        references: &[Reference],
+    ) -> StoreResult<()> {
+        let (environment, kind) = (environment.0, object.kind.name());
+        self.execute_one(
+            "INSERT INTO object (environment_id, kind, key, folded, version, members, document)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (environment_id, kind, key) DO UPDATE SET
+             version = excluded.version, members = excluded.members, document = excluded.document",
+            (
+                environment,
+                kind,
+                &object.key,
+                folded_key(&object.key),
+                object.version,
+                object.members,
+                &object.document,
+            ),
+        )?;
+        self.execute(
+            "DELETE FROM object_reference
+             WHERE environment_id = ?1 AND source_kind = ?2 AND source_key = ?3",
+            (environment, kind, &object.key),
+        )?;
+        for reference in references {
+            let variants = serde_json::to_string(&reference.variants).map_err(StoreError::new)?;
+            let target = reference.kind.name();
+            self.execute_one(
+                "INSERT INTO object_reference
+                 (environment_id, source_kind, source_key, target_kind, target_key, variants)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                (environment, kind, &object.key, target, &reference.key, variants),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn delete_object(
+        &mut self,
+        environment: EnvironmentId,
+        kind: ObjectKind,
+        key: &str,
+    ) -> StoreResult<()> {
+        self.execute_one(
+            "DELETE FROM object WHERE environment_id = ?1 AND kind = ?2 AND key = ?3",
+            (environment.0, kind.name(), key),
+        )
+    }
+
+    fn append_change(
+        &mut self,
+        environment: EnvironmentId,
+        change: &LoggedChange,
+        now: Timestamp,
+    ) -> StoreResult<()> {
+        let previous: Revision = change.revision.saturating_sub(1);
+        self.execute_one(
+            "UPDATE environment SET revision = ?2 WHERE id = ?1 AND revision = ?3",
+            (environment.0, change.revision, previous),
+        )?;
+        self.execute_one(
+            "INSERT INTO change_log (environment_id, revision, change, committed_at)
+             VALUES (?1, ?2, ?3, ?4)",
+            (environment.0, change.revision, &change.change, now.as_millis()),
+        )
+    }
+
+    fn append_audit(&mut self, entry: &AuditEntry<'_>) -> StoreResult<()> {
+        self.execute_one(
+            "INSERT INTO audit (at, actor, request_id, action, project, environment, object_kind,
+             object_key, reason, before, after, revisions)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            (
+                entry.at.as_millis(),
+                entry.actor,
+                entry.request_id,
+                entry.action,
+                entry.project,
+                entry.environment,
+                entry.object_kind,
+                entry.object_key,
+                entry.reason,
+                entry.before,
+                entry.after,
+                entry.revisions,
+            ),
+        )
+    }
+
+    fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()> {
+        let kind = token.kind.name();
+        let environment = match token.kind {
+            TokenKind::Admin => None,
+            TokenKind::Sdk(environment) => Some(environment.0),
+        };
+        self.execute_one(
+            "INSERT INTO token (id, name, kind, environment_id, hash, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            (&token.id, &token.name, kind, environment, token.hash, token.created_at.as_millis()),
+        )
+    }
+
+    fn revoke_token(&mut self, id: &str, now: Timestamp) -> StoreResult<()> {
+        self.execute_one("UPDATE token SET revoked_at = ?2 WHERE id = ?1", (id, now.as_millis()))
+    }
+}

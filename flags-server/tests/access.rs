@@ -1,0 +1,133 @@
+//! Who may do what.
+
+mod server;
+
+use reqwest::Method;
+use serde_json::json;
+use server::{ADMIN, Events, PRODUCTION, SDK, TestServer, answer};
+
+#[tokio::test]
+async fn without_a_valid_token_nothing_is_told() {
+    let server = TestServer::start().await;
+    for path in ["/api/v1/projects", "/sdk/v1/snapshot", "/sdk/v1/stream", "/api/v1/nothing"] {
+        let bare = || reqwest::Client::new().get(format!("{}{path}", server.base));
+        for request in [
+            bare(),
+            bare().bearer_auth("wrong"),
+            bare().bearer_auth(""),
+            bare().basic_auth(ADMIN, Some("")),
+            bare().header("authorization", ADMIN),
+        ] {
+            let refused = answer(request).await;
+            assert_eq!(refused.header("www-authenticate"), "Bearer");
+            refused.problem(401, "unauthenticated");
+        }
+    }
+    // Schemes are case-insensitive.
+    let request = reqwest::Client::new().get(format!("{}/api/v1/projects", server.base));
+    answer(request.header("authorization", format!("bearer {ADMIN}"))).await.is(200);
+}
+
+#[tokio::test]
+async fn a_token_of_the_other_kind_is_forbidden() {
+    let server = TestServer::start().await;
+    answer(server.request(Method::GET, "/sdk/v1/snapshot", ADMIN)).await.problem(403, "forbidden");
+    answer(server.request(Method::GET, "/sdk/v1/stream", ADMIN)).await.problem(403, "forbidden");
+    for (method, path) in [
+        (Method::GET, "/api/v1/projects"),
+        (Method::POST, "/api/v1/tokens"),
+        (Method::POST, &format!("{PRODUCTION}/evaluate")),
+    ] {
+        answer(server.request(method, path, SDK)).await.problem(403, "forbidden");
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_created_shown_once_and_revoked() {
+    let server = TestServer::start().await;
+    let body = json!({"name": "ci", "kind": "sdk", "environment": "development"});
+    let created = server.post("/api/v1/tokens", body).await;
+    assert_eq!(created.header("cache-control"), "no-store");
+    let created = created.is(201);
+    let secret = created["token"].as_str().unwrap();
+    assert!(secret.starts_with("flags_sdk_") && secret.len() == 10 + 43, "{secret}");
+    assert_eq!(
+        (&created["project"], &created["environment"]),
+        (&json!("default"), &json!("development"))
+    );
+
+    let list = server.get("/api/v1/tokens").await.is(200);
+    assert_eq!(list["items"].as_array().unwrap().len(), 3);
+    assert!(!list.to_string().contains(secret) && !list.to_string().contains(ADMIN));
+
+    let snapshot = || answer(server.request(Method::GET, "/sdk/v1/snapshot", secret));
+    snapshot().await.is(200);
+    let mut stream = Events::of(server.request(Method::GET, "/sdk/v1/stream", secret)).await;
+    assert!(stream.block().await.unwrap().starts_with("retry: "));
+    let path = format!("/api/v1/tokens/{}", created["id"].as_str().unwrap());
+    let revoked = answer(server.request(Method::DELETE, &path, ADMIN)).await.is(200);
+    assert!(revoked["revoked_at"].is_string());
+    // Its streams end, and it opens nothing any more.
+    assert_eq!(stream.next().await, None);
+    snapshot().await.problem(401, "unauthenticated");
+    answer(server.request(Method::DELETE, &path, ADMIN)).await.is(200);
+    answer(server.request(Method::DELETE, "/api/v1/tokens/none", ADMIN))
+        .await
+        .problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_new_admin_token_works_and_the_last_one_stays() {
+    let server = TestServer::start().await;
+    let created =
+        server.post("/api/v1/tokens", json!({"name": "ops", "kind": "admin"})).await.is(201);
+    let secret = created["token"].as_str().unwrap().to_owned();
+    assert!(secret.starts_with("flags_admin_"));
+    let tokens = answer(server.request(Method::GET, "/api/v1/tokens", &secret)).await.is(200);
+    let items = tokens["items"].as_array().unwrap();
+    let first = items.iter().find(|t| t["kind"] == "admin" && t["id"] != created["id"]).unwrap();
+    let revoke = |id: &str, by: &str| {
+        answer(server.request(Method::DELETE, &format!("/api/v1/tokens/{id}"), by))
+    };
+    revoke(first["id"].as_str().unwrap(), &secret).await.is(200);
+    server.get("/api/v1/tokens").await.problem(401, "unauthenticated");
+    let last = created["id"].as_str().unwrap();
+    revoke(last, &secret).await.problem(409, "last_admin_token");
+    answer(server.request(Method::GET, "/api/v1/tokens", &secret)).await.is(200);
+}
+
+#[tokio::test]
+async fn bad_requests_for_tokens_are_refused() {
+    let server = TestServer::start().await;
+    let post = |body| server.post("/api/v1/tokens", body);
+    post(json!({"nam": "x", "kind": "root"})).await.is_invalid(&[
+        ("", "missing_field"),
+        ("/kind", "wrong_type"),
+        ("/nam", "unknown_field"),
+    ]);
+    post(json!({"name": "x", "kind": "sdk"})).await.is_invalid(&[("", "missing_field")]);
+    post(json!({"name": "x", "kind": "sdk", "environment": "e"}))
+        .await
+        .is_invalid(&[("/environment", "not_found")]);
+    post(json!({"name": "x", "kind": "sdk", "project": "p", "environment": "e"}))
+        .await
+        .is_invalid(&[("/project", "not_found")]);
+    post(json!({"name": "x", "kind": "admin", "project": "default"}))
+        .await
+        .is_invalid(&[("/project", "unknown_field")]);
+    assert_eq!(server.get("/api/v1/tokens").await.is(200)["items"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_request_has_an_id() {
+    let server = TestServer::start().await;
+    let with = |id: &str| {
+        let request = server.request(Method::GET, "/api/v1/nothing", ADMIN);
+        answer(request.header("x-request-id", id))
+    };
+    assert_eq!(with("my-request/1").await.problem(404, "not_found")["instance"], "my-request/1");
+    for id in ["with space", &"x".repeat(129), ""] {
+        let made_up = with(id).await.problem(404, "not_found");
+        assert_eq!(made_up["instance"].as_str().unwrap().len(), 32);
+    }
+}

@@ -1,0 +1,456 @@
+//! Everything that is refused, in which form, and that nothing of it is stored.
+
+mod server;
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use server::{ADMIN, Answer, FLAGS, PRODUCTION, TestServer, answer};
+
+/// A server with the flags `a` and `b` and the segment `beta`, at revision 3 of production.
+async fn furnished() -> TestServer {
+    let server = TestServer::start().await;
+    server.create_flag("a").await;
+    server.create_flag("b").await;
+    let segment = json!({"key": "beta", "kind": "tenant", "included": ["acme"]});
+    server.post(&format!("{PRODUCTION}/segments"), segment).await.is(201);
+    server
+}
+
+fn state() -> Value {
+    json!({"on": true, "off_variant": "off", "fallthrough": {"variant": "on"}})
+}
+
+fn with(mut body: Value, name: &str, value: Value) -> Value {
+    body[name] = value;
+    body
+}
+
+async fn put_state(server: &TestServer, body: Value) -> Answer {
+    server.put(&format!("{PRODUCTION}/flags/a"), 1, body).await
+}
+
+async fn send(server: &TestServer, method: Method, path: &str, body: &str) -> Answer {
+    answer(server.request(method, path, ADMIN).body(body.to_owned())).await
+}
+
+#[tokio::test]
+async fn every_fault_of_a_state_is_reported_where_it_is() {
+    let server = furnished().await;
+    put_state(
+        &server,
+        json!({"onn": true, "off_variant": 7, "rules": [{"serve": {"variant": 1}, "x": 0}]}),
+    )
+    .await
+    .is_invalid(&[
+        ("", "missing_field"),
+        ("", "missing_field"),
+        ("/off_variant", "wrong_type"),
+        ("/onn", "unknown_field"),
+        ("/rules/0", "missing_field"),
+        ("/rules/0/serve/variant", "wrong_type"),
+        ("/rules/0/x", "unknown_field"),
+    ]);
+    let weights = json!([{"variant": "on", "weight": 1}, {"variant": "of", "weight": 2}]);
+    let split = json!({"split": {"by": "tenant", "weights": weights}});
+    put_state(&server, with(state(), "fallthrough", split)).await.is_invalid(&[
+        ("/fallthrough/split/weights", "weights_total"),
+        ("/fallthrough/split/weights/1/variant", "unknown_variant"),
+    ]);
+    let broken = with(state(), "off_variant", json!("of"));
+    let broken =
+        with(broken, "targets", json!([{"kind": "te.nant", "keys": ["x", "x"], "variant": "on"}]));
+    put_state(&server, broken).await.is_invalid(&[
+        ("/off_variant", "unknown_variant"),
+        ("/targets/0/keys/1", "duplicate"),
+        ("/targets/0/kind", "invalid_kind"),
+    ]);
+    put_state(&server, json!([])).await.is_invalid(&[("", "wrong_type")]);
+    assert_eq!(server.revision().await, 3);
+}
+
+#[tokio::test]
+async fn nothing_dangles() {
+    let server = furnished().await;
+    let body = with(
+        state(),
+        "prerequisites",
+        json!([
+        {"flag": "c", "variants": ["on"]}, {"flag": "b", "variants": ["on", "maybe"]}]),
+    );
+    let body = with(
+        body,
+        "rules",
+        json!([
+        {"when": {"any": [{"not": {"segment": "alpha"}}, {"segment": "beta"}]}, "serve": {"variant": "on"}}]),
+    );
+    put_state(&server, body).await.is_invalid(&[
+        ("/prerequisites/0/flag", "unknown_flag"),
+        ("/prerequisites/1/variants/1", "unknown_variant"),
+        ("/rules/0/when/any/0/not/segment", "unknown_segment"),
+    ]);
+    assert_eq!(server.revision().await, 3);
+
+    // What is needed stays.
+    let body = with(state(), "prerequisites", json!([{"flag": "b", "variants": ["on"]}]));
+    let body =
+        with(body, "rules", json!([{"when": {"segment": "beta"}, "serve": {"variant": "on"}}]));
+    put_state(&server, body).await.is(200);
+    let problem =
+        server.delete(&format!("{PRODUCTION}/segments/beta"), 3).await.problem(409, "in_use");
+    assert!(problem["detail"].as_str().unwrap().contains("`a`"), "{problem}");
+
+    // A variant that the other flag needs cannot go, nor one that the flag's own state serves.
+    let variants = json!([{"name": "yes", "value": true}, {"name": "off", "value": false}]);
+    let problem = server.patch(&format!("{FLAGS}/b"), 1, json!({"variants": variants})).await;
+    let faults = problem.problem(422, "invalid");
+    let messages: Vec<_> = faults["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| (e["pointer"].as_str().unwrap(), e["message"].as_str().unwrap()))
+        .collect();
+    assert!(messages.iter().all(|(pointer, _)| *pointer == "/variants"), "{faults}");
+    for said in [
+        "in environment `production`, the flag `a` has `b` as a prerequisite with the variant `on`",
+        "in environment `development`, at /fallthrough/variant of the state: the flag has no variant `on`",
+    ] {
+        assert!(messages.iter().any(|(_, message)| *message == said), "{said}: {faults}");
+    }
+    assert_eq!(server.get(&format!("{FLAGS}/b")).await.is(200)["version"], 1);
+    assert_eq!(server.revision().await, 4);
+}
+
+#[tokio::test]
+async fn a_cycle_is_refused_whoever_closes_it() {
+    let server = furnished().await;
+    let needs =
+        |key: &str| with(state(), "prerequisites", json!([{"flag": key, "variants": ["on"]}]));
+    let problem = put_state(&server, needs("a")).await.problem(422, "cycle");
+    assert_eq!(problem["errors"][0]["pointer"], "/prerequisites/0/flag");
+    assert!(problem["errors"][0]["message"].as_str().unwrap().ends_with("a → a"), "{problem}");
+
+    // Two that close a cycle together: exactly one of them is refused, every time.
+    for _ in 0..10 {
+        let server = furnished().await;
+        let (b_path, a_path) = (format!("{PRODUCTION}/flags/b"), format!("{PRODUCTION}/flags/a"));
+        let (one, other) =
+            tokio::join!(server.put(&a_path, 1, needs("b")), server.put(&b_path, 2, needs("a")));
+        let (won, lost) = if one.status == 200 { (one, other) } else { (other, one) };
+        won.is(200);
+        lost.is_invalid_as("cycle", &[("/prerequisites/0/flag", "cycle")]);
+        assert_eq!(server.revision().await, 4);
+    }
+}
+
+#[tokio::test]
+async fn a_chain_of_prerequisites_is_bounded() {
+    let server = TestServer::start().await;
+    for link in 0..=17 {
+        server.create_flag(&format!("f{link}")).await;
+    }
+    let mut refused = None;
+    for link in 1..=17 {
+        let needs =
+            json!({"prerequisites": [{"flag": format!("f{}", link - 1), "variants": ["on"]}]});
+        let path = format!("{PRODUCTION}/flags/f{link}");
+        let answer = server.patch(&path, link + 1, needs).await;
+        if answer.status != 200 {
+            refused = Some(link);
+            answer.is_invalid_as("limit_exceeded", &[("/prerequisites", "limit_exceeded")]);
+        }
+    }
+    assert_eq!(refused, Some(17));
+}
+
+#[tokio::test]
+async fn a_flag_named_like_nothing_special_can_be_a_prerequisite() {
+    // `flag` was once taken for the flag itself.
+    let server = furnished().await;
+    server.create_flag("flag").await;
+    let needs = with(state(), "prerequisites", json!([{"flag": "flag", "variants": ["on"]}]));
+    put_state(&server, needs).await.is(200);
+}
+
+#[tokio::test]
+async fn preconditions_are_demanded_and_checked() {
+    let server = furnished().await;
+    for (method, path) in [
+        (Method::PUT, format!("{FLAGS}/a")),
+        (Method::PATCH, format!("{FLAGS}/a")),
+        (Method::PUT, format!("{PRODUCTION}/flags/a")),
+        (Method::PATCH, format!("{PRODUCTION}/flags/a")),
+        (Method::PUT, format!("{PRODUCTION}/segments/beta")),
+        (Method::PATCH, format!("{PRODUCTION}/segments/beta")),
+        (Method::DELETE, format!("{PRODUCTION}/segments/beta")),
+    ] {
+        let body = if method == Method::DELETE { "" } else { "{}" };
+        send(&server, method.clone(), &path, body).await.problem(428, "precondition_required");
+        let request = || server.request(method.clone(), &path, ADMIN).body(body);
+        let stale = answer(request().header("if-match", "\"77\"")).await;
+        let stale = stale.problem(412, "version_mismatch");
+        let current = if path.ends_with("beta") { 3 } else { 1 };
+        assert_eq!(stale["current_version"], current, "{path}");
+        answer(request().header("if-match", "77")).await.problem(400, "invalid_header");
+        if method == Method::PUT {
+            let exists = answer(request().header("if-none-match", "*")).await;
+            assert_eq!(exists.problem(412, "version_mismatch")["current_version"], current);
+        }
+    }
+    for verb in ["on", "off"] {
+        let path = format!("{PRODUCTION}/flags/a/{verb}");
+        let stale = server.request(Method::POST, &path, ADMIN).header("if-match", "\"77\"");
+        answer(stale).await.problem(412, "version_mismatch");
+    }
+    // A version in the body is held to the same.
+    put_state(&server, with(state(), "version", json!(9)))
+        .await
+        .is_invalid(&[("/version", "version_mismatch")]);
+    assert_eq!(server.revision().await, 3);
+}
+
+#[tokio::test]
+async fn keys_are_checked_and_unique_but_for_their_case() {
+    let server = furnished().await;
+    for (path, rest) in [
+        ("/api/v1/projects", json!({})),
+        ("/api/v1/projects/default/environments", json!({})),
+        (FLAGS, json!({"type": "boolean"})),
+        (&format!("{PRODUCTION}/segments"), json!({"kind": "user"})),
+    ] {
+        let key = |key: &str| with(rest.clone(), "key", json!(key));
+        server.post(path, key("not a key")).await.is_invalid(&[("/key", "invalid_key")]);
+        server.post(path, rest.clone()).await.is_invalid(&[("", "missing_field")]);
+        server.post(path, key("Some-Key")).await.is(201);
+        for taken in ["Some-Key", "some_key", "SOME.KEY"] {
+            server.post(path, key(taken)).await.problem(409, "key_conflict");
+        }
+    }
+    let put = server.request(Method::PUT, &format!("{PRODUCTION}/segments/not%20a%20key"), ADMIN);
+    let put = put.header("if-none-match", "*").json(&json!({"kind": "user"}));
+    answer(put).await.is_invalid(&[("", "invalid_key")]);
+}
+
+#[tokio::test]
+async fn every_fault_of_a_shared_definition_is_reported() {
+    let server = furnished().await;
+    server
+        .post(FLAGS, json!({"key": 1, "type": "bool", "tag": [], "variants": {}}))
+        .await
+        .is_invalid(&[
+            ("/key", "wrong_type"),
+            ("/tag", "unknown_field"),
+            ("/type", "wrong_type"),
+            ("/variants", "wrong_type"),
+        ]);
+    server.post(FLAGS, json!({"key": "s", "type": "string"})).await.is_invalid(&[
+        ("", "missing_field"),
+        ("", "missing_field"),
+        ("", "missing_field"),
+    ]);
+    let variants = json!([{"name": "x", "value": "1"}, {"name": "x", "value": 2}]);
+    let body = json!({"key": "s", "type": "string", "variants": variants, "off_variant": "y", "fallthrough": "z"});
+    server.post(FLAGS, body).await.is_invalid(&[
+        ("/fallthrough", "unknown_variant"),
+        ("/off_variant", "unknown_variant"),
+        ("/variants/1/name", "duplicate"),
+        ("/variants/1/value", "wrong_type"),
+    ]);
+    let path = format!("{FLAGS}/a");
+    server
+        .put(&path, 1, json!({"key": "z", "type": "string"}))
+        .await
+        .is_invalid_as("immutable", &[("/key", "immutable"), ("/type", "immutable")]);
+    server
+        .patch(&path, 1, json!({"type": null, "off_variant": "on", "nam": null}))
+        .await
+        .is_invalid_as(
+            "immutable",
+            &[("/nam", "unknown_field"), ("/off_variant", "unknown_field"), ("/type", "immutable")],
+        );
+    let long = "x".repeat(10_001);
+    let tags: Vec<String> = (0..51).map(|tag| tag.to_string()).chain(["y".repeat(65)]).collect();
+    let body = json!({"name": long, "owner": long, "description": long, "tags": tags});
+    server.patch(&path, 1, body).await.is_invalid_as(
+        "limit_exceeded",
+        &[
+            ("/description", "limit_exceeded"),
+            ("/name", "limit_exceeded"),
+            ("/owner", "limit_exceeded"),
+            ("/tags", "limit_exceeded"),
+            ("/tags/51", "limit_exceeded"),
+        ],
+    );
+    assert_eq!(server.revision().await, 3);
+}
+
+#[tokio::test]
+async fn every_fault_of_a_segment_is_reported() {
+    let server = furnished().await;
+    let path = format!("{PRODUCTION}/segments");
+    let body = json!({"key": "s", "kind": "tenant", "included": ["x", "x", 1], "when": {"attribute": "tenant.a", "op": "like"}, "rules": []});
+    server.post(&path, body).await.is_invalid(&[
+        ("/included/2", "wrong_type"),
+        ("/rules", "unknown_field"),
+        ("/when/op", "wrong_type"),
+    ]);
+    let body = json!({"key": "s", "kind": "tenant", "included": ["x", "x"], "when": {"all": [{"segment": "beta"}, {"attribute": "user.a", "op": "exists"}]}});
+    server.post(&path, body).await.is_invalid(&[
+        ("/included/1", "duplicate"),
+        ("/when/all/0/segment", "nested_segment"),
+        ("/when/all/1/attribute", "wrong_kind"),
+    ]);
+    server
+        .patch(&format!("{path}/beta"), 3, json!({"key": "other"}))
+        .await
+        .is_invalid_as("immutable", &[("/key", "immutable")]);
+    assert_eq!(server.revision().await, 3);
+}
+
+#[tokio::test]
+async fn a_rollout_does_not_move_anybody_by_accident() {
+    let server = furnished().await;
+    let path = format!("{PRODUCTION}/flags/a/rollout");
+    let post = |body| server.post(&path, body);
+    post(json!({"variant": "on", "percent": 10})).await.is_invalid(&[("", "missing_field")]);
+    post(json!({"variant": "off", "percent": 10, "by": "tenant"}))
+        .await
+        .is_invalid(&[("/variant", "off_variant")]);
+    post(json!({"variant": "dark", "percent": 10, "by": "tenant"}))
+        .await
+        .is_invalid(&[("/variant", "unknown_variant")]);
+    post(json!({"variant": "on", "percent": 10.0001, "by": "tenant"}))
+        .await
+        .is_invalid(&[("/percent", "out_of_range")]);
+    post(json!({"variant": "on", "percent": 101, "by": "tenant"}))
+        .await
+        .is_invalid(&[("/percent", "out_of_range")]);
+    post(json!({"variant": "on", "percent": 10, "by": "te nant"}))
+        .await
+        .is_invalid(&[("/by", "invalid_attribute")]);
+    post(json!({"variant": "on", "percent": "10", "bye": "tenant"}))
+        .await
+        .is_invalid(&[("/bye", "unknown_field"), ("/percent", "wrong_type")]);
+    assert_eq!(server.revision().await, 3);
+    post(json!({"variant": "on", "percent": 10, "by": "tenant"})).await.is(200);
+    post(json!({"variant": "on", "percent": 10, "by": "user"}))
+        .await
+        .problem(409, "rollout_conflict");
+    post(json!({"variant": "on", "percent": 20, "by": "tenant.key"})).await.is(200);
+    assert_eq!(server.revision().await, 5);
+}
+
+#[tokio::test]
+async fn paths_that_name_nothing_are_not_found() {
+    let server = furnished().await;
+    for path in [
+        "/api/v1/nothing".to_owned(),
+        "/nothing".to_owned(),
+        "/api/v1/projects/".to_owned(),
+        "/api/v1/projects/other".to_owned(),
+        "/api/v1/projects/other/flags".to_owned(),
+        "/api/v1/projects/default/environments/other".to_owned(),
+        format!("{FLAGS}/other"),
+        format!("{FLAGS}/%ff"),
+        format!("{PRODUCTION}/flags/other"),
+        format!("{PRODUCTION}/segments/other"),
+    ] {
+        server.get(&path).await.problem(404, "not_found");
+    }
+    for path in [format!("{PRODUCTION}/flags/other/on"), format!("{PRODUCTION}/evaluate/")] {
+        server.press(&path).await.problem(404, "not_found");
+    }
+    let evaluate = "/api/v1/projects/default/environments/other/evaluate";
+    server.post(evaluate, json!({"context": {}})).await.problem(404, "not_found");
+    server.patch(&format!("{FLAGS}/other"), 1, json!({})).await.problem(404, "not_found");
+    for tenant in ["%2e", "%2e%2e", "."] {
+        // A client may resolve the dots itself; either way nothing is named.
+        let path = format!("{PRODUCTION}/flags/a/tenants/{tenant}");
+        let put = server.request(Method::PUT, &path, ADMIN).json(&json!({"variant": "on"}));
+        assert!(matches!(answer(put).await.status, 404 | 405), "{tenant}");
+    }
+    let path = format!("{PRODUCTION}/flags/a/tenants/a%00b");
+    let put = server.request(Method::PUT, &path, ADMIN).json(&json!({"variant": "on"}));
+    answer(put).await.is_invalid(&[("", "invalid_key")]);
+    assert_eq!(server.revision().await, 3);
+}
+
+#[tokio::test]
+async fn a_wrong_method_names_the_right_ones() {
+    let server = furnished().await;
+    let refused = send(&server, Method::DELETE, FLAGS, "").await;
+    let allow: BTreeSet<_> = refused.header("allow").split(',').map(str::to_owned).collect();
+    assert_eq!(allow, ["GET", "HEAD", "POST"].map(str::to_owned).into());
+    refused.problem(405, "method_not_allowed");
+    server.get(&format!("{PRODUCTION}/flags/a/on")).await.problem(405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn bodies_that_cannot_be_read_are_refused() {
+    let server = furnished().await;
+    let problem = send(&server, Method::POST, FLAGS, "{\"key\": \n \"x\",}").await;
+    let detail = problem.problem(400, "malformed_json")["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("line 2 column 6"), "{detail}");
+    send(&server, Method::POST, FLAGS, "").await.problem(400, "malformed_json");
+    let nested = "[".repeat(10_000);
+    send(&server, Method::POST, FLAGS, &nested).await.problem(400, "malformed_json");
+    let not_utf8 = server.request(Method::POST, FLAGS, ADMIN).body(b"{\"key\": \"\xff\"}".to_vec());
+    answer(not_utf8).await.problem(400, "malformed_json");
+
+    let large = format!("{{\"key\": \"{}\"}}", "x".repeat(1024 * 1024));
+    send(&server, Method::POST, FLAGS, &large).await.problem(413, "body_too_large");
+    // Without a length told beforehand, too.
+    let chunks = vec![Ok::<_, std::io::Error>(large.clone())];
+    let body = reqwest::Body::wrap_stream(futures_util::stream::iter(chunks));
+    let request = server.request(Method::POST, FLAGS, ADMIN).body(body);
+    answer(request).await.problem(413, "body_too_large");
+
+    server
+        .post(&format!("{PRODUCTION}/flags/a/on"), json!({"reason": "x"}))
+        .await
+        .is_invalid(&[("/reason", "unknown_field")]);
+    assert_eq!(server.revision().await, 3);
+}
+
+#[tokio::test]
+async fn queries_and_contexts_are_checked() {
+    let server = furnished().await;
+    for query in ["limit=0", "limit=501", "limit=x", "cursor=%21", "page=2"] {
+        server.get(&format!("{FLAGS}?{query}")).await.problem(400, "invalid_query");
+    }
+    let long = "x".repeat(1_001);
+    for query in [format!("reason={long}"), "raeson=x".to_owned()] {
+        let path = format!("{PRODUCTION}/flags/a/on?{query}");
+        server.press(&path).await.problem(400, "invalid_query");
+    }
+    server
+        .post(
+            &format!("{PRODUCTION}/evaluate"),
+            json!({"context": {"user": {"age": {}}, "te.nant": 1}}),
+        )
+        .await
+        .is_invalid(&[
+            ("/context/te.nant", "invalid_kind"),
+            ("/context/te.nant", "wrong_type"),
+            ("/context/user/age", "wrong_type"),
+        ]);
+    server
+        .post(&format!("{PRODUCTION}/explain"), json!({"context": {}}))
+        .await
+        .is_invalid(&[("", "missing_field")]);
+    assert_eq!(server.revision().await, 3);
+}
+
+#[tokio::test]
+async fn limits_are_named() {
+    let server = TestServer::start().await;
+    for index in 2..100 {
+        let body = json!({"key": format!("e{index}")});
+        server.post("/api/v1/projects/default/environments", body).await.is(201);
+    }
+    let problem =
+        server.post("/api/v1/projects/default/environments", json!({"key": "one-more"})).await;
+    let problem = problem.problem(422, "limit_exceeded");
+    assert_eq!((&problem["limit"], &problem["maximum"]), (&json!("environments"), &json!(100)));
+}
