@@ -130,7 +130,7 @@ impl Connection {
             return Ok(Event::Unchanged);
         };
         if let Some(writer) = &self.writer {
-            writer.snapshot(body);
+            writer.snapshot(body, position.clone());
         }
         Ok(Event::Loaded(position))
     }
@@ -180,7 +180,7 @@ impl Connection {
             return Ok(Event::Heard);
         };
         if let Some(writer) = &self.writer {
-            writer.change(data);
+            writer.change(data, position.clone());
         }
         Ok(Event::Applied(position))
     }

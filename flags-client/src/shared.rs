@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use flags_core::{Change, Document, Epoch, Gap, InvalidObject, ObjectChange, Report, Ruleset};
+use flags_core::{
+    Change, Document, Epoch, Gap, InvalidObject, ObjectChange, Position, Report, Ruleset,
+};
 use tokio::sync::watch;
 
 use crate::clock;
@@ -104,6 +106,15 @@ impl Shared {
             let message = failure.message.as_str().into();
             status.last_error = Some(Problem { kind, message, at });
             status.counters.failures += 1;
+        });
+    }
+
+    /// The cache file stands here now.
+    pub(crate) fn cached(&self, position: Option<Position>) {
+        self.status.send_if_modified(|status| {
+            let news = status.cached != position;
+            status.cached = position;
+            news
         });
     }
 

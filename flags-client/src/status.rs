@@ -28,6 +28,10 @@ pub struct Status {
     pub since: Timestamp,
     /// Where the ruleset stands; `None` while there is none.
     pub position: Option<Position>,
+    /// What the cache file holds, that is, what a start without the server would begin with;
+    /// `None` without a file or while there is nothing of use in it. It follows `position` within
+    /// about a second.
+    pub cached: Option<Position>,
     /// The last thing that went wrong between client and server; it stays when all is well again.
     pub last_error: Option<Problem>,
     /// The last thing that went wrong with the cache file.
@@ -137,6 +141,7 @@ impl Status {
             source,
             since,
             position: None,
+            cached: None,
             last_error: None,
             cache_error: None,
             invalid: Arc::default(),

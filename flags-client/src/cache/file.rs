@@ -80,6 +80,11 @@ impl CacheFile {
         Ok(Some(contents.document))
     }
 
+    /// Whether the file has what was written last; otherwise it waits for a snapshot.
+    pub(super) fn is_complete(&self) -> bool {
+        self.extent.is_some()
+    }
+
     /// Replaces everything by a snapshot, as one step: a crash leaves the old file or the new one.
     pub(super) fn replace(&mut self, snapshot: &[u8]) -> Result<(), CacheError> {
         // Should it fail, what comes next does not follow what the file has.

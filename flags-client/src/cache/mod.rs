@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use flags_core::Document;
+use flags_core::{Document, Position};
 use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
 
@@ -36,10 +36,12 @@ impl Cache {
 
     /// Reads what is there; a problem is reported and means nothing is there.
     pub(crate) fn load(&mut self, shared: &Shared) -> Option<Document> {
-        self.file.load().unwrap_or_else(|error| {
+        let document = self.file.load().unwrap_or_else(|error| {
             shared.cache_failed(&error);
             None
-        })
+        });
+        shared.cached(document.as_ref().map(Document::position));
+        document
     }
 
     /// Starts a task that writes what it is given, at most once in `interval`.
@@ -60,14 +62,18 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// A new snapshot, which replaces everything before it.
-    pub(crate) fn snapshot(&self, bytes: Vec<u8>) {
-        *lock(&self.desk.pending) = Pending { snapshot: Some(bytes), ..Pending::default() };
+    pub(crate) fn snapshot(&self, bytes: Vec<u8>, position: Position) {
+        *lock(&self.desk.pending) =
+            Pending { snapshot: Some(bytes), position: Some(position), ..Pending::default() };
         self.desk.wake.notify_one();
     }
 
     /// A change that follows everything before it.
-    pub(crate) fn change(&self, bytes: Vec<u8>) {
-        lock(&self.desk.pending).push(bytes);
+    pub(crate) fn change(&self, bytes: Vec<u8>, position: Position) {
+        let mut pending = lock(&self.desk.pending);
+        pending.push(bytes);
+        pending.position = Some(position);
+        drop(pending);
         self.desk.wake.notify_one();
     }
 }
@@ -83,6 +89,8 @@ struct Pending {
     snapshot: Option<Vec<u8>>,
     changes: Vec<Vec<u8>>,
     change_bytes: usize,
+    /// Where the last of it leads to.
+    position: Option<Position>,
     /// Changes were lost: nothing can be written until the next snapshot.
     broken: bool,
 }
@@ -109,6 +117,7 @@ impl Pending {
         for change in std::mem::take(&mut self.changes) {
             unwritten.push(change);
         }
+        unwritten.position = self.position.take().or(unwritten.position);
         *self = unwritten;
     }
 
@@ -148,10 +157,15 @@ async fn write(
             (file, pending, outcome)
         });
         // Only a fault in writing ends it; the client goes on without a cache.
-        let Ok((back, unwritten, outcome)) = job.await else {
+        let Ok((back, mut unwritten, outcome)) = job.await else {
             return shared.cache_failed(&"writing the cache file ended with a fault");
         };
         file = back;
+        if outcome.is_ok()
+            && let Some(position) = unwritten.position.take()
+        {
+            shared.cached(file.is_complete().then_some(position));
+        }
         lock(&desk.pending).put_back(unwritten);
         let mut pause = interval;
         if let Err(error) = outcome {
@@ -181,6 +195,10 @@ mod tests {
         serde_json::to_vec(&document).unwrap()
     }
 
+    fn position(revision: u64) -> Position {
+        Position { epoch: Epoch::new("e"), revision }
+    }
+
     fn change(revision: u64) -> Vec<u8> {
         let (epoch, previous) = (Epoch::new("e"), revision - 1);
         serde_json::to_vec(&Change { epoch, revision, previous, objects: vec![] }).unwrap()
@@ -206,13 +224,16 @@ mod tests {
     #[tokio::test]
     async fn what_waits_is_written_when_the_client_ends() {
         let folder = tempfile::tempdir().unwrap();
-        let writer = cache(folder.path()).start(shared(), Duration::from_secs(3600));
-        writer.snapshot(snapshot(1));
+        let shared = shared();
+        let writer = cache(folder.path()).start(Arc::clone(&shared), Duration::from_secs(3600));
+        writer.snapshot(snapshot(1), position(1));
         until_it_holds(folder.path(), 1).await;
-        writer.change(change(2));
-        writer.change(change(3));
+        writer.change(change(2), position(2));
+        writer.change(change(3), position(3));
         drop(writer);
         until_it_holds(folder.path(), 3).await;
+        let mut status = shared.status.subscribe();
+        status.wait_for(|status| status.cached == Some(position(3))).await.unwrap();
     }
 
     #[test]
