@@ -1,1 +1,157 @@
-//! flags-client
+//! Feature flags inside a service: answers from memory, kept up to date by a *flags* server.
+//!
+//! ```text
+//!              snapshot, then changes           one atomic load
+//!   server ───────────────────────▶ ruleset ─────────────────────▶ answer
+//!                (background task)     │         (any thread)
+//!                                      ▼
+//!                                 cache file
+//! ```
+//!
+//! Asking for a flag is a function call: no lock, no allocation, no I/O, no error. Whatever goes
+//! wrong between client and server is kept from the service and said in the client's
+//! [status](Client::status).
+//!
+//! # A service
+//!
+//! Flags are constants: a key, a type, and the value that holds while nothing else is known.
+//!
+//! ```no_run
+//! use flags_client::{Client, Entity, Flag};
+//!
+//! const NEW_CHECKOUT: Flag<bool> = Flag::new("new-checkout", false);
+//! const PAGE_SIZE: Flag<i64> = Flag::new("page-size", 50);
+//!
+//! fn checkout(flags: &Client, user: &str, account: &str, country: &str) {
+//!     let about = [("country", country.into())];
+//!     let context = [Entity::user(user), Entity::tenant(account).with(&about)];
+//!     if flags.is_on(&NEW_CHECKOUT, &context) {
+//!         println!("the new one, {} to a page", flags.get(&PAGE_SIZE, &context));
+//!     }
+//! }
+//!
+//! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+//! let flags = Client::builder("https://flags.example.com", std::env::var("FLAGS_TOKEN")?)
+//!     .cache_file("/var/lib/shop/flags.cache")
+//!     .connect()
+//!     .await?;
+//! checkout(&flags, "u-17", "acme", "DE");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A test
+//!
+//! Overrides belong to a client value, so tests that run at the same time cannot meet. There is
+//! nothing to mock, start or reset.
+//!
+//! ```
+//! use flags_client::{Client, Entity, Flag};
+//!
+//! const NEW_CHECKOUT: Flag<bool> = Flag::new("new-checkout", false);
+//!
+//! let flags = Client::empty().overriding([NEW_CHECKOUT.to(true)]);
+//! assert!(flags.is_on(&NEW_CHECKOUT, &Entity::user("u-17")));
+//! ```
+//!
+//! # A unit of work
+//!
+//! Two questions to a [`Client`] may be answered from two revisions, if a change arrives in
+//! between. What belongs together asks one [`Snapshot`], which also tells why, and which lends
+//! text and JSON without copying them:
+//!
+//! ```
+//! use flags_client::{Client, Entity, Flag};
+//!
+//! const SEARCH_ENGINE: Flag<&str> = Flag::new("search-engine", "classic");
+//!
+//! let client = Client::empty();
+//! let flags = client.snapshot();
+//! let answer = flags.get(&SEARCH_ENGINE, &Entity::tenant("acme"));
+//! assert_eq!(answer.value, "classic");
+//! assert_eq!(answer.reason.name(), "flag_not_found");
+//! ```
+//!
+//! # When the server is away
+//!
+//! | what happens | what is served | [`State`] |
+//! |---|---|---|
+//! | the server is away at the start, and there is a cache file | the last known good ruleset of the last run | `Stale`, from `Disk` |
+//! | … and there is none | the defaults of the code, with the reason `not_ready` | `Starting` |
+//! | the connection breaks, the server restarts | the last good ruleset | `Stale`, until it resumes |
+//! | the server sends what makes no sense | the last good ruleset | `Stale`, until it makes sense |
+//! | the token is refused | the last good ruleset | `Stale` or `Starting`; logged as an error |
+//! | one flag cannot be evaluated | the code's default for that flag alone | `Live`, with the flag in `invalid` |
+//!
+//! The client goes on trying by itself, for ever: after pauses that grow up to a minute and are
+//! drawn at random, so that many clients do not come back at the same moment; after what the
+//! server asks for with `Retry-After` or `retry:`; and slowly, after one to two minutes, where the
+//! token is refused. The stream resumes where it broke; a snapshot is fetched only where that
+//! cannot help. The same holds for changes that cannot be applied.
+//!
+//! # Costs
+//!
+//! An answer costs one atomic load more than the evaluation itself, which
+//! [overriding](Client::overriding) does not change. Threads do not contend; the first read of a
+//! thread registers it once. Definitions are read and compiled on blocking threads, and a replaced
+//! ruleset is freed there too, not by the last request that read it. A change of one flag compiles
+//! that flag.
+//!
+//! # Logging
+//!
+//! Events of [`tracing`](https://docs.rs/tracing): once when flags become live, once for each kind
+//! of problem that begins, and for objects that cannot be evaluated. Tokens and contexts are never
+//! logged.
+//!
+//! # Limits
+//!
+//! - an event of the stream: [`MAX_EVENT_BYTES`]; a larger change is fetched as a snapshot
+//! - a snapshot, uncompressed: [`MAX_SNAPSHOT_BYTES`]; a larger one is refused, the old one stays
+//! - a cache file: [`MAX_CACHE_BYTES`]; a larger one is ignored
+//! - changes that wait for the disk: 16 MiB; beyond that the file stays behind until the next
+//!   snapshot, and a start from it catches up from there
+//!
+//! # Limitations
+//!
+//! - The client needs a stream of server-sent events that arrives as it is sent. Behind a proxy
+//!   that holds bodies back it learns of changes with a delay of minutes, by snapshots.
+//! - A connection that breaks within its first minute counts as a failure: where something on the
+//!   way cuts every stream that early, the pauses between them grow to a minute.
+//! - [`Builder::connect`] needs a tokio runtime with I/O and time. When that runtime ends, the
+//!   last ruleset keeps answering and nothing updates it any more.
+//! - An update to a client with [overriding](Client::overriding) handles costs a little for each
+//!   of them.
+//! - What changed in the last second before a process is killed may be missing in its cache file.
+//!
+//! # Features
+//!
+//! - `rustls` (on unless turned off): `https`, with the certificates of the operating system
+
+#![forbid(unsafe_code)]
+
+mod backoff;
+mod builder;
+mod cache;
+mod client;
+mod clock;
+mod driver;
+mod layer;
+mod limits;
+mod shared;
+mod snapshot;
+mod source;
+mod status;
+mod sync;
+
+pub use builder::{BuildError, Builder};
+pub use client::{Client, CopyValue};
+pub use flags_core::{
+    Answer, AttributeValue, Change, Context, Diagnostic, Document, Entity, Epoch, Evaluation,
+    Explanation, Flag, FlagKey, FlagType, FlagValue, InvalidObject, JsonContext, Object,
+    ObjectChange, Outcome, Override, Position, Question, Reason, Revision, Ruleset, SplitOutcome,
+    Step, Strings, Timestamp, Value,
+};
+pub use limits::{MAX_CACHE_BYTES, MAX_EVENT_BYTES, MAX_SNAPSHOT_BYTES};
+pub use secrecy::SecretString;
+pub use snapshot::{Pinned, Snapshot};
+pub use status::{Counters, Problem, ProblemKind, Source, State, Status, TimedOut};

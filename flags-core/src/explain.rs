@@ -331,9 +331,9 @@ impl fmt::Display for Outcome {
             Self::Unknown => f.write_str("unknown"),
             Self::Serves(variant) => write!(f, "`{variant}`"),
             Self::Bucket { bucket, threshold, variant } => {
-                write!(f, "{bucket}")?;
+                write!(f, "{bucket} of 100000")?;
                 if let Some(threshold) = threshold {
-                    write!(f, " (of {threshold} at present)")?;
+                    write!(f, " ({threshold} have it at present)")?;
                 }
                 match variant {
                     Some(variant) => write!(f, ", which gets `{variant}`"),

@@ -1,5 +1,7 @@
 //! Changes: incremental equals fresh, whatever the order; gaps and repeats change nothing.
 
+#![cfg(test)]
+
 use flags_core::{
     Change, Document, Epoch, JsonContext, Object, ObjectChange, Position, Ruleset, Timestamp,
 };

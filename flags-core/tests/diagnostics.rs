@@ -1,5 +1,7 @@
 //! Everything that is wrong with a definition is reported at once, each with its place.
 
+#![cfg(test)]
+
 use flags_core::{
     FLAG, FlagDefinition, SEGMENT, SegmentDefinition, Shape, check_flag, check_segment,
 };

@@ -1,6 +1,8 @@
 //! An evaluation allocates nothing: counted by the allocator itself, over every kind of answer of
 //! the published cases.
 
+#![cfg(test)]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;

@@ -1,5 +1,7 @@
 //! Buckets are even, and two salts are independent.
 
+#![cfg(test)]
+
 use flags_core::{Bucketing, Salt, TOTAL_WEIGHT};
 
 const UNITS: u32 = 400_000;

@@ -1,5 +1,7 @@
 //! Typed flags, local overrides and the moment before the first snapshot.
 
+#![cfg(test)]
+
 use flags_core::{
     Document, Entity, Flag, FlagDefinition, Object, Override, Reason, Ruleset, Timestamp, Value,
 };

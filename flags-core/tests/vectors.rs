@@ -1,5 +1,7 @@
 //! Runs the language-neutral cases of `testdata/`.
 
+#![cfg(test)]
+
 use flags_core::{Bucketing, Document, JsonContext, Ruleset, Salt, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;

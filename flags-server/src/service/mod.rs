@@ -7,7 +7,6 @@
 pub(crate) mod document;
 mod fault;
 pub(crate) mod flag;
-mod merge_patch;
 pub(crate) mod model;
 mod precondition;
 mod prerequisites;

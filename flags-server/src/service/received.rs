@@ -4,7 +4,6 @@ use serde_json::{Map, Value};
 
 use super::Fault;
 use super::fault::diagnostic;
-use super::merge_patch::merge;
 
 /// The grammar of keys in words.
 pub(super) const INVALID_KEY: &str =
@@ -91,7 +90,8 @@ impl Received {
         }
     }
 
-    /// Makes of a patch the whole that it leads to. `members` are those that a patch may have: one
+    /// Makes of a patch the whole that it leads to: the members it names are replaced, each as a
+    /// whole, and `null` removes one. `members` are those that a patch may have: one
     /// that removes what cannot be there would otherwise leave no trace.
     pub(super) fn merge_into(&mut self, present: Value, members: &Shape) {
         self.check(members);
@@ -99,7 +99,12 @@ impl Received {
         // What is reported already is not reported again by the check of the whole.
         patch.retain(|name, _| !self.faults.iter().any(|f| f.pointer == format!("/{name}")));
         if let Value::Object(mut whole) = present {
-            merge(&mut whole, patch);
+            for (name, member) in patch {
+                match member {
+                    Value::Null => drop(whole.remove(&name)),
+                    member => drop(whole.insert(name, member)),
+                }
+            }
             self.members = whole;
         }
     }

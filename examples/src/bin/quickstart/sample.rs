@@ -1,0 +1,41 @@
+//! The sample product: `examples/data/saas.json`.
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// A small B2B product: what its team releases, to whom, and its tenants.
+#[derive(Deserialize)]
+pub(crate) struct Sample {
+    pub(crate) segments: Vec<Value>,
+    pub(crate) flags: Vec<SampleFlag>,
+    pub(crate) tenants: Vec<Tenant>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct SampleFlag {
+    /// The body that creates it.
+    pub(crate) create: Map<String, Value>,
+    /// What is then merged into its state.
+    pub(crate) state: Option<Value>,
+}
+
+/// A customer, as the product's own database has it.
+#[derive(Deserialize)]
+pub(crate) struct Tenant {
+    pub(crate) key: String,
+    pub(crate) plan: String,
+    pub(crate) country: String,
+    pub(crate) industry: String,
+    pub(crate) employees: i64,
+    pub(crate) uses_api_v1: bool,
+    #[serde(default)]
+    pub(crate) beta: bool,
+}
+
+impl Sample {
+    pub(crate) fn read() -> Result<Self> {
+        let text = include_str!("../../../data/saas.json");
+        serde_json::from_str(text).context("examples/data/saas.json")
+    }
+}

@@ -1,0 +1,122 @@
+//! A small B2B service: axum, the flags client, and a page for each tenant.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use clap::Args;
+use flags_client::{Client, Entity, Flag, Position};
+use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::sample::{Sample, Tenant};
+
+const NEW_DASHBOARD: Flag<bool> = Flag::new("new-dashboard", false);
+const NEW_CHECKOUT: Flag<bool> = Flag::new("new-checkout", false);
+const SEARCH_ENGINE: Flag<&str> = Flag::new("search-engine", "classic");
+const PAGE_SIZE: Flag<i64> = Flag::new("search-page-size", 50);
+
+/// What the service needs to know to start.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Where the flags come from.
+    #[arg(long)]
+    flags_url: String,
+    /// The SDK token.
+    #[arg(long, env = "FLAGS_SDK_TOKEN", hide_env_values = true)]
+    token: String,
+    /// Where the last known rules are kept for a start without the server.
+    #[arg(long)]
+    cache_file: PathBuf,
+}
+
+/// What a tenant gets to see.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Page {
+    pub(crate) tenant: String,
+    pub(crate) new_dashboard: bool,
+    pub(crate) new_checkout: bool,
+    pub(crate) search_engine: String,
+    pub(crate) page_size: i64,
+    /// The revision of the rules that decided all of the above.
+    pub(crate) revision: u64,
+}
+
+/// How the service's client is doing.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Health {
+    pub(crate) flags: String,
+    pub(crate) revision: u64,
+    /// The revision that a start without the server would begin with.
+    pub(crate) cached_revision: u64,
+}
+
+struct Service {
+    flags: Client,
+    tenants: HashMap<String, Tenant>,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+    let flags = Client::builder(&arguments.flags_url, arguments.token)
+        .cache_file(arguments.cache_file)
+        .first_snapshot_timeout(Duration::from_secs(5))
+        .connect()
+        .await?;
+    let tenants = Sample::read()?.tenants.into_iter().map(|t| (t.key.clone(), t)).collect();
+    let service = Arc::new(Service { flags, tenants });
+    let router = Router::new()
+        .route("/tenants/{tenant}", get(page))
+        .route("/health", get(health))
+        .with_state(service);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = async move {
+        terminate.recv().await;
+    };
+    axum::serve(listener, router).with_graceful_shutdown(stop).await?;
+    Ok(())
+}
+
+async fn page(
+    State(service): State<Arc<Service>>,
+    Path(tenant): Path<String>,
+) -> Result<Json<Page>, StatusCode> {
+    let tenant = service.tenants.get(&tenant).ok_or(StatusCode::NOT_FOUND)?;
+    let attributes = [
+        ("plan", (&tenant.plan).into()),
+        ("country", (&tenant.country).into()),
+        ("industry", (&tenant.industry).into()),
+        ("employees", tenant.employees.into()),
+        ("uses_api_v1", tenant.uses_api_v1.into()),
+        ("beta", tenant.beta.into()),
+    ];
+    let context = Entity::tenant(&tenant.key).with(&attributes);
+    // One snapshot for the whole page: all of it follows the same revision.
+    let flags = service.flags.snapshot();
+    let search_engine = flags.get(&SEARCH_ENGINE, &context);
+    Ok(Json(Page {
+        tenant: tenant.key.clone(),
+        new_dashboard: flags.get(&NEW_DASHBOARD, &context).value,
+        new_checkout: flags.get(&NEW_CHECKOUT, &context).value,
+        search_engine: search_engine.value.to_owned(),
+        page_size: flags.get(&PAGE_SIZE, &context).value,
+        revision: search_engine.revision,
+    }))
+}
+
+async fn health(State(service): State<Arc<Service>>) -> Json<Health> {
+    let status = service.flags.status();
+    let revision = |position: &Option<Position>| position.as_ref().map_or(0, |at| at.revision);
+    Json(Health {
+        flags: status.to_string(),
+        revision: revision(&status.position),
+        cached_revision: revision(&status.cached),
+    })
+}

@@ -1,0 +1,304 @@
+//! What happens, in order, with what it took.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::manager::Manager;
+use crate::process::Process;
+use crate::sample::Sample;
+use crate::service::{Health, Page};
+
+/// How long a change may take to show; far more than it does.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+pub(crate) async fn tell(keep: bool) -> Result<()> {
+    let start = Instant::now();
+    let sample = Sample::read()?;
+    let folder = tempfile::tempdir().context("making a folder for the database and the logs")?;
+    let stage = Stage { folder, http: reqwest::Client::new() };
+
+    title("A server, on an embedded SQLite file");
+    let server = stage.server("127.0.0.1:0").await?;
+    let admin = token(&server, "flags_admin_")?;
+    let sdk = token(&server, "flags_sdk_")?;
+    say(&format!("flags-server listens on {}", server.url));
+    let manager = Manager::new(&server.url, &admin);
+    let loading = Instant::now();
+    manager.load(&sample).await?;
+    say(&format!(
+        "the sample product is loaded over the API: {} flags, {} segments, in {:.0} ms",
+        sample.flags.len(),
+        sample.segments.len(),
+        milliseconds(loading),
+    ));
+
+    title("A service in two instances, and its tenants");
+    let first = stage.service(1, &server.url, &sdk).await?;
+    let second = stage.service(2, &server.url, &sdk).await?;
+    say(&format!("they listen on {} and {}", first.url, second.url));
+    let tenants: Vec<&str> = sample.tenants.iter().map(|t| t.key.as_str()).collect();
+    let seen = stage.everyone(&first, &tenants).await?;
+    ensure!(seen.dashboards.is_empty() && seen.checkouts.is_empty(), "both features begin off");
+    say(&format!("{} tenants were served: {}", tenants.len(), seen.summary()));
+
+    title("The product manager switches `new-dashboard` on for everyone");
+    let (revision, answered) = manager.verb("new-dashboard", "on?reason=launch", None).await?;
+    let delay = stage.until(&first, "acme", answered, |page| page.new_dashboard).await?;
+    say(&format!("revision {revision}; the service's first changed answer came {delay}"));
+    let seen = stage.everyone(&first, &tenants).await?;
+    ensure!(seen.dashboards.len() == tenants.len(), "everyone has the new dashboard");
+    say(&seen.summary());
+
+    title("`new-checkout` goes out step by step");
+    manager.verb("new-checkout", "rollout", Some(rollout(0.0))).await?;
+    let (revision, _) = manager.verb("new-checkout", "on", None).await?;
+    stage.reach(&first, revision).await?;
+    let seen = stage.everyone(&first, &tenants).await?;
+    ensure!(seen.checkouts.is_empty(), "0 % is nobody");
+    say(&format!("on, at 0 %: {}", seen.summary()));
+
+    let open = Some(json!({"variant": "on"}));
+    let (_, answered) = manager.verb("new-checkout", "tenants/acme", open).await?;
+    let delay = stage.until(&first, "acme", answered, |page| page.new_checkout).await?;
+    let seen = stage.everyone(&first, &tenants).await?;
+    ensure!(seen.checkouts == BTreeSet::from(["acme".to_owned()]), "acme alone");
+    say(&format!("opened to the tenant `acme`, {delay}: {}", seen.summary()));
+
+    let mut before = seen.checkouts;
+    for percent in [5.0, 50.0] {
+        let (revision, _) = manager.verb("new-checkout", "rollout", Some(rollout(percent))).await?;
+        stage.reach(&first, revision).await?;
+        let seen = stage.everyone(&first, &tenants).await?;
+        ensure!(seen.checkouts.is_superset(&before), "nobody loses what they had");
+        ensure!(seen.checkouts.len() > before.len(), "{percent} % is more than before");
+        ensure!(seen.checkouts.len() < tenants.len(), "{percent} % is not everyone");
+        say(&format!("{percent} % of tenants: {}; nobody lost it", seen.summary()));
+        before = seen.checkouts;
+    }
+
+    title("Why does `globex` get what it gets?");
+    let explanation = manager.explain("new-checkout", json!({"tenant": {"key": "globex"}})).await?;
+    ensure!(explanation.contains("bucket of tenant.key"), "the explanation names the bucket");
+    for line in explanation.lines() {
+        say(line);
+    }
+
+    title("The kill switch for `new-dashboard`");
+    let (revision, answered) = manager.verb("new-dashboard", "off?reason=incident", None).await?;
+    let delay = stage.until(&first, "acme", answered, |page| !page.new_dashboard).await?;
+    let killed = stage.everyone(&first, &tenants).await?;
+    ensure!(killed.dashboards.is_empty(), "nobody has the new dashboard any more");
+    say(&format!("{delay}: {}", killed.summary()));
+
+    title("The server stops; the service does not");
+    stage.cached(&second, revision).await?;
+    let address = server.url.strip_prefix("http://").context("the server speaks HTTP")?.to_owned();
+    let url = server.url.clone();
+    server.stop().await?;
+    say("the server got SIGTERM and has ended");
+    let alone = stage.everyone(&first, &tenants).await?;
+    ensure!(alone == killed, "the same answers as before");
+    say(&format!("instance 1 goes on: {}", alone.summary()));
+    second.stop().await?;
+    let restarting = Instant::now();
+    let second = stage.service(2, &url, &sdk).await?;
+    let from_disk = stage.everyone(&second, &tenants).await?;
+    ensure!(from_disk == killed, "the same answers from the disk cache");
+    say(&format!(
+        "instance 2 was restarted without a server, from its disk cache, in {:.0} ms: {}",
+        milliseconds(restarting),
+        from_disk.summary()
+    ));
+    say(&format!("it says of itself: {}", stage.health(&second).await?.flags));
+
+    title("The server is back, on the same file and port");
+    let restarting = Instant::now();
+    let server = stage.server(&address).await?;
+    say(&format!("ready in {:.0} ms", milliseconds(restarting)));
+    let (revision, _) = manager.verb("new-checkout", "rollout", Some(rollout(100.0))).await?;
+    let changed = Instant::now();
+    for (name, instance) in [("instance 1", &first), ("instance 2", &second)] {
+        stage.reach(instance, revision).await?;
+        let seen = stage.everyone(instance, &tenants).await?;
+        ensure!(seen.checkouts.len() == tenants.len(), "100 % is everyone");
+        say(&format!(
+            "{name} has caught up with revision {revision} after {:.0} ms: {}",
+            milliseconds(changed),
+            seen.summary()
+        ));
+    }
+    println!("\nEvery step happened, in {:.1} s.", start.elapsed().as_secs_f64());
+
+    if keep {
+        invite(&server, &first, &admin);
+        tokio::signal::ctrl_c().await?;
+    }
+    first.stop().await?;
+    second.stop().await?;
+    server.stop().await
+}
+
+/// Where the parts keep their files, and how they are reached.
+struct Stage {
+    folder: TempDir,
+    http: reqwest::Client,
+}
+
+/// Which tenants were served what.
+#[derive(PartialEq, Eq)]
+struct Seen {
+    tenants: usize,
+    dashboards: BTreeSet<String>,
+    checkouts: BTreeSet<String>,
+}
+
+impl Seen {
+    fn summary(&self) -> String {
+        format!(
+            "new dashboard {} on, {} off; new checkout {} on, {} off",
+            self.dashboards.len(),
+            self.tenants - self.dashboards.len(),
+            self.checkouts.len(),
+            self.tenants - self.checkouts.len(),
+        )
+    }
+}
+
+impl Stage {
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    async fn server(&self, address: &str) -> Result<Process> {
+        let database = self.file("flags.db");
+        let arguments = ["--listen", address, "--database", text(&database)?];
+        Process::start("server", &arguments, &[], &self.file("server.log")).await
+    }
+
+    async fn service(&self, number: u8, server: &str, token: &str) -> Result<Process> {
+        let cache = self.file(&format!("service-{number}.cache"));
+        let arguments = ["--flags-url", server, "--cache-file", text(&cache)?];
+        let variables = [("FLAGS_SDK_TOKEN", token)];
+        Process::start("service", &arguments, &variables, &self.file("service.log")).await
+    }
+
+    async fn page(&self, service: &Process, tenant: &str) -> Result<Page> {
+        let url = format!("{}/tenants/{tenant}", service.url);
+        Ok(self.http.get(url).send().await?.error_for_status()?.json().await?)
+    }
+
+    async fn health(&self, service: &Process) -> Result<Health> {
+        let url = format!("{}/health", service.url);
+        Ok(self.http.get(url).send().await?.error_for_status()?.json().await?)
+    }
+
+    /// Serves every tenant once.
+    async fn everyone(&self, service: &Process, tenants: &[&str]) -> Result<Seen> {
+        let mut seen = Seen {
+            tenants: tenants.len(),
+            dashboards: BTreeSet::new(),
+            checkouts: BTreeSet::new(),
+        };
+        for tenant in tenants {
+            let page = self.page(service, tenant).await?;
+            ensure!(page.tenant == *tenant, "a page is of the tenant it was asked for");
+            if page.new_dashboard {
+                seen.dashboards.insert(page.tenant.clone());
+            }
+            if page.new_checkout {
+                seen.checkouts.insert(page.tenant);
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Asks for a tenant's page until it shows the change; says how long after the answer of the
+    /// API that was.
+    async fn until(
+        &self,
+        service: &Process,
+        tenant: &str,
+        answered: Instant,
+        changed: impl Fn(&Page) -> bool,
+    ) -> Result<String> {
+        eventually("the change did not reach the service", async || {
+            Ok(changed(&self.page(service, tenant).await?))
+        })
+        .await?;
+        Ok(format!("{:.1} ms after the API's answer", milliseconds(answered)))
+    }
+
+    /// Waits until the service's disk cache is at a revision.
+    async fn cached(&self, service: &Process, revision: u64) -> Result<()> {
+        eventually("the service's disk cache did not follow", async || {
+            Ok(self.health(service).await?.cached_revision >= revision)
+        })
+        .await
+    }
+
+    /// Waits until the service's rules are at a revision.
+    async fn reach(&self, service: &Process, revision: u64) -> Result<()> {
+        eventually("the service did not catch up", async || {
+            Ok(self.health(service).await?.revision >= revision)
+        })
+        .await
+    }
+}
+
+async fn eventually<F: Future<Output = Result<bool>>>(
+    failure: &str,
+    mut condition: impl FnMut() -> F,
+) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition().await? {
+        ensure!(Instant::now() < deadline, "{failure} within {} s", PATIENCE.as_secs());
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+/// The token of a kind that a new server prints once.
+fn token(server: &Process, prefix: &str) -> Result<String> {
+    let words = server.greeting.iter().flat_map(|line| line.split_whitespace());
+    let token = words.into_iter().find(|word| word.starts_with(prefix));
+    Ok(token.with_context(|| format!("the server printed no {prefix} token"))?.to_owned())
+}
+
+fn rollout(percent: f64) -> serde_json::Value {
+    json!({"variant": "on", "percent": percent, "by": "tenant"})
+}
+
+fn invite(server: &Process, service: &Process, admin: &str) {
+    let environment = format!("{}/api/v1/projects/default/environments/production", server.url);
+    println!(
+        "\nStill running; Ctrl-C ends it. Try:\n
+  curl {service}/tenants/globex
+  curl -X POST -H 'Authorization: Bearer {admin}' {environment}/flags/new-dashboard/on
+  curl -H 'Authorization: Bearer {admin}' {environment}/flags
+  curl -H 'Authorization: Bearer {admin}' -H 'Content-Type: application/json' \\
+       {environment}/explain -d '{{\"flag\": \"new-checkout\", \"context\": {{\"tenant\": {{\"key\": \"globex\"}}}}}}'",
+        service = service.url,
+    );
+}
+
+fn title(text: &str) {
+    println!("\n{text}");
+}
+
+fn say(text: &str) {
+    println!("  {text}");
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1000.0
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().context("the temporary folder's name is UTF-8")
+}

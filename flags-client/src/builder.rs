@@ -1,0 +1,164 @@
+//! How a client that follows a server is made.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::backoff::Pace;
+use crate::cache::{Cache, Identity};
+use crate::client::Client;
+use crate::driver::Driver;
+use crate::shared::Shared;
+use crate::source::http::Server;
+use crate::status::{ProblemKind, Source, State, Status};
+
+/// How long [`Builder::connect`] waits for the first ruleset, unless told otherwise.
+const FIRST_SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The settings of a client that follows a server.
+///
+/// Made by [`Client::builder`].
+#[must_use = "a builder does nothing until it connects"]
+pub struct Builder {
+    url: String,
+    token: SecretString,
+    cache_file: Option<PathBuf>,
+    first_snapshot_timeout: Duration,
+    pace: Pace,
+}
+
+impl Builder {
+    pub(crate) fn new(url: String, token: SecretString) -> Self {
+        Self {
+            url,
+            token,
+            cache_file: None,
+            first_snapshot_timeout: FIRST_SNAPSHOT_TIMEOUT,
+            pace: Pace::default(),
+        }
+    }
+
+    /// Keeps the last known good definitions in this file, to start from while the server is away.
+    ///
+    /// Its folder must exist. The file is readable by its owner alone; it holds definitions and no
+    /// token. A file of another server or another token is ignored and replaced. Each process
+    /// needs a file of its own: two that share one never serve anything wrong, but may find less
+    /// in it. Without a cache file, a service that starts while the server is away serves the
+    /// defaults of the code until the server is back.
+    pub fn cache_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.cache_file = Some(path.into());
+        self
+    }
+
+    /// How long [`connect`](Self::connect) waits for the first ruleset at most; 5 s unless told
+    /// otherwise. Zero does not wait at all.
+    pub fn first_snapshot_timeout(mut self, timeout: Duration) -> Self {
+        self.first_snapshot_timeout = timeout;
+        self
+    }
+
+    /// Makes pauses short, for the tests of this project. Not part of the API.
+    #[doc(hidden)]
+    pub fn hurried(mut self) -> Self {
+        self.pace = Pace {
+            base: Duration::from_millis(10),
+            cap: Duration::from_millis(80),
+            slow: Duration::from_millis(80),
+            flush: Duration::from_millis(10),
+            ..self.pace
+        };
+        self
+    }
+
+    /// Connects to the server and keeps the client up to date from then on.
+    ///
+    /// Returns as soon as the server has supplied the ruleset, and at the
+    /// [time limit](Self::first_snapshot_timeout) at the latest. A server that is away is no
+    /// error: the client then serves what the cache file has, else the defaults of the code, says
+    /// so in its [status](Client::status), and goes on trying. It does not wait for the time limit
+    /// when the first attempt fails and there is a cached ruleset, nor when the server refuses the
+    /// token.
+    ///
+    /// It needs a tokio runtime with its I/O and time drivers, which `#[tokio::main]` has; the
+    /// task that follows the server runs on it until the last handle of the client is dropped.
+    /// Reading flags needs no runtime.
+    ///
+    /// # Errors
+    /// For faults of the configuration only: see [`BuildError`].
+    ///
+    /// # Panics
+    /// When the runtime was built without its time driver.
+    ///
+    /// ```no_run
+    /// # async fn start() -> Result<(), flags_client::BuildError> {
+    /// use flags_client::Client;
+    ///
+    /// let token = std::env::var("FLAGS_TOKEN").unwrap_or_default();
+    /// let client = Client::builder("https://flags.example.com", token)
+    ///     .cache_file("/var/lib/shop/flags.cache")
+    ///     .connect()
+    ///     .await?;
+    /// println!("flags are {}", client.status());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn connect(self) -> Result<Client, BuildError> {
+        let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        let server = Server::new(&self.url, &self.token)?;
+        let cache = self
+            .cache_file
+            .map(|path| Cache::new(path, Identity::new(server.url(), self.token.expose_secret())));
+        let shared = Arc::new(Shared::new(State::Starting, Source::Nothing));
+        let driver = Driver { shared: Arc::clone(&shared), server, cache, pace: self.pace };
+        let (handles, last_handle_dropped) = oneshot::channel();
+        runtime.spawn(driver.run(last_handle_dropped));
+        let client = Client::new(shared, Some(handles));
+        // What there is at the time limit is what the client starts with.
+        let _ = client.wait_until(nothing_better_is_near, self.first_snapshot_timeout).await;
+        Ok(client)
+    }
+}
+
+/// Whether waiting on would not give a better ruleset soon.
+fn nothing_better_is_near(status: &Status) -> bool {
+    let refused = status.last_error.as_ref().is_some_and(|error| {
+        matches!(error.kind, ProblemKind::Unauthenticated | ProblemKind::Forbidden)
+    });
+    status.is_ready() || refused || (status.source == Source::Disk && status.last_error.is_some())
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither the token nor the URL, which has not been checked for secrets yet.
+        f.debug_struct("Builder")
+            .field("cache_file", &self.cache_file)
+            .field("first_snapshot_timeout", &self.first_snapshot_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A fault of the configuration, found before anything is tried.
+///
+/// Never holds the token, nor a password that was mistakenly part of the URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The URL is not one that a server can be reached under.
+    #[error("the server's URL cannot be used: {0}")]
+    Url(String),
+    /// The token is empty or has characters that no token has.
+    #[error("the token is empty or has characters that cannot be sent, such as a line break")]
+    Token,
+    /// TLS cannot be set up: for an `https` URL without the feature `rustls`, or on a machine
+    /// without certificates.
+    #[error("cannot set up TLS: {0}")]
+    Tls(String),
+    /// [`Builder::connect`] was called outside a tokio runtime.
+    #[error("connecting needs a tokio runtime")]
+    NoRuntime,
+}

@@ -1,0 +1,36 @@
+//! Every bound of this crate, with its unit.
+
+use std::time::Duration;
+
+/// Largest event on the stream, in bytes. A larger change is fetched as a snapshot.
+pub const MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Largest snapshot, in bytes before compression.
+pub const MAX_SNAPSHOT_BYTES: usize = 256 * 1024 * 1024;
+
+/// Largest cache file that is read, in bytes.
+pub const MAX_CACHE_BYTES: u64 = 512 * 1024 * 1024;
+
+/// Most changes that wait to be written to the cache file, in bytes.
+pub(crate) const MAX_PENDING_CACHE_BYTES: usize = 16 * 1024 * 1024;
+
+/// How long a connection may take to be made.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the beginning of an answer may take.
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a snapshot may take to arrive.
+pub(crate) const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// How long a body may be silent: three of the server's heartbeats.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(3 * 25);
+
+/// How often an HTTP/2 connection is asked whether it is alive.
+pub(crate) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(25);
+
+/// How long it may take to answer that.
+pub(crate) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Most redirects that are followed, all within one origin.
+pub(crate) const MAX_REDIRECTS: usize = 5;

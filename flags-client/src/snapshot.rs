@@ -1,0 +1,161 @@
+//! One consistent view of all flags.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use arc_swap::Guard;
+use flags_core::{
+    Answer, Context, Evaluation, Explanation, Flag, FlagKey, FlagValue, Position, Revision, Ruleset,
+};
+
+use crate::clock;
+
+/// One consistent view of all flags: what a unit of work asks.
+///
+/// Every answer of a snapshot comes from the same revision, however long it is kept. There are two
+/// kinds, which answer alike:
+///
+/// - [`Client::snapshot`](crate::Client::snapshot) gives a `Snapshot` that owns its ruleset. It
+///   may be cloned, sent to other threads and held across an `await`. Making one counts a
+///   reference up, dropping one counts it down.
+/// - [`Client::pinned`](crate::Client::pinned) gives a `Snapshot<Pinned>`, which counts nothing,
+///   for a stretch of code without an `await`. It cannot leave its thread, so that the compiler
+///   refuses most that would hold it for long.
+///
+/// ```
+/// use flags_client::{Client, Entity, Flag, Reason};
+///
+/// const SEARCH_ENGINE: Flag<&str> = Flag::new("search-engine", "classic");
+///
+/// let client = Client::empty().overriding([SEARCH_ENGINE.to("vector")]);
+/// let flags = client.snapshot();
+/// let answer = flags.get(&SEARCH_ENGINE, &Entity::tenant("acme"));
+/// assert_eq!((answer.value, answer.reason), ("vector", Reason::Override));
+/// ```
+///
+/// A replaced ruleset stays in memory while a snapshot of it is held.
+#[derive(Clone)]
+pub struct Snapshot<R = Arc<Ruleset>> {
+    ruleset: R,
+}
+
+/// The ruleset of a [`Snapshot`] that counts no references. It stays on its thread:
+///
+/// ```compile_fail
+/// # let client = flags_client::Client::empty();
+/// let flags = client.pinned();
+/// std::thread::scope(|scope| scope.spawn(|| flags.revision()));
+/// ```
+///
+/// A few of them at a time on one thread are free; with more than eight, further ones cost as much
+/// as owned snapshots do.
+pub struct Pinned<'c> {
+    guard: Guard<Arc<Ruleset>>,
+    stays_on_its_thread: PhantomData<(&'c (), *const ())>,
+}
+
+impl<'c> Pinned<'c> {
+    pub(crate) fn new(guard: Guard<Arc<Ruleset>>) -> Self {
+        Self { guard, stays_on_its_thread: PhantomData }
+    }
+}
+
+impl Deref for Pinned<'_> {
+    type Target = Ruleset;
+
+    fn deref(&self) -> &Ruleset {
+        &self.guard
+    }
+}
+
+impl<R: Deref<Target = Ruleset>> Snapshot<R> {
+    pub(crate) fn new(ruleset: R) -> Self {
+        Self { ruleset }
+    }
+
+    /// Asks for a typed flag: the value, the variant and why. The value is the code's default
+    /// wherever the rules have none.
+    ///
+    /// ```
+    /// use flags_client::{Client, Entity, Flag, Reason};
+    ///
+    /// const PAGE_SIZE: Flag<i64> = Flag::new("page-size", 50);
+    ///
+    /// let flags = Client::empty().snapshot();
+    /// let answer = flags.get(&PAGE_SIZE, &Entity::user("u-17"));
+    /// assert_eq!((answer.value, answer.reason), (50, Reason::FlagNotFound));
+    /// ```
+    pub fn get<T: FlagValue>(
+        &self,
+        flag: &Flag<T>,
+        context: &(impl Context + ?Sized),
+    ) -> Answer<'_, T::Ref<'_>> {
+        self.ruleset.get(flag, context, clock::now)
+    }
+
+    /// Whether a boolean flag serves `true`.
+    pub fn is_on(&self, flag: &Flag<bool>, context: &(impl Context + ?Sized)) -> bool {
+        self.get(flag, context).value
+    }
+
+    /// Asks for a flag of any type, by a key that is known at run time only.
+    ///
+    /// ```
+    /// use flags_client::{Client, Entity, Flag, Value};
+    ///
+    /// let client = Client::empty().overriding([Flag::<i64>::new("page-size", 50).to(20)]);
+    /// let flags = client.snapshot();
+    /// let evaluation = flags.evaluate("page-size", &Entity::user("u-17"));
+    /// assert_eq!(evaluation.value, Some(Value::Integer(20)));
+    /// ```
+    pub fn evaluate<'k>(
+        &self,
+        flag: impl Into<FlagKey<'k>>,
+        context: &(impl Context + ?Sized),
+    ) -> Evaluation<'_> {
+        self.ruleset.evaluate(flag, context, clock::now)
+    }
+
+    /// The same with every step that led to the answer, for people and tools. It allocates.
+    ///
+    /// ```
+    /// use flags_client::{Client, Entity};
+    ///
+    /// let flags = Client::empty().snapshot();
+    /// let explanation = flags.explain("page-size", &Entity::user("u-17"));
+    /// assert_eq!(
+    ///     explanation.to_string(),
+    ///     "page-size serves the caller's default: flag_not_found\n",
+    /// );
+    /// ```
+    pub fn explain<'k>(
+        &self,
+        flag: impl Into<FlagKey<'k>>,
+        context: &(impl Context + ?Sized),
+    ) -> Explanation<'_> {
+        self.ruleset.explain(flag, context, clock::now)
+    }
+
+    /// Where it stands; `None` while the client has no ruleset.
+    pub fn position(&self) -> Option<&Position> {
+        self.ruleset.position()
+    }
+
+    /// The revision it shows; 0 while the client has no ruleset.
+    pub fn revision(&self) -> Revision {
+        self.ruleset.revision()
+    }
+
+    /// The ruleset itself, to ask at another instant than the present one.
+    pub fn ruleset(&self) -> &Ruleset {
+        &self.ruleset
+    }
+}
+
+impl<R: Deref<Target = Ruleset>> fmt::Debug for Snapshot<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("position", &self.position()).finish_non_exhaustive()
+    }
+}
