@@ -46,7 +46,11 @@ impl TestServer {
 
     /// On the database in `dir`, where there is one.
     pub async fn start_in(dir: Arc<TempDir>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at(dir, "127.0.0.1:0").await
+    }
+
+    pub async fn start_at(dir: Arc<TempDir>, address: &str) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let bootstrap = Bootstrap { admin_token: Some(ADMIN.into()), sdk_token: Some(SDK.into()) };
         let (database, _) = Database::open(&dir.path().join("flags.db"), &bootstrap).unwrap();
