@@ -34,11 +34,9 @@ pub(super) async fn get(
         return Ok(not_modified(&snapshot.position));
     }
     let encoding = negotiate(&headers);
-    let position = snapshot.position.clone();
-    let bytes = tokio::task::spawn_blocking(move || snapshot.bytes(encoding)).await;
+    let bytes = snapshot.bytes(encoding).await;
     let bytes = bytes.map_err(|error| Problem::internal(error.to_string()))?;
-    let bytes = bytes.map_err(|error| Problem::internal(error.to_string()))?;
-    let mut response = (cached(&position), bytes).into_response();
+    let mut response = (cached(&snapshot.position), bytes).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let name = match encoding {

@@ -1,9 +1,12 @@
 use std::io::{self, Write};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use flags_core::Position;
-use tokio::sync::Mutex;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tokio::sync::{Mutex, OnceCell};
+use tokio::task::spawn_blocking;
 
 use super::LiveEnvironment;
 
@@ -27,8 +30,8 @@ pub(crate) struct Snapshot {
     /// [`LiveEnvironment::changed_bytes`] when it was read.
     changed_bytes: u64,
     identity: Bytes,
-    gzip: OnceLock<Bytes>,
-    zstd: OnceLock<Bytes>,
+    gzip: OnceCell<Bytes>,
+    zstd: OnceCell<Bytes>,
 }
 
 /// The latest snapshot of an environment.
@@ -58,36 +61,40 @@ impl LiveEnvironment {
             position,
             changed_bytes,
             identity: json.into(),
-            gzip: OnceLock::new(),
-            zstd: OnceLock::new(),
+            gzip: OnceCell::new(),
+            zstd: OnceCell::new(),
         }))))
     }
 }
 
 impl Snapshot {
-    /// The bytes in one form. Packing takes its time, the first time: not for a thread that
-    /// answers requests.
-    pub(crate) fn bytes(&self, encoding: Encoding) -> io::Result<Bytes> {
-        match encoding {
-            Encoding::Identity => Ok(self.identity.clone()),
-            Encoding::Gzip => packed(&self.gzip, || {
-                let level = flate2::Compression::default();
-                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-                encoder.write_all(&self.identity)?;
-                encoder.finish()
-            }),
-            Encoding::Zstd => packed(&self.zstd, || zstd::encode_all(&*self.identity, ZSTD_LEVEL)),
-        }
+    /// The bytes in one form. Who comes while they are being packed waits for the same ones.
+    pub(crate) async fn bytes(&self, encoding: Encoding) -> io::Result<Bytes> {
+        let form = match encoding {
+            Encoding::Identity => return Ok(self.identity.clone()),
+            Encoding::Gzip => &self.gzip,
+            Encoding::Zstd => &self.zstd,
+        };
+        let packed = form.get_or_try_init(|| async {
+            let bytes = self.identity.clone();
+            // Takes its time: not on a thread that answers requests.
+            spawn_blocking(move || encoding.pack(&bytes)).await.map_err(io::Error::other)?
+        });
+        packed.await.cloned()
     }
 }
 
-/// Two threads that come at the same time both pack; one result is kept.
-fn packed(form: &OnceLock<Bytes>, pack: impl FnOnce() -> io::Result<Vec<u8>>) -> io::Result<Bytes> {
-    match form.get() {
-        Some(bytes) => Ok(bytes.clone()),
-        None => {
-            let bytes = pack()?.into();
-            Ok(form.get_or_init(|| bytes).clone())
-        }
+impl Encoding {
+    fn pack(self, bytes: &[u8]) -> io::Result<Bytes> {
+        let packed = match self {
+            Self::Identity => bytes.to_vec(),
+            Self::Gzip => {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+                encoder.write_all(bytes)?;
+                encoder.finish()?
+            }
+            Self::Zstd => zstd::encode_all(bytes, ZSTD_LEVEL)?,
+        };
+        Ok(packed.into())
     }
 }
