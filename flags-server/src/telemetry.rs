@@ -1,6 +1,6 @@
 //! Logs, on standard error. No secret is ever put into one: tokens are known by their ids.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::panic;
 
 use tracing_subscriber::filter::LevelFilter;
@@ -18,7 +18,8 @@ pub(crate) fn start(format: LogFormat, level: LogLevel) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let subscriber = fmt().with_max_level(level).with_writer(io::stderr);
+    let subscriber =
+        fmt().with_max_level(level).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     let _ = match format {
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
         LogFormat::Text => subscriber.try_init(),

@@ -153,6 +153,36 @@ async fn a_cycle_is_refused_whoever_closes_it() {
 }
 
 #[tokio::test]
+async fn of_two_that_cannot_both_be_exactly_one_is() {
+    for _ in 0..10 {
+        // Two editors of the same version.
+        let server = furnished().await;
+        let salted = |salt: &str| with(state(), "salt", json!(salt));
+        let (one, other) =
+            tokio::join!(put_state(&server, salted("1")), put_state(&server, salted("2")));
+        let (won, lost) = if one.status == 200 { (one, other) } else { (other, one) };
+        won.is(200);
+        lost.problem(412, "version_mismatch");
+
+        // One that needs a segment, and one that deletes it.
+        let path = format!("{PRODUCTION}/flags/b");
+        let rules = json!([{"when": {"segment": "beta"}, "serve": {"variant": "on"}}]);
+        let segment = format!("{PRODUCTION}/segments/beta");
+        let (needs, deletes) = tokio::join!(
+            server.patch(&path, 2, json!({"rules": rules})),
+            server.delete(&segment, 3)
+        );
+        if needs.status == 200 {
+            deletes.problem(409, "in_use");
+        } else {
+            needs.refuses(&[("/rules/0/when/segment", "unknown_segment")]);
+            deletes.is(200);
+        }
+        assert_eq!(server.revision().await, 5);
+    }
+}
+
+#[tokio::test]
 async fn a_chain_of_prerequisites_is_bounded() {
     let server = TestServer::start().await;
     for link in 0..=17 {
