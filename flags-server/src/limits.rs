@@ -78,6 +78,10 @@ pub(crate) const CHANGES_PER_READ: u32 = 100;
 /// How long the headers of a request may take to arrive.
 pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How often an HTTP/2 connection is asked whether it is still there; one that does not answer for
+/// 20 s is closed.
+pub(crate) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
+
 /// How long the body of a request may take to arrive.
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 

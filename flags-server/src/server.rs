@@ -8,7 +8,6 @@ use std::time::Duration;
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::{Handle, Server};
 use hyper_util::rt::TokioTimer;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +15,7 @@ use crate::access::Tokens;
 use crate::config::Config;
 use crate::database::{Database, FirstTokens};
 use crate::error::Error;
-use crate::limits::{HEADER_TIMEOUT, OPEN_FILES};
+use crate::limits::{HEADER_TIMEOUT, KEEP_ALIVE_INTERVAL, OPEN_FILES};
 use crate::live::Live;
 use crate::service::{Fault, Service, document};
 use crate::store::{Page, Store};
@@ -63,7 +62,10 @@ fn announce(address: SocketAddr, first: &FirstTokens) -> Result<(), Error> {
 }
 
 /// Listens for the signals from now on.
+#[cfg(unix)]
 fn stop_signal() -> Result<impl Future<Output = ()> + Send, Error> {
+    use tokio::signal::unix::{SignalKind, signal};
+
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
@@ -71,6 +73,14 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send, Error> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+    })
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+fn stop_signal() -> Result<impl Future<Output = ()> + Send, Error> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
     })
 }
 
@@ -115,7 +125,8 @@ pub async fn serve(
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .http2()
-        .timer(TokioTimer::new());
+        .timer(TokioTimer::new())
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL);
     let served = server.acceptor(NoDelayAcceptor::new()).serve(app).await;
     stopping.abort();
 

@@ -1,5 +1,13 @@
 //! What every route of the admin API does when it is used rightly.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod server;
 
 use serde_json::{Value, json};
@@ -165,6 +173,10 @@ async fn a_variant_is_rolled_out_by_percentage() {
         .post(&path, json!({"variant": "on", "percent": 100, "by": "user", "replace": true}))
         .await;
     assert_eq!(rolled.is(200)["fallthrough"], split(100_000, "user"));
+    // One thing served gives way to another.
+    let path = format!("{PRODUCTION}/flags/f");
+    let patched = server.patch(&path, 4, json!({"fallthrough": {"variant": "on"}})).await.is(200);
+    assert_eq!(patched["fallthrough"], json!({"variant": "on"}));
 }
 
 #[tokio::test]

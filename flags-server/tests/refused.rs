@@ -1,5 +1,13 @@
 //! Everything that is refused, in which form, and that nothing of it is stored.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod server;
 
 use std::collections::BTreeSet;
@@ -43,7 +51,7 @@ async fn every_fault_of_a_state_is_reported_where_it_is() {
         json!({"onn": true, "off_variant": 7, "rules": [{"serve": {"variant": 1}, "x": 0}]}),
     )
     .await
-    .is_invalid(&[
+    .refuses(&[
         ("", "missing_field"),
         ("", "missing_field"),
         ("/off_variant", "wrong_type"),
@@ -54,19 +62,19 @@ async fn every_fault_of_a_state_is_reported_where_it_is() {
     ]);
     let weights = json!([{"variant": "on", "weight": 1}, {"variant": "of", "weight": 2}]);
     let split = json!({"split": {"by": "tenant", "weights": weights}});
-    put_state(&server, with(state(), "fallthrough", split)).await.is_invalid(&[
+    put_state(&server, with(state(), "fallthrough", split)).await.refuses(&[
         ("/fallthrough/split/weights", "weights_total"),
         ("/fallthrough/split/weights/1/variant", "unknown_variant"),
     ]);
     let broken = with(state(), "off_variant", json!("of"));
     let broken =
         with(broken, "targets", json!([{"kind": "te.nant", "keys": ["x", "x"], "variant": "on"}]));
-    put_state(&server, broken).await.is_invalid(&[
+    put_state(&server, broken).await.refuses(&[
         ("/off_variant", "unknown_variant"),
         ("/targets/0/keys/1", "duplicate"),
         ("/targets/0/kind", "invalid_kind"),
     ]);
-    put_state(&server, json!([])).await.is_invalid(&[("", "wrong_type")]);
+    put_state(&server, json!([])).await.refuses(&[("", "wrong_type")]);
     assert_eq!(server.revision().await, 3);
 }
 
@@ -85,7 +93,7 @@ async fn nothing_dangles() {
         json!([
         {"when": {"any": [{"not": {"segment": "alpha"}}, {"segment": "beta"}]}, "serve": {"variant": "on"}}]),
     );
-    put_state(&server, body).await.is_invalid(&[
+    put_state(&server, body).await.refuses(&[
         ("/prerequisites/0/flag", "unknown_flag"),
         ("/prerequisites/1/variants/1", "unknown_variant"),
         ("/rules/0/when/any/0/not/segment", "unknown_segment"),
@@ -139,7 +147,7 @@ async fn a_cycle_is_refused_whoever_closes_it() {
             tokio::join!(server.put(&a_path, 1, needs("b")), server.put(&b_path, 2, needs("a")));
         let (won, lost) = if one.status == 200 { (one, other) } else { (other, one) };
         won.is(200);
-        lost.is_invalid_as("cycle", &[("/prerequisites/0/flag", "cycle")]);
+        lost.refuses_as("cycle", &[("/prerequisites/0/flag", "cycle")]);
         assert_eq!(server.revision().await, 4);
     }
 }
@@ -158,7 +166,7 @@ async fn a_chain_of_prerequisites_is_bounded() {
         let answer = server.patch(&path, link + 1, needs).await;
         if answer.status != 200 {
             refused = Some(link);
-            answer.is_invalid_as("limit_exceeded", &[("/prerequisites", "limit_exceeded")]);
+            answer.refuses_as("limit_exceeded", &[("/prerequisites", "limit_exceeded")]);
         }
     }
     assert_eq!(refused, Some(17));
@@ -206,7 +214,7 @@ async fn preconditions_are_demanded_and_checked() {
     // A version in the body is held to the same.
     put_state(&server, with(state(), "version", json!(9)))
         .await
-        .is_invalid(&[("/version", "version_mismatch")]);
+        .refuses(&[("/version", "version_mismatch")]);
     assert_eq!(server.revision().await, 3);
 }
 
@@ -220,8 +228,8 @@ async fn keys_are_checked_and_unique_but_for_their_case() {
         (&format!("{PRODUCTION}/segments"), json!({"kind": "user"})),
     ] {
         let key = |key: &str| with(rest.clone(), "key", json!(key));
-        server.post(path, key("not a key")).await.is_invalid(&[("/key", "invalid_key")]);
-        server.post(path, rest.clone()).await.is_invalid(&[("", "missing_field")]);
+        server.post(path, key("not a key")).await.refuses(&[("/key", "invalid_key")]);
+        server.post(path, rest.clone()).await.refuses(&[("", "missing_field")]);
         server.post(path, key("Some-Key")).await.is(201);
         for taken in ["Some-Key", "some_key", "SOME.KEY"] {
             server.post(path, key(taken)).await.problem(409, "key_conflict");
@@ -229,29 +237,28 @@ async fn keys_are_checked_and_unique_but_for_their_case() {
     }
     let put = server.request(Method::PUT, &format!("{PRODUCTION}/segments/not%20a%20key"), ADMIN);
     let put = put.header("if-none-match", "*").json(&json!({"kind": "user"}));
-    answer(put).await.is_invalid(&[("", "invalid_key")]);
+    answer(put).await.refuses(&[("", "invalid_key")]);
 }
 
 #[tokio::test]
 async fn every_fault_of_a_shared_definition_is_reported() {
     let server = furnished().await;
-    server
-        .post(FLAGS, json!({"key": 1, "type": "bool", "tag": [], "variants": {}}))
-        .await
-        .is_invalid(&[
+    server.post(FLAGS, json!({"key": 1, "type": "bool", "tag": [], "variants": {}})).await.refuses(
+        &[
             ("/key", "wrong_type"),
             ("/tag", "unknown_field"),
             ("/type", "wrong_type"),
             ("/variants", "wrong_type"),
-        ]);
-    server.post(FLAGS, json!({"key": "s", "type": "string"})).await.is_invalid(&[
+        ],
+    );
+    server.post(FLAGS, json!({"key": "s", "type": "string"})).await.refuses(&[
         ("", "missing_field"),
         ("", "missing_field"),
         ("", "missing_field"),
     ]);
     let variants = json!([{"name": "x", "value": "1"}, {"name": "x", "value": 2}]);
     let body = json!({"key": "s", "type": "string", "variants": variants, "off_variant": "y", "fallthrough": "z"});
-    server.post(FLAGS, body).await.is_invalid(&[
+    server.post(FLAGS, body).await.refuses(&[
         ("/fallthrough", "unknown_variant"),
         ("/off_variant", "unknown_variant"),
         ("/variants/1/name", "duplicate"),
@@ -261,18 +268,18 @@ async fn every_fault_of_a_shared_definition_is_reported() {
     server
         .put(&path, 1, json!({"key": "z", "type": "string"}))
         .await
-        .is_invalid_as("immutable", &[("/key", "immutable"), ("/type", "immutable")]);
+        .refuses_as("immutable", &[("/key", "immutable"), ("/type", "immutable")]);
     server
         .patch(&path, 1, json!({"type": null, "off_variant": "on", "nam": null}))
         .await
-        .is_invalid_as(
+        .refuses_as(
             "immutable",
             &[("/nam", "unknown_field"), ("/off_variant", "unknown_field"), ("/type", "immutable")],
         );
     let long = "x".repeat(10_001);
     let tags: Vec<String> = (0..51).map(|tag| tag.to_string()).chain(["y".repeat(65)]).collect();
     let body = json!({"name": long, "owner": long, "description": long, "tags": tags});
-    server.patch(&path, 1, body).await.is_invalid_as(
+    server.patch(&path, 1, body).await.refuses_as(
         "limit_exceeded",
         &[
             ("/description", "limit_exceeded"),
@@ -290,13 +297,13 @@ async fn every_fault_of_a_segment_is_reported() {
     let server = furnished().await;
     let path = format!("{PRODUCTION}/segments");
     let body = json!({"key": "s", "kind": "tenant", "included": ["x", "x", 1], "when": {"attribute": "tenant.a", "op": "like"}, "rules": []});
-    server.post(&path, body).await.is_invalid(&[
+    server.post(&path, body).await.refuses(&[
         ("/included/2", "wrong_type"),
         ("/rules", "unknown_field"),
         ("/when/op", "wrong_type"),
     ]);
     let body = json!({"key": "s", "kind": "tenant", "included": ["x", "x"], "when": {"all": [{"segment": "beta"}, {"attribute": "user.a", "op": "exists"}]}});
-    server.post(&path, body).await.is_invalid(&[
+    server.post(&path, body).await.refuses(&[
         ("/included/1", "duplicate"),
         ("/when/all/0/segment", "nested_segment"),
         ("/when/all/1/attribute", "wrong_kind"),
@@ -304,7 +311,7 @@ async fn every_fault_of_a_segment_is_reported() {
     server
         .patch(&format!("{path}/beta"), 3, json!({"key": "other"}))
         .await
-        .is_invalid_as("immutable", &[("/key", "immutable")]);
+        .refuses_as("immutable", &[("/key", "immutable")]);
     assert_eq!(server.revision().await, 3);
 }
 
@@ -313,25 +320,25 @@ async fn a_rollout_does_not_move_anybody_by_accident() {
     let server = furnished().await;
     let path = format!("{PRODUCTION}/flags/a/rollout");
     let post = |body| server.post(&path, body);
-    post(json!({"variant": "on", "percent": 10})).await.is_invalid(&[("", "missing_field")]);
+    post(json!({"variant": "on", "percent": 10})).await.refuses(&[("", "missing_field")]);
     post(json!({"variant": "off", "percent": 10, "by": "tenant"}))
         .await
-        .is_invalid(&[("/variant", "off_variant")]);
+        .refuses(&[("/variant", "off_variant")]);
     post(json!({"variant": "dark", "percent": 10, "by": "tenant"}))
         .await
-        .is_invalid(&[("/variant", "unknown_variant")]);
+        .refuses(&[("/variant", "unknown_variant")]);
     post(json!({"variant": "on", "percent": 10.0001, "by": "tenant"}))
         .await
-        .is_invalid(&[("/percent", "out_of_range")]);
+        .refuses(&[("/percent", "out_of_range")]);
     post(json!({"variant": "on", "percent": 101, "by": "tenant"}))
         .await
-        .is_invalid(&[("/percent", "out_of_range")]);
+        .refuses(&[("/percent", "out_of_range")]);
     post(json!({"variant": "on", "percent": 10, "by": "te nant"}))
         .await
-        .is_invalid(&[("/by", "invalid_attribute")]);
+        .refuses(&[("/by", "invalid_attribute")]);
     post(json!({"variant": "on", "percent": "10", "bye": "tenant"}))
         .await
-        .is_invalid(&[("/bye", "unknown_field"), ("/percent", "wrong_type")]);
+        .refuses(&[("/bye", "unknown_field"), ("/percent", "wrong_type")]);
     assert_eq!(server.revision().await, 3);
     post(json!({"variant": "on", "percent": 10, "by": "tenant"})).await.is(200);
     post(json!({"variant": "on", "percent": 10, "by": "user"}))
@@ -372,7 +379,7 @@ async fn paths_that_name_nothing_are_not_found() {
     }
     let path = format!("{PRODUCTION}/flags/a/tenants/a%00b");
     let put = server.request(Method::PUT, &path, ADMIN).json(&json!({"variant": "on"}));
-    answer(put).await.is_invalid(&[("", "invalid_key")]);
+    answer(put).await.refuses(&[("", "invalid_key")]);
     assert_eq!(server.revision().await, 3);
 }
 
@@ -409,7 +416,7 @@ async fn bodies_that_cannot_be_read_are_refused() {
     server
         .post(&format!("{PRODUCTION}/flags/a/on"), json!({"reason": "x"}))
         .await
-        .is_invalid(&[("/reason", "unknown_field")]);
+        .refuses(&[("/reason", "unknown_field")]);
     assert_eq!(server.revision().await, 3);
 }
 
@@ -430,7 +437,7 @@ async fn queries_and_contexts_are_checked() {
             json!({"context": {"user": {"age": {}}, "te.nant": 1}}),
         )
         .await
-        .is_invalid(&[
+        .refuses(&[
             ("/context/te.nant", "invalid_kind"),
             ("/context/te.nant", "wrong_type"),
             ("/context/user/age", "wrong_type"),
@@ -438,12 +445,19 @@ async fn queries_and_contexts_are_checked() {
     server
         .post(&format!("{PRODUCTION}/explain"), json!({"context": {}}))
         .await
-        .is_invalid(&[("", "missing_field")]);
+        .refuses(&[("", "missing_field")]);
     assert_eq!(server.revision().await, 3);
 }
 
 #[tokio::test]
 async fn limits_are_named() {
+    let server = furnished().await;
+    let rule = json!({"when": {"all": []}, "serve": {"variant": "on"}});
+    put_state(&server, with(state(), "rules", vec![rule; 101].into()))
+        .await
+        .refuses_as("limit_exceeded", &[("/rules", "too_many")]);
+    assert_eq!(server.revision().await, 3);
+
     let server = TestServer::start().await;
     for index in 2..100 {
         let body = json!({"key": format!("e{index}")});

@@ -96,3 +96,19 @@ async fn read(request: Request) -> Result<Bytes, Problem> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::response::IntoResponse;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_arrive_is_given_up_on() {
+        let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+        let request = Request::new(HttpBody::from_stream(never));
+        let begin = tokio::time::Instant::now();
+        let problem = read(request).await.unwrap_err();
+        assert_eq!(problem.into_response().status(), StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(begin.elapsed().as_secs(), BODY_TIMEOUT.as_secs());
+    }
+}

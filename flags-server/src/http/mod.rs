@@ -72,11 +72,12 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route("/sdk/v1/stream", get(sdk_stream::get))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready));
-    // The last layer is the outermost one.
-    projects
-        .merge(states)
-        .merge(segments)
-        .merge(others)
+    guard(projects.merge(states).merge(segments).merge(others), service)
+}
+
+/// What every route has around it; the last layer is the outermost one.
+fn guard(routes: Router<Arc<Service>>, service: Arc<Service>) -> Router {
+    routes
         .layer(from_fn_with_state(Arc::clone(&service), auth::check))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(request::around))
@@ -85,4 +86,59 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     Problem::internal(panic_message(&*panic)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode};
+    use http_body_util::BodyExt;
+    use serde_json::Value;
+    use tokio_util::sync::CancellationToken;
+    use tower::ServiceExt;
+
+    async fn get_problem(router: Router, path: &str) -> (StatusCode, Value) {
+        let request = Request::get(path).header("x-request-id", "r-1").body(Body::empty());
+        let response = router.oneshot(request.unwrap()).await.unwrap();
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["instance"], "r-1");
+        (status, body)
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_that_does_not_tell_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let (service, _) = crate::service::tests::start(&dir);
+        async fn boom() -> Response {
+            panic!("a secret")
+        }
+        let router = guard(Router::new().route("/livez", get(boom)), service);
+        let (status, body) = get_problem(router, "/livez").await;
+        assert_eq!((status.as_u16(), &body["code"]), (500, &"internal".into()));
+        assert!(!body.to_string().contains("secret"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_route_that_access_was_forgotten_for_is_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (service, _) = crate::service::tests::start(&dir);
+        let router = guard(Router::new().route("/metrics", get(health::live)), service);
+        let (status, body) = get_problem(router, "/metrics").await;
+        assert_eq!((status.as_u16(), &body["code"]), (404, &"not_found".into()));
+    }
+
+    #[tokio::test]
+    async fn a_stopping_server_is_not_ready() {
+        let dir = tempfile::tempdir().unwrap();
+        let stop = CancellationToken::new();
+        let (service, _) = crate::service::tests::start_until(&dir, stop.clone());
+        stop.cancel();
+        let (status, body) = get_problem(router(service), "/readyz").await;
+        assert_eq!((status.as_u16(), &body["code"]), (503, &"not_ready".into()));
+        assert_eq!(body["detail"], "the server is stopping");
+    }
 }

@@ -91,9 +91,15 @@ impl Problem {
     }
 
     pub(super) fn invalid(errors: Vec<Diagnostic>) -> Self {
-        // These have a name of their own in the API; a program asks for them.
-        let named = ["cycle", "immutable", "limit_exceeded"];
-        let code = named.into_iter().find(|code| errors.iter().any(|error| error.code == *code));
+        // These have a name of their own in the API. `too_many` is how the core calls a limit.
+        let named = [
+            ("cycle", "cycle"),
+            ("immutable", "immutable"),
+            ("limit_exceeded", "limit_exceeded"),
+            ("too_many", "limit_exceeded"),
+        ];
+        let found = |code: &str| errors.iter().any(|error| error.code == code);
+        let code = named.into_iter().find(|(code, _)| found(code)).map(|(_, name)| name);
         let detail = match &*errors {
             [error] => error.to_string(),
             errors => format!("{} problems, see `errors`", errors.len()),

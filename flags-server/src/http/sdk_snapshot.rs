@@ -6,14 +6,14 @@ use axum::extract::State;
 use axum::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
 };
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use flags_core::Position;
 
 use super::problem::Problem;
 use super::sdk_stream::SdkAccess;
 use crate::live::Encoding;
-use crate::service::Service;
+use crate::service::{Service, document};
 
 pub(super) async fn get(
     State(service): State<Arc<Service>>,
@@ -27,24 +27,24 @@ pub(super) async fn get(
         let position = Position { epoch: service.live.epoch().clone(), revision };
         return Ok(not_modified(&position));
     }
-    let snapshot = environment.snapshot(&service).await?;
+    let id = environment.id;
+    let read = service.read(move |view| document::encode(view, id));
+    let snapshot = environment.snapshot(read).await?;
     if known.is_some_and(|known| known >= snapshot.position.revision) {
         return Ok(not_modified(&snapshot.position));
     }
     let encoding = negotiate(&headers);
-    let position = snapshot.position.clone();
-    let bytes = tokio::task::spawn_blocking(move || snapshot.bytes(encoding)).await;
+    let bytes = snapshot.bytes(encoding).await;
     let bytes = bytes.map_err(|error| Problem::internal(error.to_string()))?;
-    let bytes = bytes.map_err(|error| Problem::internal(error.to_string()))?;
-    let mut response = (cached(&position), bytes).into_response();
+    let mut response = (cached(&snapshot.position), bytes).into_response();
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, axum::http::HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let name = match encoding {
         Encoding::Identity => return Ok(response),
         Encoding::Gzip => "gzip",
         Encoding::Zstd => "zstd",
     };
-    headers.insert(CONTENT_ENCODING, axum::http::HeaderValue::from_static(name));
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
     Ok(response)
 }
 

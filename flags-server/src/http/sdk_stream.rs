@@ -197,3 +197,64 @@ impl Stream {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::tests::start;
+    use crate::store::{Environment, EnvironmentId};
+    use flags_core::{Change, Timestamp};
+
+    fn stream(service: Arc<Service>) -> (Stream, CancellationToken) {
+        let environment = Environment {
+            id: EnvironmentId(1),
+            project: "p".into(),
+            key: "e".into(),
+            name: String::new(),
+            revision: 0,
+            created_at: Timestamp::from_millis(0),
+        };
+        service.live.add(&environment);
+        let environment = service.live.by_id(environment.id).unwrap();
+        let ended = CancellationToken::new();
+        let stream = Stream {
+            epoch: service.live.epoch().clone(),
+            watch: environment.watch(),
+            environment,
+            ended: ended.clone(),
+            after: 0,
+            ready: VecDeque::from([opening()]),
+            heartbeat: next_heartbeat(),
+            service,
+        };
+        (stream, ended)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn heartbeats_come_every_15_to_25_seconds_also_between_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (service, _) = start(&dir);
+        let (mut stream, _) = stream(Arc::clone(&service));
+        stream.next().await.unwrap();
+        for revision in 1..=20 {
+            let begin = Instant::now();
+            assert_eq!(stream.next().await.unwrap(), HEARTBEAT);
+            let seconds = begin.elapsed().as_secs_f64();
+            assert!((15.0..=25.1).contains(&seconds), "{seconds}");
+            let epoch = service.live.epoch().clone();
+            let change = Change { epoch, revision, previous: revision - 1, objects: Vec::new() };
+            service.live.apply(EnvironmentId(1), &change, "{}");
+            let frame = stream.next().await.unwrap();
+            assert_eq!(frame, format!("event: change\nid: e.{revision}\ndata: {{}}\n\n"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_with_its_token_though_there_is_more_to_send() {
+        let dir = tempfile::tempdir().unwrap();
+        let (service, _) = start(&dir);
+        let (mut stream, ended) = stream(service);
+        ended.cancel();
+        assert_eq!(stream.next().await, None);
+    }
+}

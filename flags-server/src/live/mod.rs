@@ -43,7 +43,7 @@ pub(crate) struct LiveEnvironment {
     frames: Frames,
     /// How many bytes of changes there have been since the start.
     changed_bytes: AtomicU64,
-    pub(crate) snapshot: SnapshotCache,
+    snapshot: SnapshotCache,
 }
 
 impl Live {

@@ -1,15 +1,20 @@
 use std::io::{self, Write};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use flags_core::Position;
-use tokio::sync::Mutex;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tokio::sync::{Mutex, OnceCell};
+use tokio::task::spawn_blocking;
 
 use super::LiveEnvironment;
-use crate::service::{Fault, Service, document};
 
 /// Fast, and small enough: a snapshot is encoded while somebody waits for it.
 const ZSTD_LEVEL: i32 = 3;
+
+/// A snapshot is read anew when the changes since it are more than one such part of it.
+const MAX_TAIL_SHARE: u64 = 4;
 
 /// How the bytes of a snapshot are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +30,8 @@ pub(crate) struct Snapshot {
     /// [`LiveEnvironment::changed_bytes`] when it was read.
     changed_bytes: u64,
     identity: Bytes,
-    gzip: OnceLock<Bytes>,
-    zstd: OnceLock<Bytes>,
+    gzip: OnceCell<Bytes>,
+    zstd: OnceCell<Bytes>,
 }
 
 /// The latest snapshot of an environment.
@@ -36,59 +41,60 @@ pub(crate) struct SnapshotCache {
 }
 
 impl LiveEnvironment {
-    /// A snapshot that the recent changes do not outweigh. Who comes while it is being read waits
-    /// for the same one.
-    pub(crate) async fn snapshot(&self, service: &Service) -> Result<Arc<Snapshot>, Fault> {
+    /// A snapshot that the changes since do not outweigh; `read` gives the present one, and is
+    /// polled only if need be. Who comes while it is being read waits for the same one.
+    pub(crate) async fn snapshot<E>(
+        &self,
+        read: impl Future<Output = Result<(Position, Vec<u8>), E>>,
+    ) -> Result<Arc<Snapshot>, E> {
         let mut latest = self.snapshot.latest.lock().await;
         if let Some(snapshot) = &*latest {
             let tail = self.changed_bytes().saturating_sub(snapshot.changed_bytes);
-            if tail <= snapshot.identity.len() as u64 / 4 {
+            if tail <= snapshot.identity.len() as u64 / MAX_TAIL_SHARE {
                 return Ok(Arc::clone(snapshot));
             }
         }
         // Taken before the read: a change in between is then counted twice rather than not at all.
         let changed_bytes = self.changed_bytes();
-        let id = self.id;
-        let snapshot = service.read(move |view| {
-            let document = document::read_by_id(view, id)?;
-            let identity = serde_json::to_vec(&document)
-                .map_err(|error| Fault::Internal(error.to_string()))?;
-            Ok(Arc::new(Snapshot {
-                position: document.position(),
-                changed_bytes,
-                identity: identity.into(),
-                gzip: OnceLock::new(),
-                zstd: OnceLock::new(),
-            }))
-        });
-        Ok(Arc::clone(latest.insert(snapshot.await?)))
+        let (position, json) = read.await?;
+        Ok(Arc::clone(latest.insert(Arc::new(Snapshot {
+            position,
+            changed_bytes,
+            identity: json.into(),
+            gzip: OnceCell::new(),
+            zstd: OnceCell::new(),
+        }))))
     }
 }
 
 impl Snapshot {
-    /// The bytes in one form. Packing takes its time, the first time: not for a thread that
-    /// answers requests.
-    pub(crate) fn bytes(&self, encoding: Encoding) -> io::Result<Bytes> {
-        match encoding {
-            Encoding::Identity => Ok(self.identity.clone()),
-            Encoding::Gzip => packed(&self.gzip, || {
-                let level = flate2::Compression::default();
-                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-                encoder.write_all(&self.identity)?;
-                encoder.finish()
-            }),
-            Encoding::Zstd => packed(&self.zstd, || zstd::encode_all(&*self.identity, ZSTD_LEVEL)),
-        }
+    /// The bytes in one form. Who comes while they are being packed waits for the same ones.
+    pub(crate) async fn bytes(&self, encoding: Encoding) -> io::Result<Bytes> {
+        let form = match encoding {
+            Encoding::Identity => return Ok(self.identity.clone()),
+            Encoding::Gzip => &self.gzip,
+            Encoding::Zstd => &self.zstd,
+        };
+        let packed = form.get_or_try_init(|| async {
+            let bytes = self.identity.clone();
+            // Takes its time: not on a thread that answers requests.
+            spawn_blocking(move || encoding.pack(&bytes)).await.map_err(io::Error::other)?
+        });
+        packed.await.cloned()
     }
 }
 
-/// Two threads that come at the same time both pack; one result is kept.
-fn packed(form: &OnceLock<Bytes>, pack: impl FnOnce() -> io::Result<Vec<u8>>) -> io::Result<Bytes> {
-    match form.get() {
-        Some(bytes) => Ok(bytes.clone()),
-        None => {
-            let bytes = pack()?.into();
-            Ok(form.get_or_init(|| bytes).clone())
-        }
+impl Encoding {
+    fn pack(self, bytes: &[u8]) -> io::Result<Bytes> {
+        let packed = match self {
+            Self::Identity => bytes.to_vec(),
+            Self::Gzip => {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+                encoder.write_all(bytes)?;
+                encoder.finish()?
+            }
+            Self::Zstd => zstd::encode_all(bytes, ZSTD_LEVEL)?,
+        };
+        Ok(packed.into())
     }
 }

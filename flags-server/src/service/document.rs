@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use flags_core::Document;
+use flags_core::{Document, Position};
 
 use super::fault::Fault;
 use super::model::{FlagDocument, wire_object};
@@ -25,11 +25,13 @@ pub(crate) fn read(view: &dyn View, environment: &Environment) -> Result<Documen
     Ok(Document { epoch: view.epoch()?, revision: environment.revision, objects })
 }
 
-/// The same by the environment's number.
-pub(crate) fn read_by_id(view: &dyn View, id: EnvironmentId) -> Result<Document, Fault> {
+/// The same as JSON, and where it stands, by the environment's number.
+pub(crate) fn encode(view: &dyn View, id: EnvironmentId) -> Result<(Position, Vec<u8>), Fault> {
     let environments = view.environments(None, &Page::ALL)?;
     let environment = environments.into_iter().find(|environment| environment.id == id);
     let environment =
         environment.ok_or_else(|| Fault::NotFound("there is no such environment".into()))?;
-    read(view, &environment)
+    let document = read(view, &environment)?;
+    let json = serde_json::to_vec(&document).map_err(|error| Fault::Internal(error.to_string()))?;
+    Ok((document.position(), json))
 }

@@ -2,7 +2,7 @@
 //!
 //! Whatever writes is a function of a [`Unit`] and runs on the writer thread, inside one
 //! transaction with the operations before it; whatever reads is a function of a
-//! [`View`](crate::store::View).
+//! [`View`].
 
 pub(crate) mod document;
 mod fault;
@@ -114,5 +114,94 @@ impl Service {
     /// Whether the writer takes work.
     pub(crate) fn is_writing(&self) -> bool {
         !self.writes.is_closed()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::store::sqlite::SqliteStore;
+    use flags_core::Epoch;
+    use tempfile::TempDir;
+    use tokio_util::sync::CancellationToken;
+
+    /// A service on an empty database, with no environment in memory.
+    pub(crate) fn start(dir: &TempDir) -> (Arc<Service>, std::thread::JoinHandle<()>) {
+        start_until(dir, CancellationToken::new())
+    }
+
+    /// The same, with what tells it to stop.
+    pub(crate) fn start_until(
+        dir: &TempDir,
+        stop: CancellationToken,
+    ) -> (Arc<Service>, std::thread::JoinHandle<()>) {
+        let store = SqliteStore::open(&dir.path().join("flags.db"), now()).unwrap();
+        let tokens = Tokens::new(&[], stop);
+        let live = Arc::new(Live::new(Epoch::new("e")));
+        let (service, writer) = Service::start(Arc::new(store), live, Arc::new(tokens)).unwrap();
+        (Arc::new(service), writer)
+    }
+
+    fn author() -> Author {
+        Author { actor: "t".into(), request_id: "r".into(), reason: None }
+    }
+
+    async fn create(service: &Service, key: &'static str) -> Result<(), Fault> {
+        service.write(author(), |unit| project::create(unit, key, key)).await.map(|_| ())
+    }
+
+    async fn keys(service: &Service) -> Vec<String> {
+        let read = service.read(|view| Ok(view.projects(&crate::store::Page::ALL)?));
+        read.await.unwrap().into_iter().map(|project| project.key).collect()
+    }
+
+    #[tokio::test]
+    async fn a_verb_that_panics_is_rolled_back_alone() {
+        let dir = TempDir::new().unwrap();
+        let (service, _) = start(&dir);
+        let panics = service.write(author(), |unit| -> Result<(), Fault> {
+            project::create(unit, "half", "half")?;
+            panic!("in the middle")
+        });
+        let (panicked, created) = tokio::join!(panics, create(&service, "whole"));
+        assert!(matches!(panicked, Err(Fault::Internal(message)) if message.contains("middle")));
+        created.unwrap();
+        assert_eq!(keys(&service).await, ["whole"]);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_says_so_and_what_was_queued_is_written_before_the_end() {
+        let dir = TempDir::new().unwrap();
+        let (service, writer) = start(&dir);
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (entered, inside) = tokio::sync::oneshot::channel();
+        let holding = tokio::spawn({
+            let service = Arc::clone(&service);
+            async move {
+                let hold = move |_: &mut Unit<'_>| {
+                    let _ = entered.send(());
+                    held.recv().map_err(|error| Fault::Internal(error.to_string()))
+                };
+                service.write(author(), hold).await
+            }
+        });
+        inside.await.unwrap();
+        let mut queued = Vec::new();
+        for number in 0..MAX_QUEUED_WRITES {
+            let (request, answer) = Request::new(author(), move |unit: &mut Unit<'_>| {
+                let key = format!("p{number}");
+                project::create(unit, &key, &key)
+            });
+            service.writes.try_send(Box::new(request)).unwrap();
+            queued.push(answer);
+        }
+        assert!(matches!(create(&service, "one-more").await, Err(Fault::Busy)));
+        release.send(()).unwrap();
+        holding.await.unwrap().unwrap();
+        drop(service);
+        tokio::task::spawn_blocking(|| writer.join()).await.unwrap().unwrap();
+        for mut answer in queued {
+            answer.try_recv().unwrap().unwrap();
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! What is kept, and the transactions it is kept in. Nothing above this module knows SQL.
 //!
 //! There is one [`Writer`], owned by the writer thread, and any number of readers. A second store
-//! implements these traits and passes the same [conformance suite](conformance).
+//! implements these traits and passes the same conformance suite.
 
+#[cfg(test)]
+mod conformance;
 pub(crate) mod sqlite;
 
 use std::error::Error as StdError;

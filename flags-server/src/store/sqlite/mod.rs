@@ -144,3 +144,47 @@ impl Drop for SqliteView<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::conformance;
+
+    fn open(dir: &tempfile::TempDir) -> StoreResult<SqliteStore> {
+        SqliteStore::open(&dir.path().join("flags.db"), Timestamp::from_millis(0))
+    }
+
+    #[test]
+    fn it_is_a_store() {
+        let dir = tempfile::tempdir().unwrap();
+        conformance::check(|| Box::new(open(&dir).unwrap()));
+    }
+
+    #[test]
+    fn a_file_is_open_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = open(&dir).unwrap();
+        assert!(open(&dir).is_err());
+        drop(first);
+        open(&dir).unwrap();
+    }
+
+    #[test]
+    fn what_is_acknowledged_is_on_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(&dir).unwrap();
+        let connection = store.writer.lock().unwrap().take().unwrap();
+        let pragma = |name: &str| -> String {
+            let read = |row: &rusqlite::Row<'_>| row.get::<_, rusqlite::types::Value>(0);
+            match connection.query_row(&format!("PRAGMA {name}"), (), read).unwrap() {
+                rusqlite::types::Value::Integer(number) => number.to_string(),
+                rusqlite::types::Value::Text(text) => text,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(
+            ["journal_mode", "synchronous", "foreign_keys"].map(pragma),
+            ["wal", "2", "1"].map(String::from)
+        );
+    }
+}

@@ -1,0 +1,262 @@
+//! What every store does: one suite, run against each of them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use flags_core::Timestamp;
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+/// Opens a store that is empty at first, and the same one again later.
+pub(super) fn check(open: impl Fn() -> Box<dyn Store>) {
+    let store = open();
+    let epoch = store.view().unwrap().epoch().unwrap();
+    let mut writer = store.writer().unwrap();
+    assert!(store.writer().is_err(), "there is one writer");
+
+    let environment = projects_and_environments(&*store, &mut *writer);
+    flags_and_objects(&*store, &mut *writer, environment);
+    references(&mut *writer, environment);
+    revisions_have_no_gaps(&mut *writer, environment);
+    operations_are_rolled_back_alone(&mut *writer);
+    views_show_one_state(&*store, &mut *writer);
+    tokens(&*store, &mut *writer, environment);
+    audit(&mut *writer);
+
+    drop(writer);
+    drop(store);
+    let store = open();
+    let view = store.view().unwrap();
+    assert_eq!(view.epoch().unwrap(), epoch, "one epoch for the database's life");
+    assert_eq!(view.projects(&Page::ALL).unwrap().len(), 3);
+    assert_eq!(view.changes(environment, 0, 9).unwrap().len(), 2);
+}
+
+fn write(writer: &mut dyn Writer, write: impl FnOnce(&mut dyn Transaction)) {
+    let mut tx = writer.begin().unwrap();
+    tx.begin_operation().unwrap();
+    write(&mut *tx);
+    tx.keep_operation().unwrap();
+    tx.commit().unwrap();
+}
+
+fn page(after: &str, limit: u32) -> Page {
+    Page { after: Some(after.to_owned()), limit }
+}
+
+fn projects_and_environments(store: &dyn Store, writer: &mut dyn Writer) -> EnvironmentId {
+    let mut ids = Vec::new();
+    write(writer, |tx| {
+        for key in ["b", "A.b", "c"] {
+            let project = tx.insert_project(key, "old", NOW).unwrap();
+            ids.push((project, tx.insert_environment(project, "eu", "Europe", NOW).unwrap()));
+        }
+        tx.rename_project(ids[0].0, "new").unwrap();
+        tx.rename_environment(ids[0].1, "EU").unwrap();
+        // A transaction reads what it wrote.
+        assert_eq!(tx.project("b").unwrap().unwrap().name, "new");
+    });
+    let (project, environment) = ids[0];
+    let view = store.view().unwrap();
+    let keys = |page: &Page| -> Vec<String> {
+        view.projects(page).unwrap().into_iter().map(|project| project.key).collect()
+    };
+    assert_eq!(keys(&Page::ALL), ["A.b", "b", "c"], "sorted by bytes");
+    assert_eq!(keys(&page("A.b", 1)), ["b"]);
+    assert_eq!(view.project("B").unwrap(), None);
+    let expected = Environment {
+        id: environment,
+        project: "b".into(),
+        key: "eu".into(),
+        name: "EU".into(),
+        revision: 0,
+        created_at: NOW,
+    };
+    assert_eq!(view.environment(project, "eu").unwrap(), Some(expected.clone()));
+    assert_eq!(view.environments(Some(project), &Page::ALL).unwrap(), [expected]);
+    assert_eq!(view.environments(None, &Page::ALL).unwrap().len(), 3);
+    assert_eq!(view.key_like(Scope::Projects, "a_b").unwrap().unwrap(), "A.b");
+    assert_eq!(view.key_like(Scope::Environments(project), "eu").unwrap().unwrap(), "eu");
+    assert_eq!(view.count(Scope::Projects).unwrap(), 3);
+    assert_eq!(view.count(Scope::Environments(project)).unwrap(), 1);
+    environment
+}
+
+fn object(kind: ObjectKind, key: &str, version: Revision, members: u64) -> StoredObject {
+    let document = format!("{{\"of\":\"{key}\"}}");
+    StoredObject { kind, key: key.into(), version, members, document }
+}
+
+fn flags_and_objects(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {
+    let project = store.view().unwrap().project("b").unwrap().unwrap().id;
+    let flag = StoredFlag { key: "f.1".into(), version: 1, document: "{}".into() };
+    write(writer, |tx| {
+        tx.put_flag(project, &flag).unwrap();
+        tx.put_flag(project, &StoredFlag { version: 2, ..flag.clone() }).unwrap();
+        for (key, members) in [("s1", 3), ("s2", 4)] {
+            let segment = object(ObjectKind::Segment, key, 1, members);
+            tx.put_object(environment, &segment, &[]).unwrap();
+        }
+        tx.put_object(environment, &object(ObjectKind::Segment, "s1", 2, 5), &[]).unwrap();
+        tx.put_object(environment, &object(ObjectKind::Flag, "f.1", 1, 0), &[]).unwrap();
+        tx.put_object(environment, &object(ObjectKind::Flag, "f2", 1, 0), &[]).unwrap();
+    });
+    let view = store.view().unwrap();
+    assert_eq!(view.flag(project, "f.1").unwrap().unwrap().version, 2);
+    assert_eq!(view.flags(project, &Page::ALL).unwrap().len(), 1);
+    assert_eq!(view.key_like(Scope::Flags(project), "f_1").unwrap().unwrap(), "f.1");
+    assert_eq!(view.count(Scope::Flags(project)).unwrap(), 1);
+    let kind = ObjectKind::Segment;
+    let s1 = object(kind, "s1", 2, 5);
+    assert_eq!(view.object(environment, kind, "s1").unwrap(), Some(s1.clone()));
+    assert_eq!(view.objects(environment, kind, &page("", 1)).unwrap(), [s1]);
+    assert_eq!(view.objects(environment, kind, &page("s1", 9)).unwrap().len(), 1);
+    assert_eq!(view.object(environment, ObjectKind::Flag, "s1").unwrap(), None);
+    let scope = Scope::Objects(environment, kind);
+    assert_eq!(view.count(scope).unwrap(), 2);
+    assert_eq!(view.key_like(scope, "s2").unwrap().unwrap(), "s2");
+    assert_eq!(view.members(environment).unwrap(), 9);
+}
+
+fn references(writer: &mut dyn Writer, environment: EnvironmentId) {
+    let reference = |kind, key: &str, variants: &[&str]| Reference {
+        kind,
+        key: key.into(),
+        variants: variants.iter().map(|variant| (*variant).into()).collect(),
+    };
+    write(writer, |tx| {
+        let needs = [
+            reference(ObjectKind::Flag, "f2", &["on", "dark"]),
+            reference(ObjectKind::Segment, "s1", &[]),
+        ];
+        tx.put_object(environment, &object(ObjectKind::Flag, "f.1", 2, 0), &needs).unwrap();
+        let referrer = Referrer { flag: "f.1".into(), variants: vec!["on".into(), "dark".into()] };
+        assert_eq!(tx.referrers(environment, ObjectKind::Flag, "f2").unwrap(), [referrer]);
+        assert_eq!(tx.referrers(environment, ObjectKind::Segment, "s1").unwrap().len(), 1);
+        assert_eq!(tx.prerequisites(environment).unwrap(), [("f.1".into(), "f2".into())]);
+    });
+    // The store itself keeps references whole.
+    let mut tx = writer.begin().unwrap();
+    assert!(tx.delete_object(environment, ObjectKind::Segment, "s1").is_err());
+    let dangling = [reference(ObjectKind::Flag, "f3", &[])];
+    let flag = object(ObjectKind::Flag, "f2", 2, 0);
+    assert!(tx.put_object(environment, &flag, &dangling).is_err());
+    drop(tx);
+    // They are replaced with the object, and go with it.
+    write(writer, |tx| {
+        let needs = [reference(ObjectKind::Segment, "s2", &[])];
+        tx.put_object(environment, &object(ObjectKind::Flag, "f.1", 3, 0), &needs).unwrap();
+        assert_eq!(tx.prerequisites(environment).unwrap(), []);
+        tx.delete_object(environment, ObjectKind::Segment, "s1").unwrap();
+        tx.delete_object(environment, ObjectKind::Flag, "f.1").unwrap();
+        tx.delete_object(environment, ObjectKind::Segment, "s2").unwrap();
+        assert!(tx.delete_object(environment, ObjectKind::Segment, "s2").is_err());
+    });
+}
+
+fn change(revision: Revision) -> LoggedChange {
+    LoggedChange { revision, change: format!("{{\"revision\":{revision}}}") }
+}
+
+fn revisions_have_no_gaps(writer: &mut dyn Writer, environment: EnvironmentId) {
+    write(writer, |tx| {
+        tx.append_change(environment, &change(1), NOW).unwrap();
+        tx.append_change(environment, &change(2), NOW).unwrap();
+    });
+    for wrong in [0, 2, 4] {
+        let mut tx = writer.begin().unwrap();
+        assert!(tx.append_change(environment, &change(wrong), NOW).is_err(), "{wrong}");
+    }
+    let tx = writer.begin().unwrap();
+    assert_eq!(tx.changes(environment, 0, 9).unwrap(), [change(1), change(2)]);
+    assert_eq!(tx.changes(environment, 0, 1).unwrap(), [change(1)]);
+    assert_eq!(tx.changes(environment, 2, 9).unwrap(), []);
+    let project = tx.project("b").unwrap().unwrap();
+    assert_eq!(tx.environment(project.id, "eu").unwrap().unwrap().revision, 2);
+}
+
+fn operations_are_rolled_back_alone(writer: &mut dyn Writer) {
+    let project = writer.begin().unwrap().project("c").unwrap().unwrap();
+    let mut tx = writer.begin().unwrap();
+    for (name, keep) in [("first", true), ("second", false), ("third", true), ("fourth", false)] {
+        tx.begin_operation().unwrap();
+        tx.rename_project(project.id, name).unwrap();
+        if keep {
+            tx.keep_operation().unwrap();
+        } else {
+            tx.roll_back_operation().unwrap();
+        }
+    }
+    tx.commit().unwrap();
+    let mut tx = writer.begin().unwrap();
+    assert_eq!(tx.project("c").unwrap().unwrap().name, "third");
+    // What is dropped was not.
+    tx.rename_project(project.id, "dropped").unwrap();
+    drop(tx);
+    assert_eq!(writer.begin().unwrap().project("c").unwrap().unwrap().name, "third");
+}
+
+fn views_show_one_state(store: &dyn Store, writer: &mut dyn Writer) {
+    let project = store.view().unwrap().project("c").unwrap().unwrap();
+    let view = store.view().unwrap();
+    assert_eq!(view.project("c").unwrap().unwrap().name, "third");
+    let mut tx = writer.begin().unwrap();
+    tx.rename_project(project.id, "later").unwrap();
+    assert_eq!(store.view().unwrap().project("c").unwrap().unwrap().name, "third", "not committed");
+    tx.commit().unwrap();
+    assert_eq!(view.project("c").unwrap().unwrap().name, "third", "an older view");
+    assert_eq!(store.view().unwrap().project("c").unwrap().unwrap().name, "later");
+}
+
+fn tokens(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {
+    let token = |id: &str, kind, byte| StoredToken {
+        id: id.into(),
+        name: "ci".into(),
+        kind,
+        hash: [byte; 32],
+        created_at: NOW,
+        revoked_at: None,
+    };
+    let admin = token("t2", TokenKind::Admin, 2);
+    let sdk = token("t1", TokenKind::Sdk(environment), 1);
+    write(writer, |tx| {
+        tx.insert_token(&admin).unwrap();
+        tx.insert_token(&sdk).unwrap();
+        tx.revoke_token("t1", NOW).unwrap();
+        assert!(tx.revoke_token("t3", NOW).is_err());
+    });
+    assert!(writer.begin().unwrap().insert_token(&token("t4", TokenKind::Admin, 2)).is_err());
+    let view = store.view().unwrap();
+    let sdk = StoredToken { revoked_at: Some(NOW), ..sdk };
+    assert_eq!(view.tokens(&Page::ALL).unwrap(), [sdk, admin.clone()]);
+    assert_eq!(view.tokens(&page("t1", 5)).unwrap(), std::slice::from_ref(&admin));
+    assert_eq!(view.token("t2").unwrap(), Some(admin));
+    assert_eq!(view.token("t3").unwrap(), None);
+}
+
+fn audit(writer: &mut dyn Writer) {
+    write(writer, |tx| {
+        tx.append_audit(&AuditEntry {
+            at: NOW,
+            actor: "t2",
+            request_id: "r",
+            action: "flag.off",
+            project: Some("b"),
+            environment: None,
+            object_kind: "flag",
+            object_key: "f",
+            reason: None,
+            before: Some("{}"),
+            after: None,
+            revisions: "{}",
+        })
+        .unwrap();
+    });
+}

@@ -1,0 +1,168 @@
+//! The binary: its command line, its output, its signals.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+const SECRET: &str = "a-secret-that-nobody-may-read-0123456789";
+
+fn command(dir: &TempDir) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flags-server"));
+    command
+        .env_clear()
+        .env("FLAGS_LISTEN", "127.0.0.1:0")
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Runs until it says where it listens; gives what it said until then, and the address.
+fn start(command: &mut Command) -> (Child, Vec<String>, String) {
+    let mut child = command.spawn().unwrap();
+    let mut lines = Vec::new();
+    for line in BufReader::new(child.stdout.as_mut().unwrap()).lines() {
+        let line = line.unwrap();
+        if let Some(address) = line.strip_prefix("listening on ") {
+            return (child, lines, address.to_owned());
+        }
+        lines.push(line);
+    }
+    panic!("it does not listen: {:?}", child.wait_with_output());
+}
+
+fn stop(child: Child, signal: &str) -> Output {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    child.wait_with_output().unwrap()
+}
+
+async fn get(url: &str, token: &str) -> reqwest::Response {
+    reqwest::Client::new().get(url).bearer_auth(token).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn it_creates_a_database_tells_the_tokens_once_and_stops_in_order() {
+    let dir = TempDir::new().unwrap();
+    let (child, said, address) = start(command(&dir).arg("serve"));
+    let [admin, sdk] = &*said else { panic!("{said:?}") };
+    let admin = admin.strip_prefix("admin token: ").unwrap();
+    let sdk = sdk.strip_prefix("sdk token for default/production: ").unwrap();
+    assert_eq!(get(&format!("{address}/api/v1/projects"), admin).await.status(), 200);
+    let stream = get(&format!("{address}/sdk/v1/stream"), sdk).await;
+    assert_eq!(stream.status(), 200);
+    let output = stop(child, "-TERM");
+    assert!(output.status.success(), "{output:?}");
+    assert!(stream.bytes().await.unwrap().starts_with(b"retry: "));
+
+    // The tokens work on, and are not told again.
+    let (child, said, address) = start(&mut command(&dir));
+    assert_eq!(said, [""; 0]);
+    assert_eq!(get(&format!("{address}/api/v1/projects"), admin).await.status(), 200);
+    assert!(stop(child, "-INT").status.success());
+}
+
+#[tokio::test]
+async fn no_log_has_a_token_and_every_line_is_json_with_the_request_id() {
+    let dir = TempDir::new().unwrap();
+    let mut command = command(&dir);
+    command.args(["--log-level", "trace"]).env("FLAGS_BOOTSTRAP_ADMIN_TOKEN", SECRET);
+    let (mut child, said, address) = start(&mut command);
+    // Read along: a full pipe would stop the server.
+    let mut errors = child.stderr.take().unwrap();
+    let log = std::thread::spawn(move || {
+        let mut text = String::new();
+        errors.read_to_string(&mut text).map(|_| text)
+    });
+    let [sdk] = &*said else { panic!("only the token that was not named is told: {said:?}") };
+    let sdk = sdk.strip_prefix("sdk token for default/production: ").unwrap();
+    let client = reqwest::Client::new();
+    let url = format!("{address}/api/v1/tokens");
+    let request = client.post(&url).bearer_auth(SECRET).header("x-request-id", "the-request");
+    let created = request.body(r#"{"name": "x", "kind": "admin"}"#).send().await.unwrap();
+    assert_eq!(created.status(), 201);
+    let created: serde_json::Value = created.json().await.unwrap();
+    let secret = created["token"].as_str().unwrap();
+    assert_eq!(get(&url, secret).await.status(), 200);
+    assert_eq!(get(&format!("{url}?cursor=%21"), secret).await.status(), 400);
+    assert_eq!(get(&url, "a-wrong-token-is-a-secret-elsewhere").await.status(), 401);
+    assert_eq!(get(&format!("{address}/sdk/v1/snapshot"), sdk).await.status(), 200);
+    assert!(stop(child, "-TERM").status.success());
+
+    let log = log.join().unwrap().unwrap();
+    for secret in [SECRET, sdk, secret, "a-wrong-token"] {
+        assert!(!log.contains(secret), "{log}");
+    }
+    let mut found = false;
+    for line in log.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        if line["request_id"] == "the-request" && line["message"] == "request" {
+            found = true;
+            assert_eq!(
+                (&line["method"], &line["route"]),
+                (&"POST".into(), &"/api/v1/tokens".into())
+            );
+            assert_eq!(line["status"], 201);
+            assert!(line["duration_ms"].is_number());
+        }
+    }
+    assert!(found, "{log}");
+}
+
+#[test]
+fn it_does_not_start_when_something_is_wrong() {
+    let dir = TempDir::new().unwrap();
+    let refuse = |command: &mut Command, sentence: &str| {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(errors.contains(sentence), "{errors}");
+    };
+    let mut short = command(&dir);
+    short.env("FLAGS_BOOTSTRAP_SDK_TOKEN", "too-short");
+    refuse(&mut short, "FLAGS_BOOTSTRAP_SDK_TOKEN is too short");
+    assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+    let mut same = command(&dir);
+    same.env("FLAGS_BOOTSTRAP_SDK_TOKEN", SECRET).env("FLAGS_BOOTSTRAP_ADMIN_TOKEN", SECRET);
+    refuse(&mut same, "are the same");
+
+    let (child, _, address) = start(command(&dir).env("FLAGS_DATABASE", "flags.db"));
+    refuse(&mut command(&dir), "another process has flags.db open");
+    let mut taken = command(&dir);
+    taken.args(["--database", "other.db"]);
+    let mut taken = Command::new(taken.get_program());
+    taken.current_dir(&dir).args(["--database", "other.db", "--listen"]);
+    refuse(taken.arg(address.trim_start_matches("http://")), "cannot listen on");
+    assert!(!dir.path().join("other.db").exists());
+    assert!(stop(child, "-TERM").status.success());
+
+    // The variables are read only when the database is created.
+    let mut later = command(&dir);
+    let (child, ..) = start(later.env("FLAGS_BOOTSTRAP_ADMIN_TOKEN", "short"));
+    assert!(stop(child, "-TERM").status.success());
+
+    std::fs::write(dir.path().join("text.db"), "this is no database".repeat(100)).unwrap();
+    let mut text = command(&dir);
+    refuse(
+        text.args(["--database", "text.db"]),
+        "text.db: the database failed: file is not a database",
+    );
+}
+
+#[test]
+fn a_port_zero_listener_says_its_port() {
+    let dir = TempDir::new().unwrap();
+    let (child, _, address) = start(&mut command(&dir));
+    assert!(!address.ends_with(":0"), "{address}");
+    stop(child, "-TERM");
+}
