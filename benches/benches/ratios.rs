@@ -14,6 +14,9 @@ const NOW: Timestamp = Timestamp::from_millis(0);
 const ROUNDS: usize = 301;
 const CALLS: u32 = 20_000;
 
+/// What is measured, how many hashes it may cost, and the work.
+type Row<'a> = (&'a str, Option<f64>, Box<dyn Fn() -> u64 + 'a>);
+
 fn main() {
     let ruleset = ruleset(1_000);
     let listed = [("country", LISTED_COUNTRY.into())];
@@ -21,7 +24,7 @@ fn main() {
     let hasher = SipHasher13::new_with_keys(1, 2);
     let bytes = [7_u8; 32];
 
-    let mut rows: Vec<(&str, Option<f64>, Box<dyn Fn() -> u64>)> = vec![
+    let rows: Vec<Row<'_>> = vec![
         ("siphash-1-3 of 32 bytes", None, Box::new(|| black_box(hasher).hash(black_box(&bytes)))),
         (
             "on/off, typed key",
@@ -47,7 +50,7 @@ fn main() {
 
     let mut nanoseconds: Vec<Vec<f64>> = rows.iter().map(|_| Vec::new()).collect();
     for _ in 0..ROUNDS {
-        for ((_, _, work), times) in rows.iter_mut().zip(&mut nanoseconds) {
+        for ((_, _, work), times) in rows.iter().zip(&mut nanoseconds) {
             let start = Instant::now();
             for _ in 0..CALLS {
                 black_box(work());

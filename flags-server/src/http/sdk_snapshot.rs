@@ -29,10 +29,7 @@ pub(super) async fn get(
     }
     let id = environment.id;
     let read = service.read(move |view| document::encode(view, id));
-    let snapshot = environment.snapshot(read).await?;
-    if known.is_some_and(|known| known >= snapshot.position.revision) {
-        return Ok(not_modified(&snapshot.position));
-    }
+    let snapshot = environment.snapshot(known, read).await?;
     let encoding = negotiate(&headers);
     let bytes = snapshot.bytes(encoding).await;
     let bytes = bytes.map_err(|error| Problem::internal(error.to_string()))?;

@@ -2,7 +2,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use flags_core::Position;
+use flags_core::{Position, Revision};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::sync::{Mutex, OnceCell};
@@ -41,16 +41,19 @@ pub(crate) struct SnapshotCache {
 }
 
 impl LiveEnvironment {
-    /// A snapshot that the changes since do not outweigh; `read` gives the present one, and is
-    /// polled only if need be. Who comes while it is being read waits for the same one.
+    /// A snapshot that the changes since do not outweigh, and that is later than the revision
+    /// `known` to whoever asks; `read` gives the present one, and is polled only if need be. Who
+    /// comes while it is being read waits for the same one.
     pub(crate) async fn snapshot<E>(
         &self,
+        known: Option<Revision>,
         read: impl Future<Output = Result<(Position, Vec<u8>), E>>,
     ) -> Result<Arc<Snapshot>, E> {
         let mut latest = self.snapshot.latest.lock().await;
         if let Some(snapshot) = &*latest {
             let tail = self.changed_bytes().saturating_sub(snapshot.changed_bytes);
-            if tail <= snapshot.identity.len() as u64 / MAX_TAIL_SHARE {
+            let light = tail <= snapshot.identity.len() as u64 / MAX_TAIL_SHARE;
+            if light && known.is_none_or(|known| known < snapshot.position.revision) {
                 return Ok(Arc::clone(snapshot));
             }
         }
