@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use flags_core::{
     Condition, Diagnostic, FLAG_STATE, Field, FlagDefinition, FlagState, MAX_FLAGS_PER_ANSWER,
-    MAX_PREREQUISITE_DEPTH, Shape, check_flag, flag_references,
+    MAX_PREREQUISITE_DEPTH, Shape, check_flag, flag_references, folded_key,
 };
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
 use super::{flag, project, rule_ids};
 use crate::store::{
-    Environment, ObjectKind, Page, Project, Reference, StoredFlag, StoredObject, View,
+    Environment, ObjectKind, Page, Project, Reference, Scope, StoredFlag, StoredObject, View,
 };
 
 /// The members of a patch; their values are checked after merging.
@@ -118,12 +118,14 @@ impl Place {
         for (index, rule) in after.rules.iter().enumerate() {
             segments_of(&rule.when, &format!("/rules/{index}/when"), &mut named);
         }
+        let scope = Scope::Objects(self.environment.id, ObjectKind::Segment);
         let mut known = HashSet::new();
         for (pointer, key) in named {
             if known.contains(key) {
                 continue;
             }
-            if view.object(self.environment.id, ObjectKind::Segment, key)?.is_some() {
+            // The key alone: a segment itself may be large.
+            if view.key_like(scope, &folded_key(key))?.as_deref() == Some(key) {
                 known.insert(key);
             } else {
                 let message =
