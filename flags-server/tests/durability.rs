@@ -207,19 +207,44 @@ async fn a_write_that_cannot_be_committed_is_refused_and_the_next_one_works() {
 }
 
 #[tokio::test]
-async fn a_fault_that_ends_the_transaction_leaves_nothing_behind() {
+async fn a_fault_while_writing_leaves_nothing_behind_and_the_writer_goes_on() {
     let server = TestServer::start().await;
     server.create_flag("f").await;
-    // What SQLite does when the disk is full: in the middle of a write, after the state and the log
-    // are written, the whole transaction is gone.
+    let mut stream = server.stream("").await;
+    stream.block().await.unwrap();
     let intruder = Connection::open(server.database()).unwrap();
     intruder
-        .execute_batch("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ROLLBACK, 'disk full'); END")
+        .execute_batch("CREATE TABLE t (x REFERENCES project (id) DEFERRABLE INITIALLY DEFERRED)")
         .unwrap();
-    let on = format!("{PRODUCTION}/flags/f/on");
-    server.press(&on).await.problem(503, "storage_failed");
-    intruder.execute_batch("DROP TRIGGER full").unwrap();
-    assert_eq!(server.press(&on).await.is(200)["revision"], 2);
+    let mut revision = 1;
+    for fault in [
+        // What SQLite does when the disk is full: in the middle of a write, after the state and
+        // the log are written, the whole transaction is gone.
+        "SELECT RAISE(ROLLBACK, 'disk full')",
+        // Everything can be written, and the commit fails.
+        "INSERT INTO t VALUES (-1)",
+    ] {
+        let trigger = format!("CREATE TRIGGER fault BEFORE INSERT ON audit BEGIN {fault}; END");
+        intruder.execute_batch(&trigger).unwrap();
+        let on = format!("{PRODUCTION}/flags/f/on");
+        let create = |key: &str| server.post(FLAGS, json!({"key": key, "type": "boolean"}));
+        let (one, two, three) = tokio::join!(server.press(&on), create("a"), create("b"));
+        for refused in [one, two, three] {
+            refused.problem(503, "storage_failed");
+        }
+        assert_eq!(server.revision().await, revision, "{fault}");
+        server.get(&format!("{FLAGS}/a")).await.problem(404, "not_found");
+        intruder.execute_batch("DROP TRIGGER fault").unwrap();
+
+        revision += 1;
+        let verb = if revision == 2 { "on" } else { "off" };
+        let pressed = server.press(&format!("{PRODUCTION}/flags/f/{verb}")).await;
+        assert_eq!(pressed.is(200)["revision"], revision);
+        // Nobody heard of what was not written.
+        assert_eq!(stream.next().await.unwrap().data["revision"], revision);
+    }
+    drop(stream);
+    intruder.execute_batch("DROP TABLE t").unwrap();
     let (server, snapshot) = served(server).await;
     assert_eq!(snapshot, folded(&Connection::open(server.database()).unwrap()));
 }
