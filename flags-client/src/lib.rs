@@ -155,3 +155,8 @@ pub use limits::{MAX_CACHE_BYTES, MAX_EVENT_BYTES, MAX_SNAPSHOT_BYTES};
 pub use secrecy::SecretString;
 pub use snapshot::{Pinned, Snapshot};
 pub use status::{Counters, Problem, ProblemKind, Source, State, Status, TimedOut};
+
+/// The code of the project's front page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct FrontPage;

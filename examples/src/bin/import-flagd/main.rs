@@ -1,5 +1,6 @@
 //! Carries the flags of a flagd definitions file over to the API: variant names and values
-//! exactly, serving their default variant.
+//! exactly, serving their default variant. It may be run again: a flag that is there already with
+//! the same variants is left as it is, and one with other variants is an error.
 //!
 //! flagd's targeting rules (JsonLogic) are not translated: such a flag is created, serves its
 //! default variant, and is named at the end. `--strict` makes that an error.
@@ -9,6 +10,7 @@
 
 mod flagd;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -58,12 +60,19 @@ async fn main() -> Result<()> {
     }
 
     let api = Api { http: reqwest::Client::new(), arguments: &arguments };
+    let mut carried_over = 0;
     for flag in &flags {
-        let variant = api.carry_over(flag).await.with_context(|| format!("flag `{}`", flag.key))?;
+        let is_new = api.carry_over(flag).await.with_context(|| format!("flag `{}`", flag.key))?;
         let variants = flag.variants.as_array().map_or(0, Vec::len);
-        println!("{}: {variants} variants, serves `{variant}`", flag.key);
+        if is_new {
+            carried_over += 1;
+            let variant = &flag.default_variant;
+            println!("{}: {variants} variants, serves `{variant}`", flag.key);
+        } else {
+            println!("{}: {variants} variants, was there already", flag.key);
+        }
     }
-    println!("{} flags carried over, every one answers its default variant", flags.len());
+    println!("{carried_over} flags carried over, every one answers its default variant");
     for key in targeted {
         println!("warning: the targeting rules of `{key}` were not carried over");
     }
@@ -76,53 +85,68 @@ struct Api<'a> {
 }
 
 impl Api<'_> {
-    /// Creates a flag, sets its state, and checks what it serves.
-    async fn carry_over(&self, flag: &Imported) -> Result<String> {
-        let created = self
-            .send(
-                Method::POST,
-                "flags",
-                &json!({
-                    "key": flag.key,
-                    "type": flag.flag_type,
-                    "variants": flag.variants,
-                    "description": flag.description,
-                    "off_variant": flag.default_variant,
-                    "fallthrough": flag.default_variant,
-                }),
-            )
-            .await?;
-        ensure!(created["variants"] == flag.variants, "the variants were stored otherwise");
+    /// Creates a flag, sets its state, and checks what it serves; whether there was none.
+    async fn carry_over(&self, flag: &Imported) -> Result<bool> {
+        if let Some(present) = self.ask(Method::GET, &format!("flags/{}", flag.key), None).await? {
+            ensure!(
+                present["type"] == flag.flag_type
+                    && by_name(&present["variants"]) == by_name(&flag.variants),
+                "there is such a flag, with other variants: {present}",
+            );
+            return Ok(false);
+        }
+        let create = json!({
+            "key": flag.key,
+            "type": flag.flag_type,
+            "variants": flag.variants,
+            "description": flag.description,
+            "off_variant": flag.default_variant,
+            "fallthrough": flag.default_variant,
+        });
+        let created = self.tell("flags", Some(create)).await?;
+        ensure!(created["variants"] == flag.variants, "stored otherwise: {created}");
         let environment = format!("environments/{}", self.arguments.environment);
         if flag.on {
             let on = format!("{environment}/flags/{}/on?reason=import", flag.key);
-            self.send(Method::POST, &on, &Value::Null).await?;
+            self.tell(&on, None).await?;
         }
         let question = json!({"flag": flag.key, "context": {}});
-        let answer = self.send(Method::POST, &format!("{environment}/evaluate"), &question).await?;
-        let expected = flag.variants.as_array().and_then(|variants| {
-            variants.iter().find(|v| v["name"] == flag.default_variant.as_str())
-        });
+        let answer = self.tell(&format!("{environment}/evaluate"), Some(question)).await?;
         ensure!(
             answer["variant"] == flag.default_variant.as_str()
-                && Some(&answer["value"]) == expected.map(|variant| &variant["value"]),
+                && by_name(&flag.variants).get(&*flag.default_variant) == Some(&&answer["value"]),
             "it serves {answer}, not its default variant",
         );
-        Ok(flag.default_variant.clone())
+        Ok(true)
     }
 
-    async fn send(&self, method: Method, path: &str, body: &Value) -> Result<Value> {
+    async fn tell(&self, path: &str, body: Option<Value>) -> Result<Value> {
+        let answer = self.ask(Method::POST, path, body).await?;
+        answer.with_context(|| format!("there is no {path}: is the project or environment right?"))
+    }
+
+    /// The answer's body; `None` for what is not there.
+    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Option<Value>> {
         let Arguments { url, token, project, .. } = self.arguments;
         let url = format!("{url}/api/v1/projects/{project}/{path}");
-        let request = self.http.request(method, url).bearer_auth(token);
-        let request = if body.is_null() { request } else { request.json(body) };
+        let request = self.http.request(method, &url).bearer_auth(token);
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
         let response = request.send().await?;
         let status = response.status();
         let text = response.text().await?;
-        if status == StatusCode::CONFLICT {
-            bail!("it exists already, or a key too much like it: {text}");
+        if status == StatusCode::NOT_FOUND {
+            return Ok(None);
         }
-        ensure!(status.is_success(), "the server answered {status}: {text}");
-        Ok(serde_json::from_str(&text)?)
+        ensure!(status.is_success(), "{url} answered {status}: {text}");
+        Ok(Some(serde_json::from_str(&text)?))
     }
+}
+
+/// The values of variants, whose order says nothing.
+fn by_name(variants: &Value) -> BTreeMap<&str, &Value> {
+    let variants = variants.as_array().into_iter().flatten();
+    variants.filter_map(|v| Some((v["name"].as_str()?, &v["value"]))).collect()
 }
