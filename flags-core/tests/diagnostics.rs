@@ -164,12 +164,6 @@ fn prerequisites() {
     let at = "/state/prerequisites";
     flag_fault(
         at,
-        json!([{"flag": "flag", "variants": ["on"]}]),
-        "/state/prerequisites/0/flag",
-        "cycle",
-    );
-    flag_fault(
-        at,
         json!([{"flag": "a", "variants": []}]),
         "/state/prerequisites/0/variants",
         "empty",

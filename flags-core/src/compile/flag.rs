@@ -30,7 +30,7 @@ pub(crate) fn compile_flag(
         on: state.on,
         off_variant: d.at("off_variant", |d| names.index(&state.off_variant, d)),
         prerequisites: d
-            .at("prerequisites", |d| compile_prerequisites(key, &state.prerequisites, linker, d)),
+            .at("prerequisites", |d| compile_prerequisites(&state.prerequisites, linker, d)),
         targets: d.at("targets", |d| compile_targets(&state.targets, &names, d)),
         rules: d.at("rules", |d| compile_rules(key, state, &names, linker, d)),
         fallthrough: d.at("fallthrough", |d| {
@@ -90,7 +90,6 @@ fn compile_variants(definition: &said::FlagDefinition, d: &mut Diagnostics) -> B
 }
 
 fn compile_prerequisites(
-    key: &str,
     prerequisites: &[said::Prerequisite],
     linker: &mut dyn Linker,
     d: &mut Diagnostics,
@@ -103,9 +102,7 @@ fn compile_prerequisites(
     for (index, prerequisite) in prerequisites.iter().enumerate() {
         d.at(index, |d| {
             d.at("flag", |d| {
-                if prerequisite.flag == key {
-                    d.report("cycle", "a flag cannot be its own prerequisite");
-                } else if !flags.insert(&*prerequisite.flag) {
+                if !flags.insert(&*prerequisite.flag) {
                     d.report(
                         "duplicate",
                         format!("`{}` is a prerequisite already", prerequisite.flag),

@@ -27,8 +27,7 @@ pub(crate) trait Linker {
     fn segment(&mut self, key: &str) -> Slot;
 }
 
-/// Stands for the key of a flag whose key is not known: no flag has it, so that none is taken for
-/// its own prerequisite.
+/// Stands for the key of a flag, its default salt, where nothing is evaluated.
 const NAMELESS: &str = "";
 
 /// Everything that is wrong with a flag by itself; empty for a flag that will be evaluated.
