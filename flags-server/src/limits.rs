@@ -9,6 +9,10 @@ pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Largest stored definition, in bytes of JSON: what is stored can be sent back in one body.
 pub(crate) const MAX_DEFINITION_BYTES: usize = MAX_BODY_BYTES;
 
+/// Most bytes of the stored definitions of one environment together, without the keys that
+/// segments list.
+pub(crate) const MAX_ENVIRONMENT_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Most projects of a server.
 pub(crate) const MAX_PROJECTS: u64 = 1_000;
 

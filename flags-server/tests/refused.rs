@@ -498,3 +498,19 @@ async fn limits_are_named() {
     let problem = problem.problem(422, "limit_exceeded");
     assert_eq!((&problem["limit"], &problem["maximum"]), (&json!("environments"), &json!(100)));
 }
+
+#[tokio::test]
+async fn an_environment_holds_so_many_bytes() {
+    let server = TestServer::start().await;
+    server.create_flag("first").await;
+    let limits = server.get(PRODUCTION).await.is(200)["limits"].clone();
+    assert_eq!(limits["environment_bytes"], 64 * 1024 * 1024);
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    let fill = "UPDATE environment SET definition_bytes = ?1 WHERE key = 'production'";
+    database.execute(fill, [64 * 1024 * 1024]).unwrap();
+    let refused = server.post(FLAGS, json!({"key": "second", "type": "boolean"})).await;
+    let problem = refused.problem(422, "limit_exceeded");
+    assert_eq!(problem["limit"], "environment_bytes");
+    server.get(&format!("{FLAGS}/second")).await.problem(404, "not_found");
+    assert_eq!(server.revision().await, 1);
+}

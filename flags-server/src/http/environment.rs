@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use flags_core::Epoch;
+use flags_core::{Epoch, MAX_RULES};
 use serde::Serialize;
 
 use super::body::Checked;
@@ -15,6 +15,10 @@ use super::list::ListQuery;
 use super::path::Keys;
 use super::problem::Problem;
 use super::project::{Create, Rename};
+use crate::limits::{
+    MAX_BODY_BYTES, MAX_DEFINITION_BYTES, MAX_ENVIRONMENT_BYTES, MAX_FLAGS, MAX_SEGMENT_MEMBERS,
+    MAX_SEGMENTS,
+};
 use crate::service::{Author, Service, project};
 use crate::store::Environment;
 
@@ -25,7 +29,30 @@ struct Shown {
     created_at: String,
     revision: u64,
     epoch: Epoch,
+    limits: Limits,
 }
+
+/// How much an environment and its requests may hold.
+#[derive(Serialize)]
+struct Limits {
+    flags: u64,
+    segments: u64,
+    segment_members: u64,
+    rules_per_flag: usize,
+    definition_bytes: usize,
+    environment_bytes: u64,
+    body_bytes: usize,
+}
+
+const LIMITS: Limits = Limits {
+    flags: MAX_FLAGS,
+    segments: MAX_SEGMENTS,
+    segment_members: MAX_SEGMENT_MEMBERS,
+    rules_per_flag: MAX_RULES,
+    definition_bytes: MAX_DEFINITION_BYTES,
+    environment_bytes: MAX_ENVIRONMENT_BYTES,
+    body_bytes: MAX_BODY_BYTES,
+};
 
 fn show(environment: Environment, epoch: &Epoch) -> Shown {
     Shown {
@@ -34,6 +61,7 @@ fn show(environment: Environment, epoch: &Epoch) -> Shown {
         created_at: environment.created_at.to_string(),
         revision: environment.revision,
         epoch: epoch.clone(),
+        limits: LIMITS,
     }
 }
 

@@ -12,7 +12,7 @@ use super::model::{
 };
 use super::precondition::Precondition;
 use super::project;
-use super::publish::{Deed, Edit, Unit};
+use super::publish::{Deed, Edit, Listed, Unit};
 use super::received::{Received, all_right};
 use super::state::references;
 use crate::limits::{
@@ -133,7 +133,7 @@ pub(super) fn first_object<'a>(
     Ok(Edit::Put {
         kind: ObjectKind::Flag,
         key,
-        members: 0,
+        listed: Listed::default(),
         document: to_json(&document.first_state())?,
         shared: Some(&document.shared),
         references: Vec::new(),
@@ -287,7 +287,7 @@ fn change(
         let edit = Edit::Put {
             kind: ObjectKind::Flag,
             key,
-            members: 0,
+            listed: Listed::default(),
             document,
             shared: Some(&after.shared),
             references: references(&definition),

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::fault::Fault;
 use super::model::{Revisions, SharedFlag, json, wire_object};
-use crate::limits::MAX_DEFINITION_BYTES;
+use crate::limits::{MAX_DEFINITION_BYTES, MAX_ENVIRONMENT_BYTES};
 use crate::store::{
     AuditEntry, Environment, EnvironmentId, LoggedChange, ObjectKind, Project, Reference,
     StoredObject, StoredToken, Transaction,
@@ -39,13 +39,20 @@ pub(crate) struct Unit<'t> {
     pub(crate) effects: Vec<Effect>,
 }
 
+/// The keys that a segment lists; a flag lists none.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Listed {
+    pub(crate) keys: u64,
+    /// What they take up of the document.
+    pub(crate) bytes: usize,
+}
+
 /// A change of one object.
 pub(crate) enum Edit<'a> {
     Put {
         kind: ObjectKind,
         key: &'a str,
-        /// How many keys a segment lists.
-        members: u64,
+        listed: Listed,
         document: String,
         /// Of a flag.
         shared: Option<&'a SharedFlag>,
@@ -84,6 +91,10 @@ impl Unit<'_> {
         for edit in edits {
             objects.push(self.write(environment.id, revision, edit)?);
         }
+        if self.tx.definition_bytes(environment.id)? > MAX_ENVIRONMENT_BYTES {
+            let maximum = MAX_ENVIRONMENT_BYTES;
+            return Err(Fault::LimitExceeded { limit: "environment_bytes", maximum });
+        }
         let change = Change { epoch: self.epoch.clone(), revision, previous, objects };
         let logged = LoggedChange { revision, change: json(&change)? };
         self.tx.append_change(environment.id, &logged, self.now)?;
@@ -100,13 +111,19 @@ impl Unit<'_> {
         edit: Edit<'_>,
     ) -> Result<ObjectChange, Fault> {
         match edit {
-            Edit::Put { kind, key, members, document, shared, references } => {
+            Edit::Put { kind, key, listed, document, shared, references } => {
                 if document.len() > MAX_DEFINITION_BYTES {
                     let maximum = MAX_DEFINITION_BYTES as u64;
                     return Err(Fault::LimitExceeded { limit: "definition_bytes", maximum });
                 }
-                let object =
-                    StoredObject { kind, key: key.into(), version: revision, members, document };
+                let object = StoredObject {
+                    kind,
+                    key: key.into(),
+                    version: revision,
+                    members: listed.keys,
+                    bytes: document.len().saturating_sub(listed.bytes) as u64,
+                    document,
+                };
                 self.tx.put_object(environment, &object, &references)?;
                 let wire: Object = wire_object(&object, shared)?;
                 Ok(ObjectChange::Upsert(wire))

@@ -7,7 +7,7 @@ use super::fault::Fault;
 use super::model::{Segment, json as to_json, parse};
 use super::precondition::Precondition;
 use super::project;
-use super::publish::{Deed, Edit, Unit};
+use super::publish::{Deed, Edit, Listed, Unit};
 use super::received::{Received, all_right};
 use crate::limits::{MAX_SEGMENT_MEMBERS, MAX_SEGMENTS};
 use crate::store::{Environment, ObjectKind, Page, Project, Scope, StoredObject, View};
@@ -128,8 +128,13 @@ fn change(
     save(unit, &project, environment, key, action, Some(&present.definition), definition)
 }
 
-fn members(definition: &SegmentDefinition) -> u64 {
-    (definition.included.len() + definition.excluded.len()) as u64
+fn listed(definition: &SegmentDefinition) -> Listed {
+    let keys = || definition.included.iter().chain(&definition.excluded);
+    Listed {
+        keys: keys().count() as u64,
+        // Each between quotes and followed by a comma.
+        bytes: keys().map(|key| key.len() + 3).sum(),
+    }
 }
 
 fn save(
@@ -141,15 +146,18 @@ fn save(
     before: Option<&SegmentDefinition>,
     after: SegmentDefinition,
 ) -> Result<Segment, Fault> {
-    let others = unit.tx.members(environment.id)?.saturating_sub(before.map_or(0, members));
-    if others + members(&after) > MAX_SEGMENT_MEMBERS {
+    let others = unit
+        .tx
+        .members(environment.id)?
+        .saturating_sub(before.map_or(0, |before| listed(before).keys));
+    if others + listed(&after).keys > MAX_SEGMENT_MEMBERS {
         let maximum = MAX_SEGMENT_MEMBERS;
         return Err(Fault::LimitExceeded { limit: "segment_members", maximum });
     }
     let edit = Edit::Put {
         kind: ObjectKind::Segment,
         key,
-        members: members(&after),
+        listed: listed(&after),
         document: to_json(&after)?,
         shared: None,
         references: Vec::new(),

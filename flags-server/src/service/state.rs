@@ -12,7 +12,7 @@ use super::fault::{Fault, diagnostic};
 use super::model::{FlagDocument, State, json as to_json, parse};
 use super::precondition::Precondition;
 use super::prerequisites::{Prerequisites, Violation};
-use super::publish::{Deed, Edit, Unit};
+use super::publish::{Deed, Edit, Listed, Unit};
 use super::received::{Received, all_right};
 use super::{flag, project, rule_ids};
 use crate::store::{
@@ -181,7 +181,7 @@ impl Place {
         let edit = Edit::Put {
             kind: ObjectKind::Flag,
             key: &self.key,
-            members: 0,
+            listed: Listed::default(),
             document: to_json(&definition.state)?,
             shared: Some(&self.document.shared),
             references: references(&definition),

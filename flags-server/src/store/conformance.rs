@@ -91,7 +91,7 @@ fn projects_and_environments(store: &dyn Store, writer: &mut dyn Writer) -> Envi
 
 fn object(kind: ObjectKind, key: &str, version: Revision, members: u64) -> StoredObject {
     let document = format!("{{\"of\":\"{key}\"}}");
-    StoredObject { kind, key: key.into(), version, members, document }
+    StoredObject { kind, key: key.into(), version, members, bytes: 10 * members + 1, document }
 }
 
 fn flags_and_objects(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {
@@ -123,6 +123,7 @@ fn flags_and_objects(store: &dyn Store, writer: &mut dyn Writer, environment: En
     assert_eq!(view.count(scope).unwrap(), 2);
     assert_eq!(view.key_like(scope, "s2").unwrap().unwrap(), "s2");
     assert_eq!(view.members(environment).unwrap(), 9);
+    assert_eq!(view.definition_bytes(environment).unwrap(), 51 + 41 + 1 + 1);
 }
 
 fn references(writer: &mut dyn Writer, environment: EnvironmentId) {

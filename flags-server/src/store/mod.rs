@@ -77,6 +77,8 @@ pub(crate) struct StoredObject {
     pub(crate) version: Revision,
     /// How many keys a segment lists; 0 for a flag.
     pub(crate) members: u64,
+    /// What it counts towards the limit of an environment: a definition's bytes without such keys.
+    pub(crate) bytes: u64,
     pub(crate) document: String,
 }
 
@@ -287,6 +289,9 @@ pub(crate) trait View {
 
     /// How many keys the segments of an environment list.
     fn members(&self, environment: EnvironmentId) -> StoreResult<u64>;
+
+    /// The sum of [`StoredObject::bytes`] of an environment.
+    fn definition_bytes(&self, environment: EnvironmentId) -> StoreResult<u64>;
 }
 
 /// A transaction that writes; what it reads is what it wrote.

@@ -111,7 +111,7 @@ impl<T: Rows> View for T {
         page: &Page,
     ) -> StoreResult<Vec<StoredObject>> {
         self.all(
-            "SELECT key, version, members, document FROM object
+            "SELECT key, version, members, bytes, document FROM object
              WHERE environment_id = ?1 AND kind = ?2 AND key > ?3 ORDER BY key LIMIT ?4",
             (environment.0, kind.name(), after(page), page.limit),
             |row| object(kind, row),
@@ -125,7 +125,7 @@ impl<T: Rows> View for T {
         key: &str,
     ) -> StoreResult<Option<StoredObject>> {
         self.one(
-            "SELECT key, version, members, document FROM object
+            "SELECT key, version, members, bytes, document FROM object
              WHERE environment_id = ?1 AND kind = ?2 AND key = ?3",
             (environment.0, kind.name(), key),
             |row| object(kind, row),
@@ -239,6 +239,10 @@ impl<T: Rows> View for T {
             [environment.0],
         )
     }
+
+    fn definition_bytes(&self, environment: EnvironmentId) -> StoreResult<u64> {
+        self.number("SELECT definition_bytes FROM environment WHERE id = ?1", [environment.0])
+    }
 }
 
 fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
@@ -271,7 +275,8 @@ fn object(kind: ObjectKind, row: &Row<'_>) -> rusqlite::Result<StoredObject> {
         key: row.get(0)?,
         version: row.get(1)?,
         members: row.get(2)?,
-        document: row.get(3)?,
+        bytes: row.get(3)?,
+        document: row.get(4)?,
     })
 }
 

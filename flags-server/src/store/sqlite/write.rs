@@ -50,6 +50,22 @@ impl SqliteTransaction<'_> {
         Ok(self.sql.prepare_cached(sql)?.execute(params)?)
     }
 
+    /// Counts `bytes` for an object instead of what it counted so far.
+    fn count_bytes(
+        &mut self,
+        environment: EnvironmentId,
+        kind: ObjectKind,
+        key: &str,
+        bytes: u64,
+    ) -> StoreResult<()> {
+        self.execute_one(
+            "UPDATE environment SET definition_bytes = definition_bytes + ?4 - coalesce((
+                 SELECT bytes FROM object WHERE environment_id = ?1 AND kind = ?2 AND key = ?3
+             ), 0) WHERE id = ?1",
+            (environment.0, kind.name(), key, bytes),
+        )
+    }
+
     /// For a statement that must hit exactly one row.
     fn execute_one(&mut self, sql: &str, params: impl Params) -> StoreResult<()> {
         match self.execute(sql, params)? {
@@ -124,12 +140,14 @@ impl Transaction for SqliteTransaction<'_> {
         object: &StoredObject,
         references: &[Reference],
     ) -> StoreResult<()> {
+        self.count_bytes(environment, object.kind, &object.key, object.bytes)?;
         let (environment, kind) = (environment.0, object.kind.name());
         self.execute_one(
-            "INSERT INTO object (environment_id, kind, key, folded, version, members, document)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-             ON CONFLICT (environment_id, kind, key) DO UPDATE SET
-             version = excluded.version, members = excluded.members, document = excluded.document",
+            "INSERT INTO object
+             (environment_id, kind, key, folded, version, members, bytes, document)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (environment_id, kind, key) DO UPDATE SET version = excluded.version,
+             members = excluded.members, bytes = excluded.bytes, document = excluded.document",
             (
                 environment,
                 kind,
@@ -137,6 +155,7 @@ impl Transaction for SqliteTransaction<'_> {
                 folded_key(&object.key),
                 object.version,
                 object.members,
+                object.bytes,
                 &object.document,
             ),
         )?;
@@ -164,6 +183,7 @@ impl Transaction for SqliteTransaction<'_> {
         kind: ObjectKind,
         key: &str,
     ) -> StoreResult<()> {
+        self.count_bytes(environment, kind, key, 0)?;
         self.execute_one(
             "DELETE FROM object WHERE environment_id = ?1 AND kind = ?2 AND key = ?3",
             (environment.0, kind.name(), key),

@@ -21,6 +21,8 @@ CREATE TABLE environment (
     folded TEXT NOT NULL,
     name TEXT NOT NULL,
     revision INTEGER NOT NULL DEFAULT 0,
+    -- The sum of its objects' bytes.
+    definition_bytes INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL,
     UNIQUE (project_id, key),
     UNIQUE (project_id, folded)
@@ -45,6 +47,7 @@ CREATE TABLE object (
     folded TEXT NOT NULL,
     version INTEGER NOT NULL,
     members INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
     document TEXT NOT NULL,
     UNIQUE (environment_id, kind, key),
     UNIQUE (environment_id, kind, folded)
