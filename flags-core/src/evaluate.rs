@@ -15,7 +15,7 @@ use crate::ruleset::{
     Flag as CompiledFlag, FlagBody, FlagRules, Prerequisite, Rule, Ruleset, Segment, Slot,
     VariantIndex,
 };
-use crate::serve::{Serve, Unit};
+use crate::serve::{Serve, Share, Unit};
 use crate::time::{Now, Timestamp};
 use crate::value::Value;
 
@@ -242,32 +242,29 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
     }
 
     fn serve(&mut self, flag: &'r FlagRules, serve: &'r Serve) -> Choice {
-        let unit = match serve {
-            Serve::Variant(variant) => return Choice::Variant(*variant, None),
-            Serve::Split(split) => &split.unit,
-            Serve::Ramp(ramp) => &ramp.unit,
-        };
+        match serve {
+            Serve::Variant(variant) => Choice::Variant(*variant, None),
+            Serve::Split(split) => self.share(flag, &split.unit, |bucket, _| split.choose(bucket)),
+            Serve::Ramp(ramp) => {
+                self.share(flag, &ramp.unit, |bucket, now| ramp.choose(bucket, now.get()))
+            }
+        }
+    }
+
+    fn share(
+        &mut self,
+        flag: &'r FlagRules,
+        unit: &'r Unit,
+        choose: impl FnOnce(u32, &CachedNow<N>) -> Share,
+    ) -> Choice {
         let Some(bucket) = self.bucket(unit) else {
-            self.observer.found(Asked::Unit { unit }, Found::Missing);
+            self.observer.found(Asked::Unit { unit }, Found::UnitMissing);
             return Choice::UnitMissing;
         };
-        let (variant, threshold) = match serve {
-            Serve::Variant(variant) => (Some(*variant), None),
-            Serve::Split(split) => (split.choose(bucket), None),
-            Serve::Ramp(ramp) => {
-                let now = self.now.get();
-                (Some(ramp.choose(bucket, now)), Some(ramp.share(now)))
-            }
-        };
-        self.observer.found(
-            Asked::Unit { unit },
-            Found::Bucket {
-                bucket,
-                threshold,
-                variant: variant.and_then(|v| flag.variant(v)).map(|v| &*v.name),
-            },
-        );
-        variant.map_or(Choice::GoOn, |variant| Choice::Variant(variant, Some(bucket)))
+        let share = choose(bucket, &self.now);
+        let name = share.variant.and_then(|v| flag.variant(v)).map(|v| &*v.name);
+        self.observer.found(Asked::Unit { unit }, Found::Bucket { bucket, share, variant: name });
+        share.variant.map_or(Choice::GoOn, |variant| Choice::Variant(variant, Some(bucket)))
     }
 
     /// The bucket of a unit: of a string by its bytes, of an integer by its decimal text; anything

@@ -142,14 +142,17 @@ pub enum Outcome {
     Bucket {
         /// The bucket.
         bucket: u32,
-        /// The present share of a ramp.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        threshold: Option<u32>,
+        /// The first bucket of the share that it falls into.
+        from: u32,
+        /// The first bucket after that share.
+        below: u32,
         /// What the share gets; `None` goes on to the next rule.
         variant: Option<String>,
     },
-    /// Decides nothing: not targeted, conditions not true, or a unit that the context lacks.
+    /// Decides nothing: not targeted, or conditions that are not true.
     Nothing,
+    /// The context lacks the unit of a split.
+    UnitMissing,
 }
 
 impl Ruleset {
@@ -167,7 +170,7 @@ impl Ruleset {
         let evaluation = self.evaluate_observed(flag, None, context, now, &mut recorder);
         // An evaluation that was given up leaves steps open; what they held is still worth seeing.
         while !recorder.open.is_empty() {
-            recorder.leave(Found::Missing);
+            recorder.leave(Found::Nothing);
         }
         Explanation { flag: flag.key.into(), evaluation, steps: recorder.steps }
     }
@@ -231,12 +234,14 @@ fn outcome(found: &Found<'_>) -> Outcome {
         Found::Truth(Truth::False) => Outcome::False,
         Found::Truth(Truth::Unknown) => Outcome::Unknown,
         Found::Variant(name) => Outcome::Serves((*name).into()),
-        Found::Bucket { bucket, threshold, variant } => Outcome::Bucket {
+        Found::Bucket { bucket, share, variant } => Outcome::Bucket {
             bucket: *bucket,
-            threshold: *threshold,
+            from: share.from,
+            below: share.end,
             variant: variant.map(Into::into),
         },
-        Found::Missing => Outcome::Nothing,
+        Found::Nothing => Outcome::Nothing,
+        Found::UnitMissing => Outcome::UnitMissing,
     }
 }
 
@@ -330,17 +335,15 @@ impl fmt::Display for Outcome {
             Self::False => f.write_str("false"),
             Self::Unknown => f.write_str("unknown"),
             Self::Serves(variant) => write!(f, "`{variant}`"),
-            Self::Bucket { bucket, threshold, variant } => {
-                write!(f, "{bucket} of 100000")?;
-                if let Some(threshold) = threshold {
-                    write!(f, " ({threshold} have it at present)")?;
-                }
+            Self::Bucket { bucket, from, below, variant } => {
+                write!(f, "{bucket}, and those from {from} to below {below} ")?;
                 match variant {
-                    Some(variant) => write!(f, ", which gets `{variant}`"),
-                    None => f.write_str(", which goes on to the next rule"),
+                    Some(variant) => write!(f, "get `{variant}`"),
+                    None => f.write_str("go on to the next rule"),
                 }
             }
             Self::Nothing => f.write_str("does not decide"),
+            Self::UnitMissing => f.write_str("there is none, the context lacks it"),
         }
     }
 }

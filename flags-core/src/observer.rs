@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use crate::condition::{AttributePath, Test, Truth};
 use crate::context::AttributeValue;
 use crate::ruleset::Variant;
-use crate::serve::Unit;
+use crate::serve::{Share, Unit};
 
 /// Hears of every step of an evaluation. [`Unobserved`] costs nothing.
 pub(crate) trait Observer {
@@ -40,16 +40,19 @@ pub(crate) enum Found<'a> {
     Variant(&'a str),
     Bucket {
         bucket: u32,
-        threshold: Option<u32>,
+        share: Share,
+        /// The name of the share's variant.
         variant: Option<&'a str>,
     },
-    /// No target or rule decides, or there is no unit to hash.
-    Missing,
+    /// No target or rule decides.
+    Nothing,
+    /// The context lacks the unit of a split.
+    UnitMissing,
 }
 
 impl<'a> Found<'a> {
     pub(crate) fn variant(variant: Option<&'a Variant>) -> Self {
-        variant.map_or(Self::Missing, |variant| Self::Variant(&variant.name))
+        variant.map_or(Self::Nothing, |variant| Self::Variant(&variant.name))
     }
 }
 

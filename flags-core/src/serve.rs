@@ -33,6 +33,15 @@ pub(crate) struct Ramp {
     pub(crate) end: Timestamp,
 }
 
+/// The buckets from `from` up to, not including, `end`, and what they get.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Share {
+    pub(crate) from: u32,
+    pub(crate) end: u32,
+    /// `None` goes on to the next rule.
+    pub(crate) variant: Option<VariantIndex>,
+}
+
 /// What is hashed, and with which salt.
 #[derive(Debug)]
 pub(crate) struct Unit {
@@ -41,15 +50,23 @@ pub(crate) struct Unit {
 }
 
 impl Split {
-    /// What the share that holds `bucket` gets.
-    pub(crate) fn choose(&self, bucket: u32) -> Option<VariantIndex> {
-        self.shares.iter().find(|(end, _)| bucket < *end).and_then(|(_, variant)| *variant)
+    /// The share that holds `bucket`.
+    pub(crate) fn choose(&self, bucket: u32) -> Share {
+        let mut from = 0;
+        for (end, variant) in &self.shares {
+            if bucket < *end {
+                return Share { from, end: *end, variant: *variant };
+            }
+            from = *end;
+        }
+        // Compiling demands that the shares end at the total, which is above every bucket.
+        Share { from, end: TOTAL_WEIGHT, variant: None }
     }
 }
 
 impl Ramp {
     /// The share of `variant` at `now`, in steps of 0.001 %, rounded down.
-    pub(crate) fn share(&self, now: Timestamp) -> u32 {
+    fn share(&self, now: Timestamp) -> u32 {
         let (start, end, now) = (self.start.as_millis(), self.end.as_millis(), now.as_millis());
         if now <= start {
             return self.from;
@@ -64,7 +81,13 @@ impl Ramp {
         (i128::from(self.from) + growth).clamp(0, i128::from(TOTAL_WEIGHT)) as u32
     }
 
-    pub(crate) fn choose(&self, bucket: u32, now: Timestamp) -> VariantIndex {
-        if bucket < self.share(now) { self.variant } else { self.rest }
+    /// The share that holds `bucket` at `now`.
+    pub(crate) fn choose(&self, bucket: u32, now: Timestamp) -> Share {
+        let share = self.share(now);
+        if bucket < share {
+            Share { from: 0, end: share, variant: Some(self.variant) }
+        } else {
+            Share { from: share, end: TOTAL_WEIGHT, variant: Some(self.rest) }
+        }
     }
 }

@@ -1,0 +1,147 @@
+//! Explanations, to the letter: what people read when they ask why.
+
+#![cfg(test)]
+
+use flags_core::{Document, JsonContext, Ruleset, Timestamp};
+use serde_json::{Value, json};
+
+fn ruleset() -> Ruleset {
+    let boolean = |key: &str, state: Value| {
+        let mut whole = json!({"on": true, "off_variant": "off", "fallthrough": {"variant": "on"}});
+        whole.as_object_mut().unwrap().extend(state.as_object().unwrap().clone());
+        json!({"kind": "flag", "key": key, "version": 3, "definition": {
+            "type": "boolean",
+            "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
+            "state": whole}})
+    };
+    let many: Vec<String> = (0..12).map(|n| format!("t{n:02}")).collect();
+    let document = json!({"epoch": "e1", "revision": 5, "objects": [
+        boolean("payments", json!({})),
+        boolean("dark", json!({"on": false})),
+        boolean("checkout", json!({
+            "prerequisites": [{"flag": "payments", "variants": ["on"]}],
+            "targets": [{"kind": "tenant", "keys": ["acme"], "variant": "on"}],
+            "rules": [
+                {"id": "staff", "serve": {"variant": "on"}, "when": {"any": [
+                    {"attribute": "user.email", "op": "ends_with", "values": ["@example.com"]},
+                    {"not": {"attribute": "user.age", "op": "exists"}}]}},
+                {"id": "eu-beta", "serve": {"split": {"by": "user", "weights": [
+                    {"variant": "on", "weight": 1}, {"weight": 99_999}]}},
+                 "when": {"all": [{"segment": "beta"},
+                    {"attribute": "tenant.size", "op": "between", "values": [1, 99.5]}]}}],
+            "fallthrough": {"ramp": {"by": "tenant", "variant": "on", "rest": "off", "from": 0,
+                "to": 100_000, "start": "1970-01-01T00:00:00Z", "end": "1970-01-01T00:00:10Z"}}})),
+        boolean("guarded", json!({"prerequisites": [{"flag": "dark", "variants": ["on"]}]})),
+        {"kind": "segment", "key": "beta", "version": 2, "definition": {
+            "kind": "tenant", "when": {"attribute": "tenant.key", "op": "in", "values": many}}},
+    ]});
+    let document: Document = serde_json::from_value(document).unwrap();
+    let (ruleset, report) = Ruleset::compile(&document);
+    assert!(report.is_clean(), "{report:?}");
+    ruleset
+}
+
+#[track_caller]
+fn explains(flag: &str, context: Value, expected: &str) {
+    let context = JsonContext::read(&context).unwrap();
+    let now = Timestamp::from_millis(5_000);
+    let explanation = ruleset().explain(flag, &context, now).to_string();
+    assert_eq!(explanation, expected, "\n{explanation}");
+}
+
+#[test]
+fn every_kind_of_step() {
+    explains(
+        "checkout",
+        json!({"user": {"key": "u-1", "email": "ada@example.org", "age": 41},
+               "tenant": {"key": "t03", "size": 20}}),
+        r#"checkout serves `on`: fallthrough
+  the flag is on: true
+  prerequisite `payments` serves one of ["on"]: true
+    the flag is on: true
+    fallthrough: `on`
+  targeted by key: does not decide
+  rule `staff`: does not decide
+    any of: false
+      user.email ends_with ["@example.com"], is "ada@example.org": false
+      not: false
+        user.age exists, is 41: true
+  rule `eu-beta`: does not decide
+    all of: true
+      in segment `beta`: true
+        tenant.key in ["t00", "t01", "t02", "t03", "t04", "t05", "t06", "t07", "t08", "t09" and 2 more], is "t03": true
+      tenant.size between [1, 99.5], is 20: true
+    bucket of user.key: 26014, and those from 1 to below 100000 go on to the next rule
+  fallthrough: `on`
+    bucket of tenant.key: 44959, and those from 0 to below 50000 get `on`
+"#,
+    );
+}
+
+#[test]
+fn what_decides_is_the_last_step() {
+    explains(
+        "checkout",
+        json!({"tenant": {"key": "acme"}}),
+        r#"checkout serves `on`: target_match
+  the flag is on: true
+  prerequisite `payments` serves one of ["on"]: true
+    the flag is on: true
+    fallthrough: `on`
+  targeted by key: `on`
+"#,
+    );
+    explains("dark", json!({}), "dark serves `off`: disabled\n  the flag is on: false\n");
+    explains(
+        "guarded",
+        json!({}),
+        r#"guarded serves `off`: prerequisite_failed
+  the flag is on: true
+  prerequisite `dark` serves one of ["on"]: false
+    the flag is on: false
+"#,
+    );
+}
+
+#[test]
+fn what_is_absent_is_unknown() {
+    explains(
+        "checkout",
+        json!({"user": {"age": 1}}),
+        r#"checkout serves `off`: fallthrough
+  the flag is on: true
+  prerequisite `payments` serves one of ["on"]: true
+    the flag is on: true
+    fallthrough: `on`
+  targeted by key: does not decide
+  rule `staff`: does not decide
+    any of: unknown
+      user.email ends_with ["@example.com"], is not there: unknown
+      not: false
+        user.age exists, is 1: true
+  rule `eu-beta`: does not decide
+    all of: unknown
+      in segment `beta`: unknown
+      tenant.size between [1, 99.5], is not there: unknown
+  fallthrough: `off`
+    bucket of tenant.key: there is none, the context lacks it
+"#,
+    );
+}
+
+#[test]
+fn as_json_it_is_the_answer_with_a_tree_of_steps() {
+    let context = JsonContext::read(&json!({"tenant": {"key": "globex"}})).unwrap();
+    let ruleset = ruleset();
+    let explanation = ruleset.explain("guarded", &context, Timestamp::from_millis(0));
+    let expected = json!({
+        "flag": "guarded", "value": false, "variant": "off", "reason": "prerequisite_failed",
+        "prerequisite": "dark", "version": 3, "revision": 5,
+        "steps": [
+            {"step": "state", "outcome": "true"},
+            {"step": "prerequisite", "flag": "dark", "variants": ["on"], "outcome": "false",
+             "steps": [{"step": "state", "outcome": "false"}]},
+        ],
+    });
+    assert_eq!(serde_json::to_value(&explanation).unwrap(), expected);
+}
