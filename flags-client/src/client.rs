@@ -71,6 +71,7 @@ impl Client {
     ///     }}]
     /// }"#)?;
     /// let client = Client::fixed(&document);
+    /// assert!(client.status().invalid.is_empty(), "{}", client.status());
     /// assert!(client.is_on(&EXPORTS, &Entity::user("u-17")));
     /// # Ok::<(), serde_json::Error>(())
     /// ```

@@ -151,6 +151,10 @@ impl Status {
 
     /// Whether the ruleset is the server's of this run, or of the code: neither from the disk nor
     /// absent.
+    ///
+    /// Not for a readiness probe: a client that started from its cache while the server is away is
+    /// not ready in this sense, though it answers. What such a probe may ask is whether `state` is
+    /// other than [`State::Starting`].
     #[must_use]
     pub fn is_ready(&self) -> bool {
         matches!(self.source, Source::Server | Source::Fixed)
@@ -181,10 +185,19 @@ impl fmt::Display for Status {
         }
         match &self.last_error {
             Some(problem) if matches!(self.state, State::Starting | State::Stale) => {
-                write!(f, ": {}", problem.message)
+                write!(f, ": {}", problem.message)?;
             }
-            _ => Ok(()),
+            _ => {}
         }
+        match &*self.invalid {
+            [] => {}
+            [one] => write!(f, "; the {} `{}` cannot be evaluated", one.kind, one.key)?,
+            many => write!(f, "; {} objects cannot be evaluated", many.len())?,
+        }
+        if let Some(problem) = &self.cache_error {
+            write!(f, "; last problem of the cache: {}", problem.message)?;
+        }
+        Ok(())
     }
 }
 

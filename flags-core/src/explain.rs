@@ -42,7 +42,7 @@ const VALUES_SHOWN: usize = 10;
 /// let explanation = ruleset.explain("exports", &acme, Timestamp::from_millis(0));
 /// assert_eq!(explanation.to_string(), r#"exports serves `off`: fallthrough
 ///   the flag is on: true
-///   rule `eu`: does not decide
+///   rule `eu`: no match
 ///     tenant.country in ["DE", "FR"], is "US": false
 ///   fallthrough: `off`
 /// "#);
@@ -290,7 +290,12 @@ impl fmt::Display for Explanation<'_> {
 
 impl Step {
     fn write(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
-        writeln!(f, "{:indent$}{}: {}", "", self.question, self.outcome, indent = depth * 2)?;
+        write!(f, "{:indent$}{}: {}", "", self.question, self.outcome, indent = depth * 2)?;
+        let unit_missing = |step: &Self| step.outcome == Outcome::UnitMissing;
+        if self.question == Question::Fallthrough && self.steps.iter().any(unit_missing) {
+            f.write_str(", the off variant")?;
+        }
+        writeln!(f)?;
         self.steps.iter().try_for_each(|step| step.write(f, depth + 1))
     }
 }
@@ -342,8 +347,8 @@ impl fmt::Display for Outcome {
                     None => f.write_str("go on to the next rule"),
                 }
             }
-            Self::Nothing => f.write_str("does not decide"),
-            Self::UnitMissing => f.write_str("there is none, the context lacks it"),
+            Self::Nothing => f.write_str("no match"),
+            Self::UnitMissing => f.write_str("the context has none, so this decides nothing"),
         }
     }
 }

@@ -20,6 +20,20 @@ use crate::value::Value;
 /// # let _ = (SEARCH_ENGINE, PAGE_SIZE, SAMPLE_RATE, LIMITS);
 /// assert_eq!(NEW_CHECKOUT.key(), "new-checkout");
 /// ```
+///
+/// A JSON flag whose default is more than `null` is made at its first use:
+///
+/// ```
+/// use std::sync::LazyLock;
+///
+/// use flags_core::Flag;
+/// use serde_json::{Value, json};
+///
+/// static DEFAULT_LIMITS: LazyLock<Value> = LazyLock::new(|| json!({"requests": 10}));
+/// static LIMITS: LazyLock<Flag<&Value>> =
+///     LazyLock::new(|| Flag::new("limits", &*DEFAULT_LIMITS));
+/// assert_eq!(LIMITS.default_value()["requests"], 10);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Flag<T> {
     key: FlagKey<'static>,
@@ -27,13 +41,6 @@ pub struct Flag<T> {
 }
 
 impl<T> Flag<T> {
-    /// A flag with the value that holds while there is no ruleset, no such flag, or one of another
-    /// type.
-    #[must_use]
-    pub const fn new(key: &'static str, default: T) -> Self {
-        Self { key: FlagKey { key, hash: hash_at_compile_time(key) }, default }
-    }
-
     /// Its key.
     #[must_use]
     pub const fn key(&self) -> &'static str {
@@ -42,6 +49,13 @@ impl<T> Flag<T> {
 }
 
 impl<T: FlagValue> Flag<T> {
+    /// A flag with the value that holds while there is no ruleset, no such flag, or one of another
+    /// type.
+    #[must_use]
+    pub const fn new(key: &'static str, default: T) -> Self {
+        Self { key: FlagKey { key, hash: hash_at_compile_time(key) }, default }
+    }
+
     /// The value without rules.
     #[must_use]
     pub fn default_value<'r>(&self) -> T::Ref<'r> {
@@ -57,6 +71,10 @@ impl<T: FlagValue> Flag<T> {
 
 /// A type that a flag's value can have in code: `bool`, `&str`, `i64`, `f64` and, for JSON flags,
 /// `&serde_json::Value`.
+#[diagnostic::on_unimplemented(
+    message = "a flag cannot have values of the type `{Self}`",
+    note = "a flag is of `bool`, `i64`, `f64`, `&str` or `&serde_json::Value`"
+)]
 pub trait FlagValue: Copy + sealed::Sealed {
     /// The value as an answer carries it, borrowed from the ruleset.
     type Ref<'r>: Copy;

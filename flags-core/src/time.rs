@@ -57,9 +57,8 @@ impl fmt::Display for Timestamp {
 /// use flags_core::{Ruleset, Timestamp};
 ///
 /// let ruleset = Ruleset::default();
-/// let nobody: [flags_core::Entity<'_>; 0] = [];
-/// ruleset.evaluate("a-flag", &nobody, Timestamp::from_millis(0));
-/// ruleset.evaluate("a-flag", &nobody, || Timestamp::from_millis(0));
+/// ruleset.evaluate("a-flag", &(), Timestamp::from_millis(0));
+/// ruleset.evaluate("a-flag", &(), || Timestamp::from_millis(0));
 /// ```
 pub trait Now {
     /// The present instant.

@@ -60,13 +60,13 @@ fn every_kind_of_step() {
   prerequisite `payments` serves one of ["on"]: true
     the flag is on: true
     fallthrough: `on`
-  targeted by key: does not decide
-  rule `staff`: does not decide
+  targeted by key: no match
+  rule `staff`: no match
     any of: false
       user.email ends_with ["@example.com"], is "ada@example.org": false
       not: false
         user.age exists, is 41: true
-  rule `eu-beta`: does not decide
+  rule `eu-beta`: no match
     all of: true
       in segment `beta`: true
         tenant.key in ["t00", "t01", "t02", "t03", "t04", "t05", "t06", "t07", "t08", "t09" and 2 more], is "t03": true
@@ -113,18 +113,18 @@ fn what_is_absent_is_unknown() {
   prerequisite `payments` serves one of ["on"]: true
     the flag is on: true
     fallthrough: `on`
-  targeted by key: does not decide
-  rule `staff`: does not decide
+  targeted by key: no match
+  rule `staff`: no match
     any of: unknown
       user.email ends_with ["@example.com"], is not there: unknown
       not: false
         user.age exists, is 1: true
-  rule `eu-beta`: does not decide
+  rule `eu-beta`: no match
     all of: unknown
       in segment `beta`: unknown
       tenant.size between [1, 99.5], is not there: unknown
-  fallthrough: `off`
-    bucket of tenant.key: there is none, the context lacks it
+  fallthrough: `off`, the off variant
+    bucket of tenant.key: the context has none, so this decides nothing
 "#,
     );
 }

@@ -67,7 +67,7 @@ fn compile_split(
             let total: u64 = split.weights.iter().map(|entry| u64::from(entry.weight)).sum();
             d.report(
                 "weights_total",
-                format!("the weights add up to {total}, not to {TOTAL_WEIGHT}"),
+                format!("the weights add up to {total}, not to {TOTAL_WEIGHT} (1000 is 1 %)"),
             );
         }
     });

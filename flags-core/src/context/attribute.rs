@@ -1,6 +1,7 @@
 use core::fmt;
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 /// The value of an attribute, borrowed from the request.
 ///
@@ -70,6 +71,12 @@ impl From<bool> for AttributeValue<'_> {
     }
 }
 
+impl From<u16> for AttributeValue<'_> {
+    fn from(value: u16) -> Self {
+        Self::Integer(value.into())
+    }
+}
+
 impl From<i32> for AttributeValue<'_> {
     fn from(value: i32) -> Self {
         Self::Integer(value.into())
@@ -109,6 +116,12 @@ impl<'a> From<&'a String> for AttributeValue<'a> {
 impl<'a> From<&'a [&'a str]> for AttributeValue<'a> {
     fn from(values: &'a [&'a str]) -> Self {
         Self::List(Strings::Borrowed(values))
+    }
+}
+
+impl<'a> From<&'a Vec<String>> for AttributeValue<'a> {
+    fn from(values: &'a Vec<String>) -> Self {
+        Self::List(Strings::Owned(values))
     }
 }
 

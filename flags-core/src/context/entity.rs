@@ -2,7 +2,9 @@ use super::{AttributeValue, Context};
 
 /// One kind of a context: who, and what is known about them.
 ///
-/// An array of entities is a [`Context`]; where two have the same kind, the first holds.
+/// An array of entities is a [`Context`]; where two have the same kind, the first holds. It borrows
+/// everything, attributes included, so it lives where it is made; what is to be returned from a
+/// function implements [`Context`] itself.
 ///
 /// ```
 /// use flags_core::{Context, Entity};

@@ -11,8 +11,9 @@ pub use json::JsonContext;
 /// What is known about a request: a `user`, a `tenant` and any further kinds, each with a key and
 /// attributes.
 ///
-/// An [`Entity`] is one, an array of them is one; a service may also implement it for a struct of
-/// its own and then copies nothing to ask.
+/// An [`Entity`] is one, an array of them is one, and `()` is one of which nothing is known. A
+/// service may also implement it for a struct of its own: then it copies nothing to ask, and can
+/// make the context in one place and ask in another.
 ///
 /// ```
 /// use flags_core::{AttributeValue, Context};
@@ -43,6 +44,17 @@ pub trait Context {
     ///
     /// Never asked for the name `key`: that is [`key`](Self::key).
     fn attribute(&self, kind: &str, name: &str) -> Option<AttributeValue<'_>>;
+}
+
+/// Nothing is known.
+impl Context for () {
+    fn key(&self, _kind: &str) -> Option<&str> {
+        None
+    }
+
+    fn attribute(&self, _kind: &str, _name: &str) -> Option<AttributeValue<'_>> {
+        None
+    }
 }
 
 impl<C: Context + ?Sized> Context for &C {
