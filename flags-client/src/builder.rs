@@ -98,7 +98,7 @@ impl Builder {
     /// # async fn start() -> Result<(), flags_client::BuildError> {
     /// use flags_client::Client;
     ///
-    /// let token = std::env::var("FLAGS_TOKEN").unwrap_or_default();
+    /// let token = std::env::var("FLAGS_SDK_TOKEN").unwrap_or_default();
     /// let client = Client::builder("https://flags.example.com", token)
     ///     .cache_file("/var/lib/shop/flags.cache")
     ///     .connect()

@@ -31,7 +31,7 @@
 //! }
 //!
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
-//! let flags = Client::builder("https://flags.example.com", std::env::var("FLAGS_TOKEN")?)
+//! let flags = Client::builder("https://flags.example.com", std::env::var("FLAGS_SDK_TOKEN")?)
 //!     .cache_file("/var/lib/shop/flags.cache")
 //!     .connect()
 //!     .await?;
@@ -97,6 +97,11 @@
 //! ruleset is freed there too, not by the last request that read it. A change of one flag compiles
 //! that flag.
 //!
+//! # Types of the core
+//!
+//! What a service names is re-exported here; its documentation says `use flags_core::…` where a
+//! service says `use flags_client::…`.
+//!
 //! # Logging
 //!
 //! Events of [`tracing`](https://docs.rs/tracing): once when flags become live, once for each kind
@@ -147,9 +152,9 @@ pub use builder::{BuildError, Builder};
 pub use client::{Client, CopyValue};
 pub use flags_core::{
     Answer, AttributeValue, Change, Context, Diagnostic, Document, Entity, Epoch, Evaluation,
-    Explanation, Flag, FlagKey, FlagType, FlagValue, InvalidObject, JsonContext, Object,
-    ObjectChange, Outcome, Override, Position, Question, Reason, Revision, Ruleset, SplitOutcome,
-    Step, Strings, Timestamp, Value,
+    Explanation, FLAG_KIND, Flag, FlagKey, FlagType, FlagValue, Gap, InvalidObject, JsonContext,
+    Now, Object, ObjectChange, Outcome, Override, Position, Question, Reason, Report, Revision,
+    Ruleset, SEGMENT_KIND, SplitOutcome, Step, Strings, Timestamp, Value,
 };
 pub use limits::{MAX_CACHE_BYTES, MAX_EVENT_BYTES, MAX_SNAPSHOT_BYTES};
 pub use secrecy::SecretString;

@@ -32,5 +32,8 @@ pub(crate) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(25);
 /// How long it may take to answer that.
 pub(crate) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Most bytes of an error's body that are read for what the server says about it.
+pub(crate) const MAX_PROBLEM_BYTES: usize = 16 * 1024;
+
 /// Most redirects that are followed, all within one origin.
 pub(crate) const MAX_REDIRECTS: usize = 5;

@@ -101,7 +101,7 @@ impl Shared {
             let kind = failure.kind;
             let known = status.last_error.as_ref().is_some_and(|error| error.kind == kind);
             if was_well || !known {
-                log_failure(failure);
+                log_failure(failure, state);
             }
             let message = failure.message.as_str().into();
             status.last_error = Some(Problem { kind, message, at });
@@ -162,7 +162,7 @@ fn log_live(status: &Status) {
     tracing::info!(revision, "flags are live");
 }
 
-fn log_failure(failure: &Failure) {
+fn log_failure(failure: &Failure, state: State) {
     let problem = &failure.message;
     match failure.kind {
         ProblemKind::Unauthenticated | ProblemKind::Forbidden => {
@@ -170,6 +170,9 @@ fn log_failure(failure: &Failure) {
         }
         ProblemKind::Ended | ProblemKind::Stopped => {
             tracing::debug!(problem, "flags are not up to date");
+        }
+        _ if state == State::Starting => {
+            tracing::warn!(problem, "there are no flags yet: the defaults of the code hold");
         }
         _ => tracing::warn!(problem, "flags are not up to date"),
     }

@@ -127,6 +127,10 @@ impl Syncing {
                     self.backoff.was_healthy(now.saturating_duration_since(since));
                 }
                 self.snapshot_needed = self.needs_snapshot(&failure);
+                if failure.kind == ProblemKind::Reset {
+                    // Another history, or ours cut short: whatever the server has is later.
+                    self.position = None;
+                }
                 self.silent = false;
                 Action::Wait(self.backoff.pause(&failure, random))
             }
@@ -225,8 +229,8 @@ mod tests {
         assert_eq!(sync.begin(), Action::OpenStream(at(3)));
         Bench::new(Some(at(3)))
             .fails(ProblemKind::Unreachable, Action::OpenStream(at(3)))
-            .fails(ProblemKind::Reset, Action::FetchSnapshot(Some(at(3))))
-            .fails(ProblemKind::Unreachable, Action::FetchSnapshot(Some(at(3))))
+            .fails(ProblemKind::Reset, Action::FetchSnapshot(None))
+            .fails(ProblemKind::Unreachable, Action::FetchSnapshot(None))
             .expect(Event::Loaded(at(1)), Action::OpenStream(at(1)));
     }
 
@@ -263,9 +267,11 @@ mod tests {
 
     #[test]
     fn what_a_resumed_stream_cannot_heal_takes_a_snapshot_at_once() {
-        for kind in [ProblemKind::Reset, ProblemKind::TooLarge, ProblemKind::Status] {
+        for kind in [ProblemKind::TooLarge, ProblemKind::Status] {
             Bench::new(Some(at(5))).fails(kind, Action::FetchSnapshot(Some(at(5))));
         }
+        // Of another history any snapshot is later.
+        Bench::new(Some(at(5))).fails(ProblemKind::Reset, Action::FetchSnapshot(None));
     }
 
     #[test]

@@ -157,6 +157,35 @@ async fn another_database_at_the_same_address_is_another_history() {
     ));
 }
 
+/// Nobody should do this by hand; a client must not stay with what never happened all the same.
+#[tokio::test]
+async fn a_database_put_back_to_an_earlier_revision_is_followed() {
+    let server = TestServer::start().await;
+    server.create_flag("checkout").await;
+    let address = server.base.replace("http://", "");
+    let dir = server.stop().await;
+    let (file, backup) = (dir.path().join("flags.db"), dir.path().join("backup.db"));
+    std::fs::copy(&file, &backup).unwrap();
+
+    let server = TestServer::start_at(dir, &address).await;
+    let client = client(&server).await;
+    let on = server.press(&format!("{PRODUCTION}/flags/checkout/on")).await.is(200);
+    client.wait_for(revision(&on), SOON).await.unwrap();
+    assert!(client.is_on(&CHECKOUT, &ACME));
+    let dir = server.stop().await;
+
+    for rest in ["flags.db-wal", "flags.db-shm"] {
+        std::fs::remove_file(dir.path().join(rest)).ok();
+    }
+    std::fs::copy(&backup, &file).unwrap();
+    let _server = TestServer::start_at(dir, &address).await;
+    let back = |status: &flags_client::Status| {
+        status.position.as_ref().is_some_and(|at| at.revision < revision(&on))
+    };
+    client.wait_until(back, SOON).await.unwrap();
+    assert!(!client.is_on(&CHECKOUT, &ACME));
+}
+
 #[tokio::test]
 async fn a_revoked_token_is_said_loudly_and_the_answers_stay() {
     let server = TestServer::start().await;

@@ -8,7 +8,8 @@ use crate::definition::FlagType;
 use crate::evaluation::{Answer, Evaluation, Reason, SplitOutcome};
 use crate::flag::{Flag, FlagKey, FlagValue};
 use crate::limits::{
-    MAX_ATTRIBUTE_BYTES, MAX_CONTEXT_KEY_BYTES, MAX_FLAGS_PER_ANSWER, MAX_PREREQUISITE_DEPTH,
+    MAX_ATTRIBUTE_BYTES, MAX_CONTEXT_KEY_BYTES, MAX_FLAGS_PER_ANSWER, MAX_LIST_ELEMENTS,
+    MAX_PREREQUISITE_DEPTH,
 };
 use crate::observer::{Asked, Found, Observer, Unobserved};
 use crate::ruleset::{
@@ -360,7 +361,8 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
             AttributeValue::Float(float) => float.is_finite(),
             AttributeValue::String(text) => text.len() <= MAX_ATTRIBUTE_BYTES,
             AttributeValue::List(texts) => {
-                texts.iter().all(|text| text.len() <= MAX_ATTRIBUTE_BYTES)
+                texts.len() <= MAX_LIST_ELEMENTS
+                    && texts.iter().all(|text| text.len() <= MAX_ATTRIBUTE_BYTES)
             }
             AttributeValue::Boolean(_) | AttributeValue::Integer(_) => true,
         })

@@ -78,8 +78,8 @@ pub use compile::{check_flag, check_segment, flag_references};
 pub use context::{AttributeValue, Context, Entity, JsonContext, Strings};
 pub use definition::shape::{FLAG, FLAG_STATE, FLAG_TYPE, Field, SEGMENT, Shape, VARIANTS};
 pub use definition::{
-    Bucketing, Condition, FlagDefinition, FlagState, FlagType, Operator, Prerequisite, Ramp, Rule,
-    SegmentDefinition, Serve, Split, Target, Variant, Weight,
+    Bucketing, Condition, FlagDefinition, FlagState, FlagType, Operator, PlainJson, Prerequisite,
+    Ramp, Rule, SegmentDefinition, Serve, Split, Target, Variant, Weight,
 };
 pub use diagnostic::Diagnostic;
 pub use evaluation::{Answer, Evaluation, Reason, SplitOutcome};
@@ -88,8 +88,8 @@ pub use flag::{Flag, FlagKey, FlagValue};
 pub use key::{folded_key, is_context_key, is_key, is_variant_name};
 pub use limits::{
     MAX_ATTRIBUTE_BYTES, MAX_CONDITION_DEPTH, MAX_CONTEXT_KEY_BYTES, MAX_FLAGS_PER_ANSWER,
-    MAX_KEY_BYTES, MAX_PREREQUISITE_DEPTH, MAX_PREREQUISITES, MAX_RULES, MAX_VARIANT_NAME_BYTES,
-    MAX_VARIANTS, TOTAL_WEIGHT,
+    MAX_KEY_BYTES, MAX_LIST_ELEMENTS, MAX_PREREQUISITE_DEPTH, MAX_PREREQUISITES, MAX_RULES,
+    MAX_TEXT_VALUES, MAX_VARIANT_NAME_BYTES, MAX_VARIANTS, TOTAL_WEIGHT,
 };
 pub use revision::{Epoch, Position, PositionError, Revision};
 pub use ruleset::{InvalidObject, Override, References, Report, Ruleset};

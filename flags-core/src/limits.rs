@@ -12,6 +12,12 @@ pub const MAX_CONTEXT_KEY_BYTES: usize = 512;
 /// Longest string attribute, in bytes; a longer one is *unknown* to every condition.
 pub const MAX_ATTRIBUTE_BYTES: usize = 64 * 1024;
 
+/// Most elements of a list attribute; a longer list is *unknown* to every condition.
+pub const MAX_LIST_ELEMENTS: usize = 1_000;
+
+/// Most values of `starts_with`, `ends_with` and `contains`, which are tried one by one.
+pub const MAX_TEXT_VALUES: usize = 1_000;
+
 /// How deep `all`, `any` and `not` may nest, in groups.
 pub const MAX_CONDITION_DEPTH: usize = 8;
 

@@ -219,6 +219,7 @@ fn conditions() {
         (ask("between", json!([5])), "/values", "value_count"),
         (ask("between", json!([5, 1])), "/values", "out_of_range"),
         (ask("starts_with", json!(["a", 1])), "/values/1", "wrong_type"),
+        (ask("contains", vec!["a"; 1_001].into()), "/values", "too_many"),
         (ask("sounds_like", json!(["a"])), "/op", "wrong_type"),
         (json!({"attribute": "user.x", "op": "equals", "value": 1}), "/value", "unknown_field"),
         (json!({"attribute": "user.x"}), "", "missing_field"),

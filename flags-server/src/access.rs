@@ -55,6 +55,11 @@ impl Tokens {
         candidates.iter().find(|access| bool::from(access.hash.ct_eq(&hash))).cloned()
     }
 
+    /// Whether a token is still valid.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.by_lookup.load().values().flatten().any(|access| access.id == id)
+    }
+
     /// Only the writer calls this and [`remove`](Self::remove), one after the other.
     pub(crate) fn add(&self, token: &StoredToken) {
         let mut by_lookup = HashMap::clone(&self.by_lookup.load());
@@ -135,7 +140,7 @@ mod tests {
         let one = tokens.find("secret-1").unwrap();
         assert_eq!(one.id, "one");
         tokens.remove("one");
-        assert!(one.ended.is_cancelled());
+        assert!(one.ended.is_cancelled() && !tokens.has("one") && tokens.has("two"));
         assert!(tokens.find("secret-1").is_none());
         assert_eq!(tokens.find("secret-2").unwrap().id, "two");
         assert!(tokens.find("").is_none());

@@ -40,8 +40,9 @@ impl Database {
             // Before anything is created: a start that is refused leaves nothing behind.
             check(bootstrap)?;
         }
-        let store = SqliteStore::open(path, now())
-            .map_err(|error| Error::new(format!("{}: {error}", path.display())))?;
+        let store = SqliteStore::open(path, now()).map_err(|error| {
+            Error::new(format!("cannot open {}: {}", path.display(), error.cause()))
+        })?;
         let is_new = store.view()?.projects(&Page { after: None, limit: 1 })?.is_empty();
         let first = if is_new {
             check(bootstrap)?;

@@ -49,6 +49,9 @@ pub(crate) const MAX_REASON_BYTES: usize = 1_000;
 /// Longest `X-Request-Id` that is taken over, in bytes.
 pub(crate) const MAX_REQUEST_ID_BYTES: usize = 128;
 
+/// Most problems of one request that are told one by one.
+pub(crate) const MAX_ERRORS: usize = 1_000;
+
 /// Most items of one page of a list.
 pub(crate) const MAX_PAGE_ITEMS: u32 = 500;
 
@@ -76,15 +79,14 @@ pub(crate) const MAX_RECENT_FRAMES: usize = 1_024;
 /// … and in bytes. Older ones are read from the change log.
 pub(crate) const MAX_RECENT_FRAME_BYTES: usize = 8 * 1024 * 1024;
 
-/// Changes that a stream reads from the change log at once.
+/// Changes that a stream reads from the change log at once, in number …
 pub(crate) const CHANGES_PER_READ: u32 = 100;
+
+/// … and in bytes: no further one is read once there are as many.
+pub(crate) const CHANGE_BYTES_PER_READ: usize = 64 * 1024;
 
 /// How long the headers of a request may take to arrive.
 pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How often an HTTP/2 connection is asked whether it is still there; one that does not answer for
-/// 20 s is closed.
-pub(crate) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
 /// How long the body of a request may take to arrive.
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);

@@ -8,6 +8,9 @@ use clap::{Parser, Subcommand};
 use flags_server::{Config, run};
 
 /// The server of flags: where feature flags are changed, and where services get them from
+///
+/// When it creates the database, it prints an admin token and an SDK token, unless
+/// FLAGS_BOOTSTRAP_ADMIN_TOKEN and FLAGS_BOOTSTRAP_SDK_TOKEN name them.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {

@@ -15,7 +15,7 @@ use crate::access::Tokens;
 use crate::config::Config;
 use crate::database::{Database, FirstTokens};
 use crate::error::Error;
-use crate::limits::{HEADER_TIMEOUT, KEEP_ALIVE_INTERVAL, OPEN_FILES};
+use crate::limits::{HEADER_TIMEOUT, OPEN_FILES};
 use crate::live::Live;
 use crate::service::{Fault, Service, document};
 use crate::store::{Page, Store};
@@ -33,7 +33,7 @@ pub fn run(config: Config) -> Result<(), Error> {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let stopped = runtime.block_on(async {
         // First: tokens of a new database must not be lost because a port is taken.
         let listener = TcpListener::bind(&config.listen)
             .map_err(|error| Error::new(format!("cannot listen on {}: {error}", config.listen)))?;
@@ -45,16 +45,20 @@ pub fn run(config: Config) -> Result<(), Error> {
         serve(listener, database, config.shutdown_timeout, stop).await?;
         tracing::info!("stopped");
         Ok(())
-    })
+    });
+    // What is still running after the time-out is not waited for.
+    runtime.shutdown_background();
+    stopped
 }
 
 fn announce(address: SocketAddr, first: &FirstTokens) -> Result<(), Error> {
     let mut out = std::io::stdout().lock();
+    // To be pasted into a shell.
     if let Some(token) = &first.admin_token {
-        writeln!(out, "admin token: {token}")?;
+        writeln!(out, "export FLAGS_ADMIN_TOKEN={token}")?;
     }
     if let Some(token) = &first.sdk_token {
-        writeln!(out, "sdk token for default/production: {token}")?;
+        writeln!(out, "export FLAGS_SDK_TOKEN={token}  # for default/production")?;
     }
     writeln!(out, "listening on http://{address}")?;
     out.flush()?;
@@ -117,17 +121,17 @@ pub async fn serve(
     });
     let app = http::router(Arc::new(service)).into_make_service();
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let mut server = Server::<SocketAddr>::from_listener(listener).handle(handle);
+    let server = Server::<SocketAddr>::from_listener(listener).handle(handle);
+    // Not HTTP/2: hyper waits without a limit for the first bytes that tell which one it is. After
+    // the acceptor, which would forget it.
+    let mut server = server.acceptor(NoDelayAcceptor::new()).http1_only();
     server
         .http_builder()
         .http1()
         // Without a timer, hyper ignores the time-out.
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(KEEP_ALIVE_INTERVAL);
-    let served = server.acceptor(NoDelayAcceptor::new()).serve(app).await;
+        .header_read_timeout(HEADER_TIMEOUT);
+    let served = server.serve(app).await;
     stopping.abort();
 
     // The service is gone with the last connection; the writer ends when its queue is empty.

@@ -10,9 +10,14 @@
 
 mod server;
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::json;
-use server::{ADMIN, Events, PRODUCTION, SDK, TestServer, answer};
+use server::{ADMIN, Events, FLAGS, PRODUCTION, SDK, TestServer, answer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn without_a_valid_token_nothing_is_told() {
@@ -138,4 +143,52 @@ async fn a_request_has_an_id() {
         let made_up = with(id).await.problem(404, "not_found");
         assert_eq!(made_up["instance"].as_str().unwrap().len(), 32);
     }
+}
+
+/// The body arrives after the token was revoked.
+#[tokio::test]
+async fn a_token_that_was_revoked_in_the_meantime_writes_nothing() {
+    let server = TestServer::start().await;
+    let body = json!({"name": "slow", "kind": "admin"});
+    let created = server.post("/api/v1/tokens", body).await.is(201);
+    let (id, token) = (created["id"].as_str().unwrap(), created["token"].as_str().unwrap());
+    let body = r#"{"key": "late", "type": "boolean"}"#;
+    let mut connection =
+        TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
+    let head = format!(
+        "POST {FLAGS} HTTP/1.1\r\nHost: flags\r\nAuthorization: Bearer {token}\r\n\
+         Expect: 100-continue\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    // The server asks for the body once it has let the token in.
+    let mut interim = [0; 12];
+    connection.read_exact(&mut interim).await.unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100");
+    let revoke = server.request(Method::DELETE, &format!("/api/v1/tokens/{id}"), ADMIN);
+    assert!(answer(revoke).await.status < 300);
+    connection.write_all(body.as_bytes()).await.unwrap();
+    let mut rest = String::new();
+    connection.read_to_string(&mut rest).await.unwrap();
+    assert!(rest.contains("HTTP/1.1 401") && rest.contains("unauthenticated"), "{rest}");
+    assert_eq!(server.revision().await, 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed() {
+    let server = TestServer::start().await;
+    let address = server.base.trim_start_matches("http://").to_owned();
+    let silent = async |beginning: &str| {
+        let mut connection = TcpStream::connect(&address).await.unwrap();
+        connection.write_all(beginning.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let closed = timeout(Duration::from_secs(20), connection.read_to_end(&mut answer)).await;
+        closed.unwrap_or_else(|_| panic!("still open after {beginning:?}")).ok();
+    };
+    tokio::join!(
+        silent(""),
+        silent("P"),
+        silent("PRI * HTTP/2.0\r\n"),
+        silent("GET / HTTP/1.1\r\nHost"),
+    );
 }

@@ -47,6 +47,11 @@ fn stop(child: Child, signal: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
+fn sdk_token(line: &str) -> &str {
+    let token = line.strip_prefix("export FLAGS_SDK_TOKEN=").unwrap();
+    token.strip_suffix("  # for default/production").unwrap()
+}
+
 async fn get(url: &str, token: &str) -> reqwest::Response {
     reqwest::Client::new().get(url).bearer_auth(token).send().await.unwrap()
 }
@@ -56,8 +61,8 @@ async fn it_creates_a_database_tells_the_tokens_once_and_stops_in_order() {
     let dir = TempDir::new().unwrap();
     let (child, said, address) = start(command(&dir).arg("serve"));
     let [admin, sdk] = &*said else { panic!("{said:?}") };
-    let admin = admin.strip_prefix("admin token: ").unwrap();
-    let sdk = sdk.strip_prefix("sdk token for default/production: ").unwrap();
+    let admin = admin.strip_prefix("export FLAGS_ADMIN_TOKEN=").unwrap();
+    let sdk = sdk_token(sdk);
     assert_eq!(get(&format!("{address}/api/v1/projects"), admin).await.status(), 200);
     let stream = get(&format!("{address}/sdk/v1/stream"), sdk).await;
     assert_eq!(stream.status(), 200);
@@ -85,7 +90,7 @@ async fn no_log_has_a_token_and_every_line_is_json_with_the_request_id() {
         errors.read_to_string(&mut text).map(|_| text)
     });
     let [sdk] = &*said else { panic!("only the token that was not named is told: {said:?}") };
-    let sdk = sdk.strip_prefix("sdk token for default/production: ").unwrap();
+    let sdk = sdk_token(sdk);
     let client = reqwest::Client::new();
     let url = format!("{address}/api/v1/tokens");
     let request = client.post(&url).bearer_auth(SECRET).header("x-request-id", "the-request");
@@ -137,7 +142,11 @@ fn it_does_not_start_when_something_is_wrong() {
     refuse(&mut same, "are the same");
 
     let (child, _, address) = start(command(&dir).env("FLAGS_DATABASE", "flags.db"));
-    refuse(&mut command(&dir), "another process has flags.db open");
+    refuse(&mut command(&dir), "cannot open flags.db: another process has it open");
+    // By another name it is the same file.
+    std::os::unix::fs::symlink("flags.db", dir.path().join("link.db")).unwrap();
+    let mut link = command(&dir);
+    refuse(link.args(["--database", "link.db"]), "another process has it open");
     let mut taken = command(&dir);
     taken.args(["--database", "other.db"]);
     let mut taken = Command::new(taken.get_program());
@@ -153,10 +162,7 @@ fn it_does_not_start_when_something_is_wrong() {
 
     std::fs::write(dir.path().join("text.db"), "this is no database".repeat(100)).unwrap();
     let mut text = command(&dir);
-    refuse(
-        text.args(["--database", "text.db"]),
-        "text.db: the database failed: file is not a database",
-    );
+    refuse(text.args(["--database", "text.db"]), "cannot open text.db: file is not a database");
 }
 
 #[test]

@@ -514,3 +514,86 @@ async fn an_environment_holds_so_many_bytes() {
     server.get(&format!("{FLAGS}/second")).await.problem(404, "not_found");
     assert_eq!(server.revision().await, 1);
 }
+
+/// serde_json reads an object with this name as JSON embedded in a string, which nests anew.
+#[tokio::test]
+async fn names_that_serde_json_keeps_for_itself_are_refused() {
+    let server = TestServer::start().await;
+    let deep = format!("{}{}", "[".repeat(70), "]".repeat(70));
+    let value = json!({"$serde_json::private::RawValue": deep});
+    for value in [value, json!([{"$serde_json::private::Number": "1e999"}])] {
+        let flag = json!({"key": "m", "type": "json", "off_variant": "x", "fallthrough": "x",
+                          "variants": [{"name": "x", "value": value}]});
+        server.post(FLAGS, flag).await.problem(400, "malformed_json");
+    }
+    let twice = server.request(Method::POST, FLAGS, ADMIN);
+    let twice = answer(twice.body(r#"{"key": "a", "type": "boolean", "key": "b"}"#)).await;
+    let problem = twice.problem(400, "malformed_json");
+    assert!(problem["detail"].as_str().unwrap().contains("`key` occurs twice"), "{problem}");
+    assert_eq!(server.revision().await, 0);
+}
+
+#[tokio::test]
+async fn no_limit_of_size_is_in_the_way_of_the_kill_switch() {
+    let server = TestServer::start().await;
+    server.create_flag("first").await;
+    server.press(&format!("{PRODUCTION}/flags/first/on")).await.is(200);
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    let fill = "UPDATE environment SET definition_bytes = ?1 WHERE key = 'production'";
+    database.execute(fill, [64 * 1024 * 1024]).unwrap();
+    let off = server.press(&format!("{PRODUCTION}/flags/first/off")).await.is(200);
+    assert_eq!((&off["on"], &off["revision"]), (&json!(false), &json!(3)));
+    let rollout = json!({"variant": "on", "percent": 5, "by": "tenant"});
+    let rollout = server.post(&format!("{PRODUCTION}/flags/first/rollout"), rollout).await;
+    rollout.problem(422, "limit_exceeded");
+}
+
+#[tokio::test]
+async fn the_variants_of_a_flag_count_in_every_environment() {
+    let server = TestServer::start().await;
+    let flag = json!({"key": "large", "type": "string", "off_variant": "x", "fallthrough": "x",
+                      "variants": [{"name": "x", "value": "x".repeat(100_000)}]});
+    server.post(FLAGS, flag).await.is(201);
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    let bytes = "SELECT min(definition_bytes) FROM environment";
+    let bytes: u64 = database.query_row(bytes, [], |row| row.get(0)).unwrap();
+    assert!((100_000..101_000).contains(&bytes), "{bytes}");
+}
+
+#[tokio::test]
+async fn very_many_problems_are_told_up_to_a_thousand() {
+    let server = furnished().await;
+    let rules = Value::Array(vec![json!({}); 5_000]);
+    let problem = put_state(&server, with(state(), "rules", rules)).await.problem(422, "invalid");
+    assert_eq!(problem["errors"].as_array().unwrap().len(), 1_000);
+    assert_eq!(problem["detail"], "10000 problems, the first 1000 in `errors`");
+}
+
+#[tokio::test]
+async fn percentages_have_three_decimals_and_no_more() {
+    let server = TestServer::start().await;
+    server.create_flag("first").await;
+    for percent in ["99.9999999999", "1e-10", "0.0005", "100.001", "-0.001"] {
+        let body = format!(r#"{{"variant": "on", "by": "tenant", "percent": {percent}}}"#);
+        let path = format!("{PRODUCTION}/flags/first/rollout");
+        let request = server.request(Method::POST, &path, ADMIN).body(body);
+        answer(request).await.refuses(&[("/percent", "out_of_range")]);
+    }
+}
+
+#[tokio::test]
+async fn conditions_of_requests_are_written_in_one_way() {
+    let server = TestServer::start().await;
+    server.create_flag("first").await;
+    let path = format!("{PRODUCTION}/flags/first");
+    for values in [&["\"+1\""][..], &["\"01\""], &["*", "\"9\""], &["1"]] {
+        let mut request = server.request(Method::PATCH, &path, ADMIN).json(&json!({"on": true}));
+        for value in values {
+            request = request.header("if-match", *value);
+        }
+        answer(request).await.problem(400, "invalid_header");
+    }
+    let reason = server.press(&format!("{path}/on?reason=a%00b")).await;
+    reason.problem(400, "invalid_query");
+    assert_eq!(server.revision().await, 1);
+}

@@ -17,8 +17,8 @@ use super::sse::{Item, Parser};
 use crate::builder::BuildError;
 use crate::clock;
 use crate::limits::{
-    CONNECT_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_EVENT_BYTES, MAX_REDIRECTS,
-    MAX_SNAPSHOT_BYTES, READ_TIMEOUT, RESPONSE_TIMEOUT, SNAPSHOT_TIMEOUT,
+    CONNECT_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_EVENT_BYTES, MAX_PROBLEM_BYTES,
+    MAX_REDIRECTS, MAX_SNAPSHOT_BYTES, READ_TIMEOUT, RESPONSE_TIMEOUT, SNAPSHOT_TIMEOUT,
 };
 use crate::status::{Failure, ProblemKind};
 
@@ -63,7 +63,7 @@ impl Server {
         if response.status() == StatusCode::NOT_MODIFIED && known.is_some() {
             return Ok(None);
         }
-        expect(&response, "application/json")?;
+        let response = expect(response, "application/json").await?;
         within(SNAPSHOT_TIMEOUT, read(response, MAX_SNAPSHOT_BYTES)).await.map(Some)
     }
 
@@ -75,7 +75,7 @@ impl Server {
             // What is compressed along the way arrives in blocks, and a change would wait in one.
             .header(ACCEPT_ENCODING, "identity");
         let response = send(request).await?;
-        expect(&response, "text/event-stream")?;
+        let response = expect(response, "text/event-stream").await?;
         Ok(EventStream { response, parser: Parser::default() })
     }
 
@@ -202,7 +202,7 @@ async fn within<T>(
 }
 
 /// Checks the status and the content type of an answer.
-fn expect(response: &Response, content_type: &str) -> Result<(), Failure> {
+async fn expect(response: Response, content_type: &str) -> Result<Response, Failure> {
     let status = response.status();
     if status != StatusCode::OK {
         let kind = match status {
@@ -213,7 +213,11 @@ fn expect(response: &Response, content_type: &str) -> Result<(), Failure> {
             _ => ProblemKind::Status,
         };
         let retry_after = retry_after(response.headers());
-        return Err(Failure { retry_after, ..Failure::new(kind, format!("status {status}")) });
+        let message = match within(RESPONSE_TIMEOUT, detail(response)).await {
+            Ok(Some(detail)) => format!("status {status}: {detail}"),
+            Ok(None) | Err(_) => format!("status {status}"),
+        };
+        return Err(Failure { retry_after, ..Failure::new(kind, message) });
     }
     let found = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let found = found.unwrap_or("nothing");
@@ -223,7 +227,16 @@ fn expect(response: &Response, content_type: &str) -> Result<(), Failure> {
         let message = format!("expected {content_type}, found {found}");
         return Err(Failure::new(ProblemKind::Malformed, message));
     }
-    Ok(())
+    Ok(response)
+}
+
+/// What the server says went wrong, where it says so in a problem (RFC 9457).
+async fn detail(response: Response) -> Result<Option<String>, Failure> {
+    let body = read(response, MAX_PROBLEM_BYTES).await?;
+    let problem: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
+    let detail = problem.as_ref().and_then(|problem| problem.get("detail")?.as_str());
+    let printable = |text: &str| text.chars().filter(|c| !c.is_control()).take(200).collect();
+    Ok(detail.map(printable))
 }
 
 /// `Retry-After`, in seconds or as a date.
@@ -238,8 +251,10 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 fn transport(error: reqwest::Error) -> Failure {
+    let origin = error.url().map(|url| format!("{}: ", url.origin().ascii_serialization()));
+    let message = format!("{}{}", origin.unwrap_or_default(), chain(&error.without_url()));
     // A connection that breaks within a body is called a decoding error there.
-    Failure::new(ProblemKind::Unreachable, chain(&error.without_url()))
+    Failure::new(ProblemKind::Unreachable, message)
 }
 
 /// An error and what caused it, in one sentence.

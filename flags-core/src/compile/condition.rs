@@ -10,7 +10,7 @@ use crate::condition::{Comparison, Condition, Number, OneOf, Test, TextMatch};
 use crate::definition as said;
 use crate::definition::Operator;
 use crate::diagnostic::Diagnostics;
-use crate::limits::MAX_CONDITION_DEPTH;
+use crate::limits::{MAX_CONDITION_DEPTH, MAX_TEXT_VALUES};
 
 pub(super) fn compile_condition(
     condition: &said::Condition,
@@ -123,6 +123,9 @@ fn one_of(op: Operator, values: &[Value], d: &mut Diagnostics) -> OneOf {
 }
 
 fn text(how: TextMatch, values: &[Value], d: &mut Diagnostics) -> Test {
+    if values.len() > MAX_TEXT_VALUES {
+        d.report("too_many", format!("this operator takes at most {MAX_TEXT_VALUES} values"));
+    }
     let mut texts = Vec::with_capacity(values.len());
     for (index, value) in values.iter().enumerate() {
         match value.as_str() {

@@ -22,7 +22,8 @@ pub enum AttributeValue<'a> {
     Float(f64),
     /// Text; more than 64 KiB counts as absent.
     String(&'a str),
-    /// A list of texts; a condition holds when it holds for one of them.
+    /// A list of texts; a condition holds when it holds for one of them. A list of more than 1,000
+    /// counts as absent.
     List(Strings<'a>),
 }
 
@@ -36,6 +37,21 @@ pub enum Strings<'a> {
 }
 
 impl<'a> Strings<'a> {
+    /// How many there are.
+    #[must_use]
+    pub fn len(self) -> usize {
+        match self {
+            Self::Borrowed(texts) => texts.len(),
+            Self::Owned(texts) => texts.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
     /// The texts in order.
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
         let (borrowed, owned): (&[&str], &[String]) = match self {

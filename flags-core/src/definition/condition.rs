@@ -113,7 +113,11 @@ struct Fields {
     attribute: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     op: Option<Operator>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::plain::values",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     values: Vec<Value>,
 }
 

@@ -40,6 +40,7 @@ pub struct Variant {
     /// Unique within the flag.
     pub name: String,
     /// A value of the flag's type.
+    #[serde(deserialize_with = "super::plain::value")]
     pub value: serde_json::Value,
 }
 

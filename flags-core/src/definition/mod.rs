@@ -3,11 +3,13 @@
 
 mod condition;
 mod flag;
+mod plain;
 mod segment;
 mod serve;
 pub(crate) mod shape;
 
 pub use condition::{Condition, Operator};
 pub use flag::{FlagDefinition, FlagState, FlagType, Prerequisite, Rule, Target, Variant};
+pub use plain::PlainJson;
 pub use segment::SegmentDefinition;
 pub use serve::{Bucketing, Ramp, Serve, Split, Weight};

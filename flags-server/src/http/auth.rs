@@ -49,8 +49,7 @@ pub(super) async fn check(
     };
     let access = bearer(request.headers()).and_then(|secret| service.tokens.find(secret));
     let Some(access) = access else {
-        let detail = "a valid token is needed, as in `Authorization: Bearer <token>`";
-        return Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail).into_response();
+        return Problem::unauthenticated().into_response();
     };
     let allowed = matches!(
         (rule, access.kind),

@@ -5,7 +5,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_LENGTH;
 use bytes::Bytes;
-use flags_core::Shape;
+use flags_core::{PlainJson, Shape};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -64,8 +64,9 @@ fn check(shape: &Shape, value: &Value) -> Result<(), Problem> {
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        let detail = format!("the body is not JSON: {error}");
+    let plain: Result<PlainJson, _> = serde_json::from_slice(bytes);
+    plain.map(|PlainJson(value)| value).map_err(|error| {
+        let detail = format!("the body is not JSON that can be read: {error}");
         Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail)
     })
 }

@@ -82,20 +82,19 @@ pub(super) async fn evaluate(
 ) -> Result<Response, Problem> {
     let ruleset = live(&service, &project, &key)?.ruleset();
     let context = context(&body.context)?;
-    if let Some(flag) = body.flag {
-        let evaluation = ruleset.evaluate(&*flag, &context, now);
-        return Ok(Json(Answer { flag: &flag, evaluation }).into_response());
-    }
-    // Up to 20,000 answers: not on a thread that others wait for.
-    let all = tokio::task::spawn_blocking(move || {
+    apart(move || {
+        if let Some(flag) = body.flag {
+            let evaluation = ruleset.evaluate(&*flag, &context, now);
+            return Json(Answer { flag: &flag, evaluation }).into_response();
+        }
         // One instant for all of them.
         let instant = now();
         let mut keys: Vec<&str> = ruleset.flags().map(|(key, ..)| key).collect();
         keys.sort_unstable();
         let answer = |flag| Answer { flag, evaluation: ruleset.evaluate(flag, &context, instant) };
         Json(Answers { answers: keys.into_iter().map(answer).collect() }).into_response()
-    });
-    all.await.map_err(|error| Problem::internal(error.to_string()))
+    })
+    .await
 }
 
 pub(super) async fn explain(
@@ -105,7 +104,16 @@ pub(super) async fn explain(
 ) -> Result<Response, Problem> {
     let ruleset = live(&service, &project, &key)?.ruleset();
     let context = context(&body.context)?;
-    let explanation = ruleset.explain(&*body.flag, &context, now);
-    let text = explanation.to_string();
-    Ok(Json(Explained { explanation, text }).into_response())
+    apart(move || {
+        let explanation = ruleset.explain(&*body.flag, &context, now);
+        let text = explanation.to_string();
+        Json(Explained { explanation, text }).into_response()
+    })
+    .await
+}
+
+/// Up to 20,000 answers, or one with long lists: not on a thread that others wait for.
+async fn apart(answer: impl FnOnce() -> Response + Send + 'static) -> Result<Response, Problem> {
+    let answered = tokio::task::spawn_blocking(answer).await;
+    answered.map_err(|error| Problem::internal(error.to_string()))
 }

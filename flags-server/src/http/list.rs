@@ -39,7 +39,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Query(said) = Query::<Said>::from_request_parts(parts, state)
             .await
-            .map_err(|rejection| Problem::query(rejection.body_text()))?;
+            .map_err(|rejection| Problem::query_rejected(&rejection))?;
         let limit = said.limit.unwrap_or(DEFAULT_PAGE_ITEMS);
         if !(1..=MAX_PAGE_ITEMS).contains(&limit) {
             return Err(Problem::query(format!("`limit` is 1 to {MAX_PAGE_ITEMS}")));

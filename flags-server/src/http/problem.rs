@@ -1,14 +1,15 @@
 //! What every error looks like: `application/problem+json` of RFC 9457.
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::extract::rejection::QueryRejection;
+use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use flags_core::Diagnostic;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::limits::RETRY_AFTER_SECONDS;
+use crate::limits::{MAX_ERRORS, RETRY_AFTER_SECONDS};
 use crate::service::Fault;
 
 /// An error on its way out. It gets its body, with the id of the request, in [`render`].
@@ -56,6 +57,13 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
     }
 
+    /// Query parameters that cannot be read.
+    pub(super) fn query_rejected(rejection: &QueryRejection) -> Self {
+        // serde's sentence names the parameter; what axum puts before it says nothing more.
+        let text = rejection.body_text();
+        Self::query(text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text))
+    }
+
     /// A header that is not understood.
     pub(super) fn header(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_header", detail)
@@ -63,6 +71,11 @@ impl Problem {
 
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    pub(super) fn unauthenticated() -> Self {
+        let detail = "a valid token is needed, as in `Authorization: Bearer <token>`";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
     }
 
     /// A mistake of the server's own.
@@ -73,11 +86,15 @@ impl Problem {
     }
 
     /// What the framework answered by itself.
-    fn of_status(status: StatusCode) -> Self {
+    fn of_status(status: StatusCode, headers: &HeaderMap) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::not_found("there is no such route"),
             StatusCode::METHOD_NOT_ALLOWED => {
-                let detail = "this route does not have this method; `Allow` names those it has";
+                let allowed = headers.get(ALLOW).and_then(|allowed| allowed.to_str().ok());
+                let detail = match allowed {
+                    Some(allowed) => format!("this route has no such method, only {allowed}"),
+                    None => "this route has no such method".to_owned(),
+                };
                 Self::new(status, "method_not_allowed", detail)
             }
             status if status.is_server_error() => Self::internal("a bare status"),
@@ -90,7 +107,7 @@ impl Problem {
         self
     }
 
-    pub(super) fn invalid(errors: Vec<Diagnostic>) -> Self {
+    pub(super) fn invalid(mut errors: Vec<Diagnostic>) -> Self {
         // These have a name of their own in the API. `too_many` is how the core calls a limit.
         let named = [
             ("cycle", "cycle"),
@@ -102,8 +119,12 @@ impl Problem {
         let code = named.into_iter().find(|(code, _)| found(code)).map(|(_, name)| name);
         let detail = match &*errors {
             [error] => error.to_string(),
+            errors if errors.len() > MAX_ERRORS => {
+                format!("{} problems, the first {MAX_ERRORS} in `errors`", errors.len())
+            }
             errors => format!("{} problems, see `errors`", errors.len()),
         };
+        errors.truncate(MAX_ERRORS);
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         Self { errors, ..Self::new(status, code.unwrap_or("invalid"), detail) }
     }
@@ -146,12 +167,15 @@ impl From<Fault> for Problem {
             ),
             Fault::VersionMismatch { current } => {
                 let detail = match current {
-                    Some(current) => format!("the current version is {current}"),
+                    Some(current) => format!(
+                        "this was changed meanwhile: the current version is {current}; read it again"
+                    ),
                     None => "there is nothing here yet".to_owned(),
                 };
                 Self::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", detail)
                     .member("current_version", current)
             }
+            Fault::Revoked => Self::unauthenticated(),
             Fault::Invalid(errors) => Self::invalid(errors),
             Fault::LimitExceeded { limit, maximum } => {
                 let detail = format!("the limit `{limit}` is {maximum}");
@@ -197,7 +221,7 @@ pub(super) fn render(response: Response, request_id: &str) -> (Response, Option<
     }
     let (mut parts, _) = response.into_parts();
     let problem = parts.extensions.remove::<Problem>();
-    let problem = problem.unwrap_or_else(|| Problem::of_status(status));
+    let problem = problem.unwrap_or_else(|| Problem::of_status(status, &parts.headers));
     let body = serde_json::to_vec(&Members {
         kind: "about:blank",
         title: status.canonical_reason().unwrap_or("Error"),

@@ -1,7 +1,7 @@
 //! `/sdk/v1/stream`
 //!
-//! Every stream reads the same encoded bytes. A connection keeps nothing but the revision it is at:
-//! one that reads slowly is behind, and costs the others nothing.
+//! Every stream reads the same encoded bytes. A connection keeps the revision it is at, and of old
+//! changes a bounded few: one that reads slowly is behind, and costs the others nothing.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::Authorized;
 use super::problem::Problem;
-use crate::limits::{CHANGES_PER_READ, HEARTBEAT_MS, STREAM_RETRY_MS};
+use crate::limits::{CHANGE_BYTES_PER_READ, CHANGES_PER_READ, HEARTBEAT_MS, STREAM_RETRY_MS};
 use crate::live::{LiveEnvironment, frame};
 use crate::service::{Fault, Service};
 use crate::store::TokenKind;
@@ -66,7 +66,7 @@ pub(super) async fn get(
     headers: HeaderMap,
     query: Result<Query<StreamQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(query) = query.map_err(|rejection| Problem::query(rejection.body_text()))?;
+    let Query(query) = query.map_err(|rejection| Problem::query_rejected(&rejection))?;
     let SdkAccess { environment, ended } = access;
     let watch = environment.watch();
     let present = environment.revision();
@@ -181,8 +181,9 @@ impl Stream {
     /// Reads changes that are no longer in memory.
     async fn read_log(&mut self) -> Result<(), Fault> {
         let (id, after) = (self.environment.id, self.after);
-        let changes =
-            self.service.read(move |view| Ok(view.changes(id, after, CHANGES_PER_READ)?));
+        let changes = self.service.read(move |view| {
+            Ok(view.changes(id, after, CHANGES_PER_READ, CHANGE_BYTES_PER_READ)?)
+        });
         for logged in changes.await? {
             if logged.revision != self.after + 1 {
                 return Err(Fault::Internal("the change log has a gap".into()));

@@ -25,9 +25,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Author {
         let Authorized(access) = Authorized::from_request_parts(parts, state).await?;
         let Query(query) = Query::<WriteQuery>::from_request_parts(parts, state)
             .await
-            .map_err(|rejection| Problem::query(rejection.body_text()))?;
+            .map_err(|rejection| Problem::query_rejected(&rejection))?;
         if query.reason.as_ref().is_some_and(|reason| reason.len() > MAX_REASON_BYTES) {
             return Err(Problem::query(format!("`reason` has at most {MAX_REASON_BYTES} bytes")));
+        }
+        if query.reason.as_ref().is_some_and(|reason| reason.contains(char::is_control)) {
+            return Err(Problem::query("`reason` has control characters"));
         }
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
         Ok(Self {
@@ -60,12 +63,22 @@ fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h st
     let text = |value: &'h HeaderValue| {
         value.to_str().map(str::trim).map_err(|_| Problem::header(format!("`{name}` is not text")))
     };
-    headers.get(name).map(text).transpose()
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().map(text).transpose()?;
+    match values.next() {
+        None => Ok(value),
+        Some(_) => Err(Problem::header(format!("`{name}` is there more than once"))),
+    }
 }
 
 /// The versions of a list of entity tags.
 fn versions(tags: &str) -> Option<Vec<u64>> {
-    let version = |tag: &str| tag.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok();
+    let version = |tag: &str| {
+        let digits = tag.trim().strip_prefix('"')?.strip_suffix('"')?;
+        let version: u64 = digits.parse().ok()?;
+        // In the one form in which it is given out.
+        (version.to_string() == digits).then_some(version)
+    };
     tags.split(',').map(version).collect()
 }
 

@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     VersionMismatch { current: Option<u64> },
     /// Everything that is wrong with the request; pointers lead into its body.
     Invalid(Vec<Diagnostic>),
+    /// The token was revoked between the request's arrival and its turn.
+    Revoked,
     /// A bound of the server.
     LimitExceeded { limit: &'static str, maximum: u64 },
     /// Too much is waiting to be written.

@@ -137,6 +137,7 @@ pub(super) fn first_object<'a>(
         document: to_json(&document.first_state())?,
         shared: Some(&document.shared),
         references: Vec::new(),
+        limited: true,
     })
 }
 
@@ -291,6 +292,7 @@ fn change(
             document,
             shared: Some(&after.shared),
             references: references(&definition),
+            limited: true,
         };
         unit.publish(environment, vec![edit])?;
     }
@@ -354,6 +356,8 @@ fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
 
 fn stored_json(document: &FlagDocument) -> Result<String, Fault> {
     let text = to_json(document)?;
+    // What cannot be read again must not be stored.
+    parse::<FlagDocument>(&text)?;
     if text.len() > MAX_DEFINITION_BYTES {
         let maximum = MAX_DEFINITION_BYTES as u64;
         return Err(Fault::LimitExceeded { limit: "definition_bytes", maximum });

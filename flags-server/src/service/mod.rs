@@ -121,6 +121,7 @@ impl Service {
 pub(crate) mod tests {
     use super::*;
     use crate::store::sqlite::SqliteStore;
+    use crate::store::{StoredToken, TokenKind};
     use flags_core::Epoch;
     use tempfile::TempDir;
     use tokio_util::sync::CancellationToken;
@@ -136,7 +137,9 @@ pub(crate) mod tests {
         stop: CancellationToken,
     ) -> (Arc<Service>, std::thread::JoinHandle<()>) {
         let store = SqliteStore::open(&dir.path().join("flags.db"), now()).unwrap();
-        let tokens = Tokens::new(&[], stop);
+        let token = token::new_token("t", TokenKind::Admin, "secret", now());
+        let token = StoredToken { id: "t".into(), ..token };
+        let tokens = Tokens::new(&[token], stop);
         let live = Arc::new(Live::new(Epoch::new("e")));
         let (service, writer) = Service::start(Arc::new(store), live, Arc::new(tokens)).unwrap();
         (Arc::new(service), writer)

@@ -57,6 +57,8 @@ pub(crate) enum Edit<'a> {
         /// Of a flag.
         shared: Option<&'a SharedFlag>,
         references: Vec<Reference>,
+        /// Whether limits of size apply: not to a switch, so that nothing is in its way.
+        limited: bool,
     },
     Delete {
         kind: ObjectKind,
@@ -87,11 +89,12 @@ impl Unit<'_> {
     ) -> Result<Revision, Fault> {
         let previous = environment.revision;
         let revision = previous + 1;
+        let limited = edits.iter().any(|edit| matches!(edit, Edit::Put { limited: true, .. }));
         let mut objects = Vec::with_capacity(edits.len());
         for edit in edits {
             objects.push(self.write(environment.id, revision, edit)?);
         }
-        if self.tx.definition_bytes(environment.id)? > MAX_ENVIRONMENT_BYTES {
+        if limited && self.tx.definition_bytes(environment.id)? > MAX_ENVIRONMENT_BYTES {
             let maximum = MAX_ENVIRONMENT_BYTES;
             return Err(Fault::LimitExceeded { limit: "environment_bytes", maximum });
         }
@@ -111,21 +114,24 @@ impl Unit<'_> {
         edit: Edit<'_>,
     ) -> Result<ObjectChange, Fault> {
         match edit {
-            Edit::Put { kind, key, listed, document, shared, references } => {
-                if document.len() > MAX_DEFINITION_BYTES {
+            Edit::Put { kind, key, listed, document, shared, references, limited } => {
+                if limited && document.len() > MAX_DEFINITION_BYTES {
                     let maximum = MAX_DEFINITION_BYTES as u64;
                     return Err(Fault::LimitExceeded { limit: "definition_bytes", maximum });
                 }
-                let object = StoredObject {
+                let mut object = StoredObject {
                     kind,
                     key: key.into(),
                     version: revision,
                     members: listed.keys,
-                    bytes: document.len().saturating_sub(listed.bytes) as u64,
+                    bytes: 0,
                     document,
                 };
-                self.tx.put_object(environment, &object, &references)?;
                 let wire: Object = wire_object(&object, shared)?;
+                // As SDKs get it: with the variants of a flag.
+                let bytes = wire.definition.get().len().saturating_sub(listed.bytes);
+                object.bytes = bytes as u64;
+                self.tx.put_object(environment, &object, &references)?;
                 Ok(ObjectChange::Upsert(wire))
             }
             Edit::Delete { kind, key } => {

@@ -44,6 +44,11 @@ impl Received {
         {
             self.report("/revision", "wrong_type", "expected an integer from 0 up");
         }
+        if let Some(warnings) = self.members.remove("warnings")
+            && !warnings.is_array()
+        {
+            self.report("/warnings", "wrong_type", "expected a list");
+        }
         if let Some(revisions) = self.members.remove("revisions")
             && !revisions.is_object()
         {

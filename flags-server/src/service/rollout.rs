@@ -113,7 +113,8 @@ fn weight_of(percent: f64) -> Result<u32, Fault> {
         return Err(Fault::at("/percent", "out_of_range", "a percentage is 0 to 100"));
     }
     let steps = (percent * STEPS_PER_PERCENT).round();
-    if (percent * STEPS_PER_PERCENT - steps).abs() > 1e-6 {
+    // The float nearest to a number of three decimals is what dividing gives; no other is.
+    if steps / STEPS_PER_PERCENT != percent {
         let message = "a percentage has at most three decimals";
         return Err(Fault::at("/percent", "out_of_range", message));
     }

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use flags_core::Rule;
+use flags_core::{MAX_RULES, Rule};
 use serde_json::{Map, Value};
 
 /// Gives each rule of a state that has no id one: that of the present rule which it repeats, else
@@ -9,6 +9,8 @@ pub(super) fn assign(state: &mut Map<String, Value>, present: &[Rule]) {
     let Some(Value::Array(rules)) = state.get_mut("rules") else {
         return;
     };
+    // Too many are refused later on: then the work of finding repeated ones is not for doing.
+    let present = if rules.len() > MAX_RULES { &[] } else { present };
     let said = |rule: &Value| rule.get("id").and_then(Value::as_str).map(str::to_owned);
     let mut used: HashSet<String> = rules.iter().filter_map(said).collect();
     let mut fresh = 1;

@@ -161,6 +161,7 @@ fn save(
         document: to_json(&after)?,
         shared: None,
         references: Vec::new(),
+        limited: true,
     };
     let revision = unit.publish(&mut environment, vec![edit])?;
     let (before, after_json) = (before.map(|before| json!(before)), json!(after));

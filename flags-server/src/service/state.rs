@@ -177,6 +177,8 @@ impl Place {
             let revision = Some(self.environment.revision);
             return Ok(State { state: after, version: self.version, revision });
         }
+        // A switch is the same state but for that.
+        let limited = after != FlagState { on: after.on, ..self.state.clone() };
         let definition = self.document.shared.with_state(after);
         let edit = Edit::Put {
             kind: ObjectKind::Flag,
@@ -185,6 +187,7 @@ impl Place {
             document: to_json(&definition.state)?,
             shared: Some(&self.document.shared),
             references: references(&definition),
+            limited,
         };
         let revision = unit.publish(&mut self.environment, vec![edit])?;
         unit.record(&Deed {

@@ -21,6 +21,9 @@ pub(super) trait Operation: Send {
 
     fn author(&self) -> &Author;
 
+    /// Refuses it instead of running it.
+    fn refuse(&mut self, fault: Fault);
+
     /// Answers with what [`run`](Self::run) gave, unless the commit did not come about.
     fn answer(self: Box<Self>, committed: Result<(), Fault>);
 }
@@ -57,6 +60,10 @@ where
 
     fn author(&self) -> &Author {
         &self.author
+    }
+
+    fn refuse(&mut self, fault: Fault) {
+        self.result = Some(Err(fault));
     }
 
     fn answer(self: Box<Self>, committed: Result<(), Fault>) {
@@ -126,8 +133,13 @@ impl WriterThread {
         let mut tx = self.writer.begin()?;
         let mut committed = Vec::new();
         for operation in group {
-            tx.begin_operation()?;
             let author = operation.author().clone();
+            // The body may have taken its time, and the queue too.
+            if !self.tokens.has(&author.actor) {
+                operation.refuse(Fault::Revoked);
+                continue;
+            }
+            tx.begin_operation()?;
             let mut unit = Unit {
                 tx: &mut *tx,
                 epoch: &self.epoch,

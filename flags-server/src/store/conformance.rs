@@ -36,7 +36,7 @@ pub(super) fn check(open: impl Fn() -> Box<dyn Store>) {
     let view = store.view().unwrap();
     assert_eq!(view.epoch().unwrap(), epoch, "one epoch for the database's life");
     assert_eq!(view.projects(&Page::ALL).unwrap().len(), 3);
-    assert_eq!(view.changes(environment, 0, 9).unwrap().len(), 2);
+    assert_eq!(view.changes(environment, 0, 9, 1_000).unwrap().len(), 2);
 }
 
 fn write(writer: &mut dyn Writer, write: impl FnOnce(&mut dyn Transaction)) {
@@ -176,9 +176,10 @@ fn revisions_have_no_gaps(writer: &mut dyn Writer, environment: EnvironmentId) {
         assert!(tx.append_change(environment, &change(wrong), NOW).is_err(), "{wrong}");
     }
     let tx = writer.begin().unwrap();
-    assert_eq!(tx.changes(environment, 0, 9).unwrap(), [change(1), change(2)]);
-    assert_eq!(tx.changes(environment, 0, 1).unwrap(), [change(1)]);
-    assert_eq!(tx.changes(environment, 2, 9).unwrap(), []);
+    assert_eq!(tx.changes(environment, 0, 9, 1_000).unwrap(), [change(1), change(2)]);
+    assert_eq!(tx.changes(environment, 0, 1, 1_000).unwrap(), [change(1)]);
+    assert_eq!(tx.changes(environment, 2, 9, 1_000).unwrap(), []);
+    assert_eq!(tx.changes(environment, 0, 9, 1).unwrap(), [change(1)], "one at least");
     let project = tx.project("b").unwrap().unwrap();
     assert_eq!(tx.environment(project.id, "eu").unwrap().unwrap().revision, 2);
 }

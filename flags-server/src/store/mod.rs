@@ -188,6 +188,11 @@ impl StoreError {
     pub(crate) fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self(error.into())
     }
+
+    /// What happened, without saying that it happened to the database.
+    pub(crate) fn cause(&self) -> &dyn fmt::Display {
+        &self.0
+    }
 }
 
 impl fmt::Display for StoreError {
@@ -269,12 +274,14 @@ pub(crate) trait View {
     /// Every (flag, prerequisite) of an environment.
     fn prerequisites(&self, environment: EnvironmentId) -> StoreResult<Vec<(String, String)>>;
 
-    /// The changes after a revision, in order.
+    /// The changes after a revision, in order: up to `limit` of them, and no further one once they
+    /// have `bytes`.
     fn changes(
         &self,
         environment: EnvironmentId,
         after: Revision,
         limit: u32,
+        bytes: usize,
     ) -> StoreResult<Vec<LoggedChange>>;
 
     /// Tokens sorted by id, revoked ones included.

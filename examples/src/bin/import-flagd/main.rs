@@ -60,6 +60,11 @@ async fn main() -> Result<()> {
     }
 
     let api = Api { http: reqwest::Client::new(), arguments: &arguments };
+    let environment = format!("environments/{}", arguments.environment);
+    if api.ask(Method::GET, &environment, None).await?.is_none() {
+        let Arguments { project, environment, .. } = &arguments;
+        bail!("there is no environment `{environment}` in a project `{project}`");
+    }
     let mut carried_over = 0;
     for flag in &flags {
         let is_new = api.carry_over(flag).await.with_context(|| format!("flag `{}`", flag.key))?;
@@ -67,12 +72,16 @@ async fn main() -> Result<()> {
         if is_new {
             carried_over += 1;
             let variant = &flag.default_variant;
-            println!("{}: {variants} variants, serves `{variant}`", flag.key);
+            let off = if flag.on { "" } else { ", disabled" };
+            println!("{}: {variants} variants, serves `{variant}`{off}", flag.key);
         } else {
             println!("{}: {variants} variants, was there already", flag.key);
         }
     }
-    println!("{carried_over} flags carried over, every one answers its default variant");
+    println!(
+        "{carried_over} of {} flags carried over, each answers its default variant",
+        flags.len()
+    );
     for key in targeted {
         println!("warning: the targeting rules of `{key}` were not carried over");
     }
@@ -122,7 +131,7 @@ impl Api<'_> {
 
     async fn tell(&self, path: &str, body: Option<Value>) -> Result<Value> {
         let answer = self.ask(Method::POST, path, body).await?;
-        answer.with_context(|| format!("there is no {path}: is the project or environment right?"))
+        answer.with_context(|| format!("there is no {path}"))
     }
 
     /// The answer's body; `None` for what is not there.

@@ -25,8 +25,8 @@ pub(crate) async fn tell(keep: bool) -> Result<()> {
 
     title("A server, on an embedded SQLite file");
     let server = stage.server("127.0.0.1:0").await?;
-    let admin = token(&server, "flags_admin_")?;
-    let sdk = token(&server, "flags_sdk_")?;
+    let admin = token(&server, "FLAGS_ADMIN_TOKEN")?;
+    let sdk = token(&server, "FLAGS_SDK_TOKEN")?;
     say(&format!("flags-server listens on {}", server.url));
     let manager = Manager::new(&server.url, &admin);
     let loading = Instant::now();
@@ -78,7 +78,10 @@ pub(crate) async fn tell(keep: bool) -> Result<()> {
         ensure!(seen.checkouts.is_superset(&before), "nobody loses what they had");
         ensure!(seen.checkouts.len() > before.len(), "{percent} % is more than before");
         ensure!(seen.checkouts.len() < tenants.len(), "{percent} % is not everyone");
-        say(&format!("{percent} % of tenants: {}; nobody lost it", seen.summary()));
+        say(&format!(
+            "{percent} % of tenants by hash, and acme: {}; nobody lost it",
+            seen.summary()
+        ));
         before = seen.checkouts;
     }
 
@@ -121,14 +124,14 @@ pub(crate) async fn tell(keep: bool) -> Result<()> {
     let restarting = Instant::now();
     let server = stage.server(&address).await?;
     say(&format!("ready in {:.0} ms", milliseconds(restarting)));
-    let (revision, _) = manager.verb("new-checkout", "rollout", Some(rollout(100.0))).await?;
-    let changed = Instant::now();
+    let (revision, changed) = manager.verb("new-checkout", "rollout", Some(rollout(100.0))).await?;
+    say(&format!("the product manager rolls `new-checkout` out to 100 %: revision {revision}"));
     for (name, instance) in [("instance 1", &first), ("instance 2", &second)] {
         stage.reach(instance, revision).await?;
         let seen = stage.everyone(instance, &tenants).await?;
         ensure!(seen.checkouts.len() == tenants.len(), "100 % is everyone");
         say(&format!(
-            "{name} has caught up with revision {revision} after {:.0} ms: {}",
+            "{name} found the server again and has that revision after {:.0} ms: {}",
             milliseconds(changed),
             seen.summary()
         ));
@@ -263,11 +266,12 @@ async fn eventually<F: Future<Output = Result<bool>>>(
     Ok(())
 }
 
-/// The token of a kind that a new server prints once.
-fn token(server: &Process, prefix: &str) -> Result<String> {
-    let words = server.greeting.iter().flat_map(|line| line.split_whitespace());
-    let token = words.into_iter().find(|word| word.starts_with(prefix));
-    Ok(token.with_context(|| format!("the server printed no {prefix} token"))?.to_owned())
+/// A token that a new server prints once, as a line for a shell.
+fn token(server: &Process, variable: &str) -> Result<String> {
+    let export = format!("export {variable}=");
+    let line = server.greeting.iter().find_map(|line| line.strip_prefix(&export));
+    let token = line.and_then(|line| line.split_whitespace().next());
+    Ok(token.with_context(|| format!("the server printed no {variable}"))?.to_owned())
 }
 
 fn rollout(percent: f64) -> serde_json::Value {

@@ -4,11 +4,12 @@ mod read;
 mod write;
 
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use flags_core::Timestamp;
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use self::read::Rows;
 use self::write::SqliteWriter;
@@ -42,6 +43,7 @@ impl SqliteStore {
     /// # Errors
     /// When another process has it open, when it is not a database, or of a later version.
     pub(crate) fn open(path: &Path, now: Timestamp) -> StoreResult<Self> {
+        let path = &resolved(path)?;
         let lock = lock(path)?;
         let mut connection = connect(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -72,6 +74,21 @@ impl SqliteStore {
     }
 }
 
+/// The one path of a file, so that a lock beside it is found by whatever name it is opened.
+fn resolved(path: &Path) -> StoreResult<PathBuf> {
+    let named = |error: std::io::Error| StoreError::new(format!("{}: {error}", path.display()));
+    match path.canonicalize() {
+        // There is no file yet: its folder is there.
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new(".")).canonicalize().map_err(named)?;
+            let name = path.file_name().ok_or_else(|| StoreError::new("it is no file's name"))?;
+            Ok(folder.join(name))
+        }
+        resolved => resolved.map_err(named),
+    }
+}
+
 fn lock(path: &Path) -> StoreResult<File> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
@@ -81,15 +98,15 @@ fn lock(path: &Path) -> StoreResult<File> {
         File::options().create(true).truncate(false).write(true).open(&name).map_err(named)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(StoreError::new(format!("another process has {} open", path.display())))
-        }
+        Err(TryLockError::WouldBlock) => Err(StoreError::new("another process has it open")),
         Err(TryLockError::Error(error)) => Err(named(error)),
     }
 }
 
 fn connect(path: &Path) -> StoreResult<Connection> {
-    let connection = Connection::open(path)?;
+    // A path is a path, also one that begins with `file:`.
+    let flags = OpenFlags::default().difference(OpenFlags::SQLITE_OPEN_URI);
+    let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(DATABASE_BUSY_TIMEOUT)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // An acknowledged write survives a power cut.

@@ -167,13 +167,21 @@ impl<T: Rows> View for T {
         environment: EnvironmentId,
         after: Revision,
         limit: u32,
+        bytes: usize,
     ) -> StoreResult<Vec<LoggedChange>> {
-        self.all(
-            "SELECT revision, change FROM change_log WHERE environment_id = ?1 AND revision > ?2
-             ORDER BY revision LIMIT ?3",
-            (environment.0, after, limit),
-            |row| Ok(LoggedChange { revision: row.get(0)?, change: row.get(1)? }),
-        )
+        let sql = "SELECT revision, change FROM change_log
+                   WHERE environment_id = ?1 AND revision > ?2 ORDER BY revision LIMIT ?3";
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        let mut rows = statement.query((environment.0, after, limit))?;
+        let (mut changes, mut read) = (Vec::new(), 0);
+        while read < bytes
+            && let Some(row) = rows.next()?
+        {
+            let change = LoggedChange { revision: row.get(0)?, change: row.get(1)? };
+            read += change.change.len();
+            changes.push(change);
+        }
+        Ok(changes)
     }
 
     fn tokens(&self, page: &Page) -> StoreResult<Vec<StoredToken>> {
