@@ -40,9 +40,11 @@ pub fn run(config: Config) -> Result<(), Error> {
         let address = listener.local_addr()?;
         let (database, first) = Database::open(&config.database, &config.bootstrap)?;
         let stop = stop_signal()?;
-        announce(address, &first)?;
-        tracing::info!(%address, database = %config.database.display(), "listening");
-        serve(listener, database, config.shutdown_timeout, stop).await?;
+        let ready = || {
+            tracing::info!(%address, database = %config.database.display(), "listening");
+            announce(address, &first)
+        };
+        serve_when(listener, database, config.shutdown_timeout, stop, ready).await?;
         tracing::info!("stopped");
         Ok(())
     });
@@ -101,6 +103,17 @@ pub async fn serve(
     shutdown_timeout: Duration,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
+    serve_when(listener, database, shutdown_timeout, shutdown, || Ok(())).await
+}
+
+/// The same; `ready` is called when requests can be answered.
+async fn serve_when(
+    listener: TcpListener,
+    database: Database,
+    shutdown_timeout: Duration,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+    ready: impl FnOnce() -> Result<(), Error>,
+) -> Result<(), Error> {
     let stop = CancellationToken::new();
     let store = database.store;
     let (loaded, tokens_end) = (Arc::clone(&store), stop.clone());
@@ -109,6 +122,7 @@ pub async fn serve(
         .map_err(|error| Error::new(error.to_string()))??;
     let (service, writer) = Service::start(store, Arc::new(live), Arc::new(tokens))?;
 
+    ready()?;
     listener.set_nonblocking(true)?;
     let handle: Handle<SocketAddr> = Handle::new();
     let stopping = tokio::spawn({

@@ -163,6 +163,12 @@ fn it_does_not_start_when_something_is_wrong() {
     std::fs::write(dir.path().join("text.db"), "this is no database".repeat(100)).unwrap();
     let mut text = command(&dir);
     refuse(text.args(["--database", "text.db"]), "cannot open text.db: file is not a database");
+    let other = rusqlite::Connection::open(dir.path().join("books.db")).unwrap();
+    other.execute("CREATE TABLE book (title TEXT)", []).unwrap();
+    let mut books = command(&dir);
+    refuse(books.args(["--database", "books.db"]), "it is a database of another program");
+    let tables = "SELECT count(*) FROM sqlite_schema";
+    assert_eq!(other.query_row(tables, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
 }
 
 #[test]

@@ -77,7 +77,8 @@ fn negotiate(headers: &HeaderMap) -> Encoding {
         let mut any = 0.0;
         for entry in accepted.iter().flat_map(|value| value.split(',')) {
             let (coding, parameters) = entry.split_once(';').unwrap_or((entry, ""));
-            let quality = parameters.trim().strip_prefix("q=");
+            let parameters = parameters.trim().to_ascii_lowercase();
+            let quality = parameters.strip_prefix("q=");
             let quality = quality.map_or(1.0, |q| q.trim().parse().unwrap_or(0.0));
             match coding.trim() {
                 coding if coding.eq_ignore_ascii_case(name) => return quality,
@@ -117,6 +118,7 @@ mod tests {
             ("gzip, zstd", Encoding::Zstd),
             ("gzip;q=1.0, zstd;q=0.5", Encoding::Gzip),
             ("gzip, zstd;q=0", Encoding::Gzip),
+            ("gzip; Q=0", Encoding::Identity),
             ("*", Encoding::Zstd),
             ("*;q=0, gzip", Encoding::Gzip),
             ("gzip;q=nonsense", Encoding::Identity),

@@ -21,6 +21,9 @@ mod migrations {
     refinery::embed_migrations!("src/store/sqlite/migrations");
 }
 
+/// By which SQLite and `file` know a database of this program: `flag` in ASCII.
+const APPLICATION_ID: i64 = 0x666c_6167;
+
 /// A database file, held by this process alone.
 pub(crate) struct SqliteStore {
     path: PathBuf,
@@ -46,6 +49,7 @@ impl SqliteStore {
         let path = &resolved(path)?;
         let lock = lock(path)?;
         let mut connection = connect(path)?;
+        claim(&connection)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         migrations::migrations::runner().run(&mut connection).map_err(StoreError::new)?;
         connection.execute(
@@ -71,6 +75,18 @@ impl SqliteStore {
         let connection =
             connection.as_mut().ok_or_else(|| StoreError::new("the writer is taken"))?;
         write::in_one_transaction(connection, write)
+    }
+}
+
+/// Marks a new database as one of ours, and leaves those of others alone.
+fn claim(connection: &Connection) -> StoreResult<()> {
+    let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let id = count("PRAGMA application_id")?;
+    let tables = count("SELECT count(*) FROM sqlite_schema")?;
+    match (id, tables) {
+        (APPLICATION_ID, _) => Ok(()),
+        (0, 0) => Ok(connection.pragma_update(None, "application_id", APPLICATION_ID)?),
+        _ => Err(StoreError::new("it is a database of another program")),
     }
 }
 
