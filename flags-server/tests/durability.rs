@@ -1,12 +1,6 @@
 //! What is acknowledged stays: across restarts, among many writers, and when writing fails.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![cfg(test)]
 
 mod server;
 

@@ -1,12 +1,6 @@
 //! Everything that is refused, in which form, and that nothing of it is stored.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![cfg(test)]
 
 mod server;
 
