@@ -240,3 +240,28 @@ async fn a_fault_while_writing_leaves_nothing_behind_and_the_writer_goes_on() {
     let (server, snapshot) = served(server).await;
     assert_eq!(snapshot, folded(&Connection::open(server.database()).unwrap()));
 }
+
+#[tokio::test]
+async fn a_definition_that_cannot_be_read_is_broken_alone() {
+    let server = TestServer::start().await;
+    for key in ["bad", "good", "shared"] {
+        server.create_flag(key).await;
+        server.press(&format!("{PRODUCTION}/flags/{key}/on")).await.is(200);
+    }
+    let dir = server.stop().await;
+    let database = rusqlite::Connection::open(dir.path().join("flags.db")).unwrap();
+    database.execute("UPDATE object SET document = '{' WHERE key = 'bad'", []).unwrap();
+    database.execute("UPDATE flag SET document = '[]' WHERE key = 'shared'", []).unwrap();
+    drop(database);
+
+    let server = TestServer::start_in(dir).await;
+    let question = json!({"context": {}});
+    let answers = server.post(&format!("{PRODUCTION}/evaluate"), question).await.is(200);
+    let reasons: Vec<_> =
+        answers["answers"].as_array().unwrap().iter().map(|a| (&a["flag"], &a["reason"])).collect();
+    let expected = [("bad", "flag_invalid"), ("good", "fallthrough"), ("shared", "flag_invalid")];
+    let expected = expected.map(|(flag, reason)| (json!(flag), json!(reason)));
+    assert_eq!(reasons, expected.each_ref().map(|(flag, reason)| (flag, reason)));
+    assert_eq!(server.snapshot().await["objects"].as_array().unwrap().len(), 3);
+    server.press(&format!("{PRODUCTION}/flags/good/off")).await.is(200);
+}

@@ -2,27 +2,42 @@
 
 use std::collections::HashMap;
 
-use flags_core::{Document, Position};
+use flags_core::{Document, Object, Position};
+use serde_json::Value;
 
 use super::fault::Fault;
 use super::model::{FlagDocument, wire_object};
 use crate::store::{Environment, EnvironmentId, ObjectKind, Page, View};
 
 /// The definitions of an environment at the revision that the view shows.
+///
+/// One that cannot be read is there without its definition: clients treat it alone as invalid.
 pub(crate) fn read(view: &dyn View, environment: &Environment) -> Result<Document, Fault> {
     let project = super::project::find(view, &environment.project)?;
     let mut flags = HashMap::new();
     for stored in view.flags(project.id, &Page::ALL)? {
-        let shared = FlagDocument::read(&stored)?.shared;
-        flags.insert(stored.key, shared);
+        match FlagDocument::read(&stored) {
+            Ok(document) => drop(flags.insert(stored.key, document.shared)),
+            Err(fault) => log_unreadable(environment, "flag", &stored.key, &fault),
+        }
     }
     let mut objects = Vec::new();
     for kind in [ObjectKind::Flag, ObjectKind::Segment] {
         for object in view.objects(environment.id, kind, &Page::ALL)? {
-            objects.push(wire_object(&object, flags.get(&object.key))?);
+            let wire = wire_object(&object, flags.get(&object.key)).or_else(|fault| {
+                log_unreadable(environment, kind.name(), &object.key, &fault);
+                Object::new(kind.name(), &object.key, object.version, &Value::Null)
+                    .map_err(|error| Fault::Internal(error.to_string()))
+            });
+            objects.push(wire?);
         }
     }
     Ok(Document { epoch: view.epoch()?, revision: environment.revision, objects })
+}
+
+fn log_unreadable(environment: &Environment, kind: &str, key: &str, fault: &Fault) {
+    let environment = &*environment.key;
+    tracing::error!(environment, kind, key, ?fault, "a stored definition cannot be read");
 }
 
 /// The same as JSON, and where it stands, by the environment's number.
