@@ -147,7 +147,10 @@ impl Connection {
             }
             Item::Event(event) => match event.name.as_str() {
                 "change" => self.apply(event).await,
-                "reset" => Err(other_history()),
+                "reset" => {
+                    let message = "the server asks to begin anew from a snapshot";
+                    Err(Failure::new(ProblemKind::Reset, message))
+                }
                 _ => {
                     self.shared.ignored_event();
                     self.heard();

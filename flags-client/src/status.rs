@@ -106,7 +106,8 @@ pub enum ProblemKind {
     TooLarge,
     /// A change that does not follow the last one.
     Gap,
-    /// The server's history is not the one that the ruleset came from: its database was restored.
+    /// The server asks to begin anew from a snapshot: its history is not the one that the ruleset
+    /// came from, or a change is too large for a stream.
     Reset,
     /// The cache file could not be read or written, or is damaged.
     Cache,

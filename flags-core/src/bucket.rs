@@ -48,6 +48,7 @@ impl Salt {
     /// assert!(salt.bucket(b"globex") < 100_000);
     /// ```
     #[must_use]
+    #[inline]
     pub fn bucket(&self, unit: &[u8]) -> u32 {
         let hash = u128::from(self.hasher.hash(unit));
         ((hash * u128::from(TOTAL_WEIGHT)) >> 64) as u32

@@ -5,6 +5,8 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::{MAX_DIAGNOSTICS, MAX_POINTER_TOKEN_CHARS};
+
 /// One problem of a definition.
 ///
 /// `pointer` is a JSON pointer ([RFC 6901]) into the document that was checked, `code` a stable
@@ -64,6 +66,14 @@ impl Diagnostics {
         let start = self.pointer.len();
         // Writing to a string cannot fail.
         let _ = write!(self.pointer, "{token}");
+        if let Some(token) = self.pointer.get(start..) {
+            // A name is anything that a document may hold, and stands in many pointers.
+            let end = token.char_indices().nth(MAX_POINTER_TOKEN_CHARS).map(|(end, _)| start + end);
+            if let Some(end) = end {
+                self.pointer.truncate(end);
+                self.pointer.push('…');
+            }
+        }
         if self.pointer.get(start..).is_some_and(|t| t.contains(['~', '/'])) {
             let escaped = self.pointer.split_off(start).replace('~', "~0").replace('/', "~1");
             self.pointer.push_str(&escaped);
@@ -75,6 +85,9 @@ impl Diagnostics {
 
     /// Reports a problem where the walk stands.
     pub(crate) fn report(&mut self, code: &str, message: impl Into<String>) {
+        if self.found.len() >= MAX_DIAGNOSTICS {
+            return;
+        }
         self.found.push(Diagnostic {
             pointer: self.pointer.clone(),
             code: code.into(),
@@ -103,5 +116,18 @@ mod tests {
         let found = diagnostics.into_vec();
         assert_eq!(found[0].pointer, "/a~1b/3/~0");
         assert_eq!(found[1].pointer, "");
+    }
+
+    #[test]
+    fn what_is_told_is_bounded() {
+        let mut diagnostics = Diagnostics::default();
+        let name = "ü".repeat(100_000);
+        for _ in 0..2_000 {
+            diagnostics.at(&name, |d| d.at("x", |d| d.report("x", "y")));
+        }
+        let found = diagnostics.into_vec();
+        assert_eq!(found.len(), MAX_DIAGNOSTICS);
+        let expected = alloc::format!("/{}…/x", "ü".repeat(MAX_POINTER_TOKEN_CHARS));
+        assert_eq!(found[0].pointer, expected);
     }
 }

@@ -87,9 +87,10 @@ pub use explain::{Explanation, Outcome, Question, Step};
 pub use flag::{Flag, FlagKey, FlagValue};
 pub use key::{folded_key, is_context_key, is_key, is_variant_name};
 pub use limits::{
-    MAX_ATTRIBUTE_BYTES, MAX_CONDITION_DEPTH, MAX_CONTEXT_KEY_BYTES, MAX_FLAGS_PER_ANSWER,
-    MAX_KEY_BYTES, MAX_LIST_ELEMENTS, MAX_PREREQUISITE_DEPTH, MAX_PREREQUISITES, MAX_RULES,
-    MAX_TEXT_VALUES, MAX_VARIANT_NAME_BYTES, MAX_VARIANTS, TOTAL_WEIGHT,
+    MAX_ATTRIBUTE_BYTES, MAX_CONDITION_DEPTH, MAX_CONTEXT_KEY_BYTES, MAX_DIAGNOSTICS,
+    MAX_FLAGS_PER_ANSWER, MAX_KEY_BYTES, MAX_LIST_ELEMENTS, MAX_PREREQUISITE_DEPTH,
+    MAX_PREREQUISITES, MAX_RULES, MAX_TEXT_VALUES, MAX_VARIANT_NAME_BYTES, MAX_VARIANTS,
+    TOTAL_WEIGHT,
 };
 pub use revision::{Epoch, Position, PositionError, Revision};
 pub use ruleset::{InvalidObject, Override, References, Report, Ruleset};

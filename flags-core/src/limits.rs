@@ -37,5 +37,11 @@ pub const MAX_PREREQUISITE_DEPTH: usize = 16;
 /// time one is asked.
 pub const MAX_FLAGS_PER_ANSWER: u32 = 256;
 
+/// Most diagnostics of one document; what is wrong beyond is not told.
+pub const MAX_DIAGNOSTICS: usize = 1_000;
+
+/// Most characters of one name in the pointer of a diagnostic; the rest is `…`.
+pub(crate) const MAX_POINTER_TOKEN_CHARS: usize = 200;
+
 /// The whole of a split, in steps of 0.001 %.
 pub const TOTAL_WEIGHT: u32 = 100_000;

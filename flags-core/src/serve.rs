@@ -51,6 +51,7 @@ pub(crate) struct Unit {
 
 impl Split {
     /// The share that holds `bucket`.
+    #[inline]
     pub(crate) fn choose(&self, bucket: u32) -> Share {
         let mut from = 0;
         for (end, variant) in &self.shares {

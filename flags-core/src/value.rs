@@ -28,6 +28,7 @@ impl OwnedValue {
         })
     }
 
+    #[inline]
     pub(crate) fn as_ref(&self) -> Value<'_> {
         match self {
             Self::Boolean(value) => Value::Boolean(*value),
@@ -76,6 +77,7 @@ pub enum Value<'r> {
 impl Value<'_> {
     /// The type of the flags that serve such values.
     #[must_use]
+    #[inline]
     pub const fn flag_type(&self) -> FlagType {
         match self {
             Self::Boolean(_) => FlagType::Boolean,

@@ -49,9 +49,6 @@ pub(crate) const MAX_REASON_BYTES: usize = 1_000;
 /// Longest `X-Request-Id` that is taken over, in bytes.
 pub(crate) const MAX_REQUEST_ID_BYTES: usize = 128;
 
-/// Most problems of one request that are told one by one.
-pub(crate) const MAX_ERRORS: usize = 1_000;
-
 /// Most items of one page of a list.
 pub(crate) const MAX_PAGE_ITEMS: u32 = 500;
 
@@ -84,6 +81,16 @@ pub(crate) const CHANGES_PER_READ: u32 = 100;
 
 /// … and in bytes: no further one is read once there are as many.
 pub(crate) const CHANGE_BYTES_PER_READ: usize = 64 * 1024;
+
+/// Largest change that a stream carries, in bytes; for a larger one it says `reset`, and the client
+/// fetches a snapshot.
+pub(crate) const MAX_STREAMED_CHANGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Most segments that one flag refers to.
+pub(crate) const MAX_SEGMENT_REFERENCES: usize = 1_000;
+
+/// Remote evaluations that run at the same time; further ones wait.
+pub(crate) const MAX_EVALUATIONS: usize = 4;
 
 /// How long the headers of a request may take to arrive.
 pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);

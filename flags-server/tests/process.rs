@@ -141,6 +141,12 @@ fn it_does_not_start_when_something_is_wrong() {
     std::os::unix::fs::symlink("flags.db", dir.path().join("link.db")).unwrap();
     let mut link = command(&dir);
     refuse(link.args(["--database", "link.db"]), "another process has it open");
+    // Also where the link was there before the file.
+    std::os::unix::fs::symlink("late.db", dir.path().join("early.db")).unwrap();
+    let (early, ..) = start(command(&dir).args(["--database", "early.db"]));
+    let mut late = command(&dir);
+    refuse(late.args(["--database", "late.db"]), "another process has it open");
+    assert!(stop(early, "-TERM").status.success());
     let mut taken = command(&dir);
     taken.args(["--database", "other.db"]);
     let mut taken = Command::new(taken.get_program());

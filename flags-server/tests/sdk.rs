@@ -164,6 +164,29 @@ async fn a_stream_resumes_where_the_client_stands() {
 }
 
 #[tokio::test]
+async fn a_change_too_large_for_a_stream_is_a_reset() {
+    let server = TestServer::start().await;
+    for key in ["a", "b", "c", "d", "e"] {
+        let variants = json!([{"name": "x", "value": "x".repeat(900_000)}]);
+        let flag = json!({"key": key, "type": "string", "variants": variants,
+                          "off_variant": "x", "fallthrough": "x"});
+        server.post("/api/v1/projects/default/flags", flag).await.is(201);
+    }
+    // Its first change has all of the flags.
+    server.post("/api/v1/projects/default/environments", json!({"key": "big"})).await.is(201);
+    let body = json!({"name": "big", "kind": "sdk", "environment": "big"});
+    let created = server.post("/api/v1/tokens", body).await.is(201);
+    let token = created["token"].as_str().unwrap();
+    let epoch = server.snapshot().await["epoch"].as_str().unwrap().to_owned();
+    let path = format!("/sdk/v1/stream?after={epoch}.0");
+    let mut stream = Events::of(server.request(Method::GET, &path, token)).await;
+    assert_eq!(stream.next().await.unwrap().name, "reset");
+    assert_eq!(stream.next().await, None);
+    let snapshot = answer(server.request(Method::GET, "/sdk/v1/snapshot", token)).await.is(200);
+    assert_eq!(snapshot["objects"].as_array().unwrap().len(), 5);
+}
+
+#[tokio::test]
 async fn a_position_that_is_not_of_this_history_is_reset() {
     let server = with_flags(3).await;
     let epoch = server.snapshot().await["epoch"].as_str().unwrap().to_owned();

@@ -68,12 +68,16 @@ impl JsonContext {
 fn read_kind(name: &str, members: &Value, diagnostics: &mut Diagnostics) -> Kind {
     let mut kind = Kind::default();
     if !is_kind(name) {
+        let name: String = name.chars().take(80).collect();
         diagnostics.report("invalid_kind", format!("`{name}` cannot name a kind"));
     }
     let Some(members) = members.as_object() else {
         diagnostics.report("wrong_type", "a kind is an object of `key` and attributes");
         return kind;
     };
+    if !is_kind(name) {
+        return kind;
+    }
     for (name, value) in members {
         diagnostics.at(name, |d| match value {
             Value::Null => {}

@@ -110,7 +110,10 @@ impl Shape {
                 for (name, member) in object {
                     diagnostics.at(name, |d| match fields.iter().find(|f| f.name == name) {
                         Some(field) => field.shape.walk(member, d),
-                        None => d.report("unknown_field", format!("`{name}` is not a field here")),
+                        None => d.report(
+                            "unknown_field",
+                            format!("`{}` is not a field here", brief(name)),
+                        ),
                     });
                 }
                 for field in fields.iter().filter(|f| f.required) {
@@ -157,6 +160,11 @@ impl Shape {
             Self::Object(_) | Self::Choice(_) => "an object",
         }
     }
+}
+
+/// A name in a message.
+fn brief(name: &str) -> String {
+    name.chars().take(80).collect()
 }
 
 /// Names a value in a message, without repeating more of it than a person wants to read.

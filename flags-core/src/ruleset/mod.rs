@@ -116,12 +116,14 @@ impl Ruleset {
 
     /// Where it stands; `None` before the first snapshot.
     #[must_use]
+    #[inline]
     pub fn position(&self) -> Option<&Position> {
         self.position.as_ref()
     }
 
     /// The revision it shows; 0 before the first snapshot.
     #[must_use]
+    #[inline]
     pub fn revision(&self) -> Revision {
         self.position.as_ref().map_or(0, |position| position.revision)
     }
@@ -194,6 +196,7 @@ impl Linker for Ruleset {
 
 impl Flag {
     /// `None` for a flag that cannot be evaluated.
+    #[inline]
     pub(crate) fn flag_type(&self) -> Option<FlagType> {
         match &self.body {
             FlagBody::Invalid => None,

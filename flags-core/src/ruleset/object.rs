@@ -51,6 +51,7 @@ pub(crate) struct FlagRules {
 }
 
 impl FlagRules {
+    #[inline]
     pub(crate) fn variant(&self, index: VariantIndex) -> Option<&Variant> {
         self.variants.get(usize::from(index.0))
     }

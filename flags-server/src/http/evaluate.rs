@@ -82,7 +82,7 @@ pub(super) async fn evaluate(
 ) -> Result<Response, Problem> {
     let ruleset = live(&service, &project, &key)?.ruleset();
     let context = context(&body.context)?;
-    apart(move || {
+    let answered = service.evaluate(move || {
         if let Some(flag) = body.flag {
             let evaluation = ruleset.evaluate(&*flag, &context, now);
             return Json(Answer { flag: &flag, evaluation }).into_response();
@@ -93,8 +93,8 @@ pub(super) async fn evaluate(
         keys.sort_unstable();
         let answer = |flag| Answer { flag, evaluation: ruleset.evaluate(flag, &context, instant) };
         Json(Answers { answers: keys.into_iter().map(answer).collect() }).into_response()
-    })
-    .await
+    });
+    Ok(answered.await?)
 }
 
 pub(super) async fn explain(
@@ -104,16 +104,10 @@ pub(super) async fn explain(
 ) -> Result<Response, Problem> {
     let ruleset = live(&service, &project, &key)?.ruleset();
     let context = context(&body.context)?;
-    apart(move || {
+    let answered = service.evaluate(move || {
         let explanation = ruleset.explain(&*body.flag, &context, now);
         let text = explanation.to_string();
         Json(Explained { explanation, text }).into_response()
-    })
-    .await
-}
-
-/// Up to 20,000 answers, or one with long lists: not on a thread that others wait for.
-async fn apart(answer: impl FnOnce() -> Response + Send + 'static) -> Result<Response, Problem> {
-    let answered = tokio::task::spawn_blocking(answer).await;
-    answered.map_err(|error| Problem::internal(error.to_string()))
+    });
+    Ok(answered.await?)
 }

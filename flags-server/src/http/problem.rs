@@ -5,11 +5,11 @@ use axum::extract::rejection::QueryRejection;
 use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use flags_core::Diagnostic;
+use flags_core::{Diagnostic, MAX_DIAGNOSTICS};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::limits::{MAX_ERRORS, RETRY_AFTER_SECONDS};
+use crate::limits::RETRY_AFTER_SECONDS;
 use crate::service::Fault;
 
 /// An error on its way out. It gets its body, with the id of the request, in [`render`].
@@ -119,12 +119,12 @@ impl Problem {
         let code = named.into_iter().find(|(code, _)| found(code)).map(|(_, name)| name);
         let detail = match &*errors {
             [error] => error.to_string(),
-            errors if errors.len() > MAX_ERRORS => {
-                format!("{} problems, the first {MAX_ERRORS} in `errors`", errors.len())
+            errors if errors.len() >= MAX_DIAGNOSTICS => {
+                format!("{MAX_DIAGNOSTICS} problems or more, see `errors` for the first")
             }
             errors => format!("{} problems, see `errors`", errors.len()),
         };
-        errors.truncate(MAX_ERRORS);
+        errors.truncate(MAX_DIAGNOSTICS);
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         Self { errors, ..Self::new(status, code.unwrap_or("invalid"), detail) }
     }

@@ -22,7 +22,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::Authorized;
 use super::problem::Problem;
-use crate::limits::{CHANGE_BYTES_PER_READ, CHANGES_PER_READ, HEARTBEAT_MS, STREAM_RETRY_MS};
+use crate::limits::{
+    CHANGE_BYTES_PER_READ, CHANGES_PER_READ, HEARTBEAT_MS, MAX_STREAMED_CHANGE_BYTES,
+    STREAM_RETRY_MS,
+};
 use crate::live::{LiveEnvironment, frame};
 use crate::service::{Fault, Service};
 use crate::store::TokenKind;
@@ -99,6 +102,7 @@ pub(super) async fn get(
                 ended,
                 after,
                 ready: VecDeque::from([opening()]),
+                is_reset: false,
                 heartbeat: next_heartbeat(),
             };
             Body::from_stream(futures_util::stream::unfold(stream, |mut stream| async move {
@@ -141,6 +145,8 @@ struct Stream {
     /// The revision that the client has once it has read what is ready.
     after: Revision,
     ready: VecDeque<Bytes>,
+    /// Ends when everything that is ready was read: the client needs a snapshot.
+    is_reset: bool,
     heartbeat: Instant,
 }
 
@@ -153,6 +159,9 @@ impl Stream {
             }
             if let Some(bytes) = self.ready.pop_front() {
                 return Some(bytes);
+            }
+            if self.is_reset {
+                return None;
             }
             let present = *self.watch.borrow_and_update();
             if self.after < present {
@@ -187,6 +196,12 @@ impl Stream {
         for logged in changes.await? {
             if logged.revision != self.after + 1 {
                 return Err(Fault::Internal("the change log has a gap".into()));
+            }
+            if logged.change.len() > MAX_STREAMED_CHANGE_BYTES {
+                // Each connection would hold a copy of its own; a snapshot is shared.
+                self.ready.push_back(reset(&self.epoch, self.environment.revision()));
+                self.is_reset = true;
+                return Ok(());
             }
             let position = Position { epoch: self.epoch.clone(), revision: logged.revision };
             self.ready.push_back(frame(&position, &logged.change));
@@ -225,6 +240,7 @@ mod tests {
             ended: ended.clone(),
             after: 0,
             ready: VecDeque::from([opening()]),
+            is_reset: false,
             heartbeat: next_heartbeat(),
             service,
         };

@@ -4,7 +4,7 @@ use std::sync::{PoisonError, RwLock};
 use bytes::Bytes;
 use flags_core::{Position, Revision};
 
-use crate::limits::{MAX_RECENT_FRAME_BYTES, MAX_RECENT_FRAMES};
+use crate::limits::{MAX_RECENT_FRAME_BYTES, MAX_RECENT_FRAMES, MAX_STREAMED_CHANGE_BYTES};
 
 /// The latest changes of an environment, each encoded once for all streams.
 #[derive(Default)]
@@ -25,6 +25,11 @@ impl Frames {
     pub(super) fn push(&self, revision: Revision, frame: Bytes) {
         let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
         recent.last = revision;
+        if frame.len() > MAX_STREAMED_CHANGE_BYTES {
+            // No stream carries it; what follows it is recent again.
+            (recent.frames, recent.bytes) = (VecDeque::new(), 0);
+            return;
+        }
         recent.bytes += frame.len();
         recent.frames.push_back(frame);
         while recent.frames.len() > MAX_RECENT_FRAMES || recent.bytes > MAX_RECENT_FRAME_BYTES {
@@ -76,8 +81,16 @@ mod tests {
         }
         assert_eq!(frames.after(4), None);
         assert!(frames.after(5).is_some());
-        frames.push(last + 1, Bytes::from(vec![0; MAX_RECENT_FRAME_BYTES]));
-        assert_eq!(frames.after(last - 1), None);
-        assert!(frames.after(last).is_some());
+        let large = Bytes::from(vec![0; MAX_STREAMED_CHANGE_BYTES]);
+        for revision in last + 1..=last + 3 {
+            frames.push(revision, large.clone());
+        }
+        assert_eq!(frames.after(last), None);
+        assert!(frames.after(last + 1).is_some());
+        frames.push(last + 4, Bytes::from(vec![0; MAX_STREAMED_CHANGE_BYTES + 1]));
+        assert_eq!(frames.after(last + 2), None);
+        assert_eq!(frames.after(last + 3), None, "it is not kept itself");
+        frames.push(last + 5, Bytes::from_static(b"x"));
+        assert!(frames.after(last + 4).is_some());
     }
 }

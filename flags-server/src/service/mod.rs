@@ -35,7 +35,7 @@ use tokio::task::spawn_blocking;
 
 use self::writer::{Operation, Request, WriterThread};
 use crate::access::Tokens;
-use crate::limits::{MAX_QUEUED_WRITES, MAX_READERS};
+use crate::limits::{MAX_EVALUATIONS, MAX_QUEUED_WRITES, MAX_READERS};
 use crate::live::Live;
 use crate::store::{Store, View};
 
@@ -51,6 +51,8 @@ pub(crate) struct Service {
     pub(crate) tokens: Arc<Tokens>,
     store: Arc<dyn Store>,
     readers: Arc<Semaphore>,
+    /// Of those who evaluate for somebody else, whose lists may be long.
+    evaluators: Arc<Semaphore>,
     writes: mpsc::Sender<Box<dyn Operation>>,
 }
 
@@ -73,7 +75,8 @@ impl Service {
         let handle =
             std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
         let readers = Arc::new(Semaphore::new(MAX_READERS));
-        Ok((Self { live, tokens, store, readers, writes }, handle))
+        let evaluators = Arc::new(Semaphore::new(MAX_EVALUATIONS));
+        Ok((Self { live, tokens, store, readers, evaluators, writes }, handle))
     }
 
     /// Runs a verb on the writer thread; returns when what it wrote is durable.
@@ -104,6 +107,21 @@ impl Service {
             result
         });
         result.await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string())))
+    }
+
+    /// Evaluates, away from the threads that answer requests; a few at a time.
+    pub(crate) async fn evaluate<T: Send + 'static>(
+        &self,
+        evaluate: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Fault> {
+        let permit = Arc::clone(&self.evaluators).acquire_owned().await;
+        let permit = permit.map_err(|_| Fault::Stopping)?;
+        let result = spawn_blocking(move || {
+            let result = evaluate();
+            drop(permit);
+            result
+        });
+        result.await.map_err(|error| Fault::Internal(error.to_string()))
     }
 
     /// Whether the server was asked to stop.
@@ -206,5 +224,28 @@ pub(crate) mod tests {
         for mut answer in queued {
             answer.try_recv().unwrap().unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_revoked_in_the_same_commit_writes_nothing_after_that() {
+        let dir = TempDir::new().unwrap();
+        let (service, _) = start(&dir);
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        // What comes meanwhile is committed together.
+        let hold = service.write(author(), move |_: &mut Unit<'_>| {
+            held.recv().map_err(|error| Fault::Internal(error.to_string()))
+        });
+        let before = create(&service, "before");
+        let revoke = service.write(author(), |unit| {
+            unit.effects.push(super::publish::Effect::TokenRevoked { id: "t".into() });
+            Ok(())
+        });
+        let after = create(&service, "after");
+        let release = async { release.send(()).unwrap() };
+        let (_, before, revoked, after, ()) = tokio::join!(hold, before, revoke, after, release);
+        before.unwrap();
+        revoked.unwrap();
+        assert!(matches!(after, Err(Fault::Revoked)));
+        assert_eq!(keys(&service).await, ["before"]);
     }
 }

@@ -89,12 +89,14 @@ impl Unit<'_> {
     ) -> Result<Revision, Fault> {
         let previous = environment.revision;
         let revision = previous + 1;
+        let bytes_before = self.tx.definition_bytes(environment.id)?;
         let limited = edits.iter().any(|edit| matches!(edit, Edit::Put { limited: true, .. }));
         let mut objects = Vec::with_capacity(edits.len());
         for edit in edits {
             objects.push(self.write(environment.id, revision, edit)?);
         }
-        if limited && self.tx.definition_bytes(environment.id)? > MAX_ENVIRONMENT_BYTES {
+        let bytes = self.tx.definition_bytes(environment.id)?;
+        if limited && bytes > MAX_ENVIRONMENT_BYTES && bytes > bytes_before {
             let maximum = MAX_ENVIRONMENT_BYTES;
             return Err(Fault::LimitExceeded { limit: "environment_bytes", maximum });
         }

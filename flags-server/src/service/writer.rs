@@ -135,7 +135,11 @@ impl WriterThread {
         for operation in group {
             let author = operation.author().clone();
             // The body may have taken its time, and the queue too.
-            if !self.tokens.has(&author.actor) {
+            let revoked = |effect: &Effect| match effect {
+                Effect::TokenRevoked { id } => *id == author.actor,
+                _ => false,
+            };
+            if !self.tokens.has(&author.actor) || committed.iter().any(revoked) {
                 operation.refuse(Fault::Revoked);
                 continue;
             }

@@ -4,7 +4,6 @@ mod read;
 mod write;
 
 use std::fs::{File, TryLockError};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -90,19 +89,14 @@ fn claim(connection: &Connection) -> StoreResult<()> {
     }
 }
 
-/// The one path of a file, so that a lock beside it is found by whatever name it is opened.
+/// The one path of a file, so that a lock beside it is found by whatever name it is opened. The
+/// file is there afterwards: the target of a link too.
 fn resolved(path: &Path) -> StoreResult<PathBuf> {
     let named = |error: std::io::Error| StoreError::new(format!("{}: {error}", path.display()));
-    match path.canonicalize() {
-        // There is no file yet: its folder is there.
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let folder = folder.unwrap_or(Path::new(".")).canonicalize().map_err(named)?;
-            let name = path.file_name().ok_or_else(|| StoreError::new("it is no file's name"))?;
-            Ok(folder.join(name))
-        }
-        resolved => resolved.map_err(named),
+    if !path.exists() {
+        File::options().create(true).append(true).open(path).map_err(named)?;
     }
+    path.canonicalize().map_err(named)
 }
 
 fn lock(path: &Path) -> StoreResult<File> {
