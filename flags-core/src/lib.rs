@@ -67,6 +67,7 @@ mod limits;
 mod observer;
 mod revision;
 mod ruleset;
+mod same;
 mod serve;
 mod time;
 mod value;

@@ -1,10 +1,10 @@
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use serde_json::Value;
 
+use super::flag::CROWDED;
 use super::{Linker, attribute_path};
 use crate::condition::{Comparison, Condition, Number, OneOf, Test, TextMatch};
 use crate::definition as said;
@@ -112,12 +112,16 @@ fn one_of(op: Operator, values: &[Value], d: &mut Diagnostics) -> OneOf {
             Value::Bool(true) => one_of.booleans[1] = true,
             Value::Number(_) => numbers.extend(number(value, d)),
             // A value that is there twice means what it means once.
-            Value::String(text) => drop(one_of.strings.insert(Arc::from(&**text), ())),
+            Value::String(text) => drop(one_of.strings.insert(text, ())),
             Value::Null | Value::Array(_) | Value::Object(_) => {
                 d.report("wrong_type", "expected a boolean, a number or a string");
             }
         });
     }
+    if one_of.strings.is_crowded() {
+        d.report("crowded", CROWDED);
+    }
+    one_of.strings.shrink();
     one_of.numbers = numbers.into();
     one_of
 }

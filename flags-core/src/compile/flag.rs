@@ -1,7 +1,6 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::serve::{ServeIn, compile_serve};
@@ -152,6 +151,9 @@ fn compile_targets(
     kinds.into()
 }
 
+pub(super) const CROWDED: &str =
+    "thousands of these texts have the same hash: they were made to slow lookups down";
+
 /// Adds keys to a set or a map of keys that each occur once.
 pub(super) fn compile_keys<V: Copy>(
     keys: &[alloc::string::String],
@@ -167,10 +169,14 @@ pub(super) fn compile_keys<V: Copy>(
                     "a key is 1 to 512 bytes without control characters, not `.` or `..`",
                 );
             });
-        } else if into.insert(Arc::from(&**key), value).is_err() {
+        } else if into.insert(key, value).is_err() {
             d.at(index, |d| d.report("duplicate", format!("`{key}` is here twice")));
+        } else if into.is_crowded() {
+            d.at(index, |d| d.report("crowded", CROWDED));
+            return;
         }
     }
+    into.shrink();
 }
 
 fn compile_rules(

@@ -49,7 +49,7 @@ impl<T> Slots<T> {
         }
         // A ruleset of 2³² objects does not fit into memory.
         let slot = Slot(self.keys.len() as u32);
-        let _ = Arc::make_mut(&mut self.keys).insert(key.into(), slot);
+        let _ = Arc::make_mut(&mut self.keys).insert(key, slot);
         slot
     }
 

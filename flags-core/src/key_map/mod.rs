@@ -1,0 +1,258 @@
+//! A hash map from text for sets of any size, which shares what does not change.
+//!
+//! A few keys are one [`Shard`]. Many are spread over shards by linear hashing (Litwin, *Linear
+//! hashing*, 1980): whenever the shards hold too many keys on average, one of them is split in
+//! two. A clone shares all shards, and a change to it copies one of them: a key added to a million
+//! costs some microseconds, and whoever reads the older map sees nothing of it.
+
+mod shard;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use xxhash_rust::const_xxh3::xxh3_64 as const_hash;
+use xxhash_rust::xxh3::xxh3_64;
+
+use self::shard::Shard;
+
+/// How many keys a shard holds on average before one is split; the fullest, next to be split, hold
+/// twice as many.
+const KEYS_PER_SHARD: usize = 512;
+
+/// A shard with more keys than this holds keys that were made to hash alike.
+const CROWDED_SHARD_KEYS: usize = 8 * KEYS_PER_SHARD;
+
+/// The hash of a key; XXH3-64, which gives the same at compile time and at run time.
+#[inline]
+pub(crate) fn hash(key: &str) -> u64 {
+    hash_bytes(key.as_bytes())
+}
+
+#[inline]
+fn hash_bytes(key: &[u8]) -> u64 {
+    xxh3_64(key)
+}
+
+/// [`hash`], at compile time.
+pub(crate) const fn hash_at_compile_time(key: &str) -> u64 {
+    const_hash(key.as_bytes())
+}
+
+/// A key is kept as its bytes; an entry costs at most 13 bytes besides, and its value.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyMap<V> {
+    len: usize,
+    crowded: bool,
+    shards: Shards<V>,
+}
+
+#[derive(Debug, Clone)]
+enum Shards<V> {
+    /// In place: most maps are small, and asked often.
+    One(Shard<V>),
+    Many(Vec<Arc<Shard<V>>>),
+}
+
+impl<V> Default for KeyMap<V> {
+    fn default() -> Self {
+        Self { len: 0, crowded: false, shards: Shards::One(Shard::default()) }
+    }
+}
+
+impl<V: Copy> KeyMap<V> {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        let shards = match capacity.div_ceil(KEYS_PER_SHARD) {
+            0 | 1 => Shards::One(Shard::with_capacity(capacity)),
+            count => Shards::Many((0..count).map(|_| Arc::default()).collect()),
+        };
+        Self { shards, ..Self::default() }
+    }
+
+    /// Adds a key; gives the value back where the key is there already.
+    pub(crate) fn insert(&mut self, key: &str, value: V) -> Result<(), V> {
+        let hash = hash(key);
+        if self.get_hashed(hash, key).is_some() {
+            return Err(value);
+        }
+        let keys = match &mut self.shards {
+            Shards::One(shard) => shard.insert(hash, key, value),
+            Shards::Many(shards) => {
+                let index = shard_of(hash, shards.len());
+                shards.get_mut(index).map_or(0, |s| Arc::make_mut(s).insert(hash, key, value))
+            }
+        };
+        self.len += 1;
+        self.crowded |= keys > CROWDED_SHARD_KEYS;
+        self.split_one_if_full();
+        Ok(())
+    }
+
+    fn split_one_if_full(&mut self) {
+        let count = match &self.shards {
+            Shards::One(_) => 1,
+            Shards::Many(shards) => shards.len(),
+        };
+        if self.len <= count * KEYS_PER_SHARD {
+            return;
+        }
+        if let Shards::One(shard) = &mut self.shards {
+            self.shards = Shards::Many(Vec::from([Arc::new(core::mem::take(shard))]));
+        }
+        if let Shards::Many(shards) = &mut self.shards {
+            // With one shard more, the keys of this one go to two.
+            let full = count - (1 << count.ilog2());
+            if let Some(shard) = shards.get_mut(full) {
+                let split = shard.split(|hash| shard_of(hash, count + 1) == full);
+                *shard = Arc::new(split.0);
+                shards.push(Arc::new(split.1));
+            }
+        }
+    }
+
+    /// Removes a key; `None` where it is not there.
+    pub(crate) fn remove(&mut self, key: &str) -> Option<V> {
+        let hash = hash(key);
+        // Looked for first, so that nothing is copied for a key that is not there.
+        let value = *self.get_hashed(hash, key)?;
+        match &mut self.shards {
+            Shards::One(shard) => shard.remove(hash, key),
+            Shards::Many(shards) => {
+                let index = shard_of(hash, shards.len());
+                Arc::make_mut(shards.get_mut(index)?).remove(hash, key);
+            }
+        }
+        self.len -= 1;
+        Some(value)
+    }
+
+    /// Gives back memory that was taken in advance.
+    pub(crate) fn shrink(&mut self) {
+        match &mut self.shards {
+            Shards::One(shard) => shard.shrink(),
+            // What is shared is of a map that was shrunk before.
+            Shards::Many(shards) => {
+                shards.iter_mut().filter_map(Arc::get_mut).for_each(Shard::shrink);
+            }
+        }
+    }
+}
+
+impl<V> KeyMap<V> {
+    /// Whether so many keys hash alike that finding one may take long: these were made for it.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, key: &str) -> Option<&V> {
+        // An empty map is common (no targets) and needs no hash.
+        if self.len == 0 {
+            return None;
+        }
+        self.get_hashed(hash(key), key)
+    }
+
+    #[inline]
+    pub(crate) fn get_hashed(&self, hash: u64, key: &str) -> Option<&V> {
+        match &self.shards {
+            Shards::One(shard) => shard.get(hash, key),
+            Shards::Many(shards) => shards.get(shard_of(hash, shards.len()))?.get(hash, key),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn contains(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Every key with its value, in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
+        let (one, many): (_, &[Arc<Shard<V>>]) = match &self.shards {
+            Shards::One(shard) => (Some(shard), &[]),
+            Shards::Many(shards) => (None, shards),
+        };
+        one.into_iter().chain(many.iter().map(|shard| &**shard)).flat_map(Shard::iter)
+    }
+}
+
+/// Which of `count` shards, at least one, holds the keys of a hash.
+///
+/// It looks at bits that neither pick the place within a shard's table (the lowest) nor serve as
+/// its tags (the highest): keys that agreed in those would make a slow shard.
+#[inline]
+fn shard_of(hash: u64, count: usize) -> usize {
+    let bits = (hash >> 24) as u32 as usize;
+    let level = count.ilog2();
+    let place = bits & ((2 << level) - 1);
+    if place < count { place } else { place & ((1 << level) - 1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeMap;
+    use alloc::format;
+    use alloc::string::String;
+
+    fn check(map: &KeyMap<u32>, model: &BTreeMap<String, u32>) {
+        assert_eq!(map.len(), model.len());
+        assert!(model.iter().all(|(key, value)| map.get(key) == Some(value)));
+        let listed: BTreeMap<String, u32> = map.iter().map(|(k, v)| (k.into(), *v)).collect();
+        assert_eq!(&listed, model);
+    }
+
+    #[test]
+    fn it_agrees_with_a_model_while_it_grows_and_shrinks() {
+        for capacity in [0, 700, 20_000] {
+            let mut map = KeyMap::with_capacity(capacity);
+            let mut model = BTreeMap::new();
+            for round in 0..20_000_u32 {
+                // Long and short keys; some come again, some go.
+                let key = "ключ".repeat((round % 9_000 % 40) as usize) + &format!("{}", round % 9_000);
+                if round % 3 == 2 {
+                    assert_eq!(map.remove(&key), model.remove(&key));
+                } else {
+                    let known = model.contains_key(&key);
+                    assert_eq!(map.insert(&key, round).is_err(), known);
+                    model.entry(key).or_insert(round);
+                }
+                if round % 1_000 == 0 {
+                    map.shrink();
+                    check(&map, &model);
+                }
+            }
+            check(&map, &model);
+            assert!(map.get("nobody").is_none() && map.remove("nobody").is_none());
+            assert!(!map.is_crowded());
+        }
+    }
+
+    #[test]
+    fn a_clone_is_not_changed_by_its_original() {
+        let mut map = KeyMap::default();
+        for index in 0..5_000 {
+            map.insert(&format!("key-{index}"), index).unwrap();
+        }
+        let older = map.clone();
+        map.insert("new", 0).unwrap();
+        map.remove("key-7").unwrap();
+        assert_eq!((older.len(), map.len()), (5_000, 5_000));
+        assert_eq!((older.get("new"), older.get("key-7")), (None, Some(&7)));
+        assert_eq!((map.get("new"), map.get("key-7")), (Some(&0), None));
+    }
+
+    #[test]
+    fn shards_are_about_equally_full() {
+        let mut map = KeyMap::default();
+        for index in 0..100_000 {
+            map.insert(&format!("tenant-{index}"), ()).unwrap();
+        }
+        let Shards::Many(shards) = &map.shards else { panic!("many keys are many shards") };
+        let fullest = shards.iter().map(|shard| shard.iter().count()).max();
+        assert!(fullest < Some(3 * KEYS_PER_SHARD), "{fullest:?}");
+    }
+}

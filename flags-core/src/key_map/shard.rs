@@ -1,0 +1,143 @@
+//! A part of a map that is copied as a whole.
+
+use alloc::vec::Vec;
+
+use hashbrown::HashTable;
+
+use super::hash_bytes;
+use crate::same::same_bytes;
+
+/// A hash table of entries whose keys lie one after the other in one block of memory.
+#[derive(Debug, Clone)]
+pub(super) struct Shard<V> {
+    table: HashTable<Entry<V>>,
+    keys: Keys,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry<V> {
+    key: Place,
+    value: V,
+}
+
+impl<V> Default for Shard<V> {
+    fn default() -> Self {
+        Self { table: HashTable::new(), keys: Keys::default() }
+    }
+}
+
+impl<V: Copy> Shard<V> {
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Self { table: HashTable::with_capacity(capacity), keys: Keys::default() }
+    }
+
+    /// Adds a key that is not there; says how many there are then.
+    pub(super) fn insert(&mut self, hash: u64, key: &str, value: V) -> usize {
+        let entry = Entry { key: self.keys.push(key), value };
+        let keys = &self.keys;
+        self.table.insert_unique(hash, entry, |entry| hash_bytes(keys.bytes_at(entry.key)));
+        self.table.len()
+    }
+
+    pub(super) fn remove(&mut self, hash: u64, key: &str) {
+        let keys = &self.keys;
+        if let Ok(entry) = self.table.find_entry(hash, |entry| keys.is(entry.key, key)) {
+            entry.remove();
+            self.keys.removed += key.len();
+        }
+        if self.keys.removed > self.keys.bytes.len() / 2 {
+            *self = self.split(|_| true).0;
+        }
+    }
+
+    /// The entries whose hash is to be kept, and the others.
+    pub(super) fn split(&self, keep: impl Fn(u64) -> bool) -> (Self, Self) {
+        let (mut kept, mut others) = (Self::default(), Self::default());
+        for (key, value) in self.iter() {
+            let hash = hash_bytes(key.as_bytes());
+            let shard = if keep(hash) { &mut kept } else { &mut others };
+            shard.insert(hash, key, *value);
+        }
+        (kept, others)
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.keys.bytes.shrink_to_fit();
+        let keys = &self.keys;
+        self.table.shrink_to_fit(|entry| hash_bytes(keys.bytes_at(entry.key)));
+    }
+}
+
+impl<V> Shard<V> {
+    #[inline]
+    pub(super) fn get(&self, hash: u64, key: &str) -> Option<&V> {
+        self.table.find(hash, |entry| self.keys.is(entry.key, key)).map(|entry| &entry.value)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
+        self.table.iter().map(|entry| (self.keys.get(entry.key), &entry.value))
+    }
+}
+
+/// Where a key lies: a number of bytes that a shard can hold, see [`Keys::push`].
+#[derive(Debug, Clone, Copy)]
+struct Place(u32);
+
+/// Keys, each after its length: seven bits in a byte, the lowest first, and the eighth bit where
+/// more follow.
+#[derive(Debug, Clone, Default)]
+struct Keys {
+    bytes: Vec<u8>,
+    /// How many bytes are of keys that are no more.
+    removed: usize,
+}
+
+impl Keys {
+    fn push(&mut self, key: &str) -> Place {
+        // A shard is some hundred keys, each from a definition that was in memory as JSON: 4 GiB
+        // of them cannot be.
+        let place = Place(self.bytes.len() as u32);
+        let mut length = key.len();
+        while length >= 0x80 {
+            self.bytes.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        self.bytes.push(length as u8);
+        self.bytes.extend(key.as_bytes());
+        place
+    }
+
+    #[inline]
+    fn is(&self, place: Place, key: &str) -> bool {
+        same_bytes(self.bytes_at(place), key.as_bytes())
+    }
+
+    fn get(&self, place: Place) -> &str {
+        // What was pushed was text.
+        core::str::from_utf8(self.bytes_at(place)).unwrap_or_default()
+    }
+
+    #[inline]
+    fn bytes_at(&self, place: Place) -> &[u8] {
+        let at = self.bytes.get(place.0 as usize..).unwrap_or_default();
+        match at.split_first() {
+            Some((length, rest)) if *length < 0x80 => {
+                rest.get(..usize::from(*length)).unwrap_or_default()
+            }
+            _ => long_key(at),
+        }
+    }
+}
+
+#[cold]
+fn long_key(bytes: &[u8]) -> &[u8] {
+    let (mut length, mut shift) = (0, 0);
+    for (index, byte) in bytes.iter().enumerate() {
+        length |= usize::from(byte & 0x7f) << shift;
+        shift += 7;
+        if *byte < 0x80 {
+            return bytes.get(index + 1..index + 1 + length).unwrap_or_default();
+        }
+    }
+    &[]
+}
