@@ -107,12 +107,14 @@ impl Client {
     /// assert_eq!(client.get(&SAMPLE_RATE, &Entity::user("u-17")), 0.5);
     /// ```
     #[must_use]
+    #[inline]
     pub fn get<T: CopyValue>(&self, flag: &Flag<T>, context: &(impl Context + ?Sized)) -> T {
         self.pinned().get(flag, context).value
     }
 
     /// Whether a boolean flag serves `true`.
     #[must_use]
+    #[inline]
     pub fn is_on(&self, flag: &Flag<bool>, context: &(impl Context + ?Sized)) -> bool {
         self.get(flag, context)
     }
@@ -153,6 +155,7 @@ impl Client {
     /// assert!(accounts.iter().all(|key| flags.is_on(&EXPORTS, &Entity::tenant(key))));
     /// ```
     #[must_use]
+    #[inline]
     pub fn pinned(&self) -> Snapshot<Pinned<'_>> {
         Snapshot::new(Pinned::new(self.layer.ruleset.load()))
     }

@@ -57,6 +57,7 @@ pub struct Pinned<'c> {
 }
 
 impl<'c> Pinned<'c> {
+    #[inline]
     pub(crate) fn new(guard: Guard<Arc<Ruleset>>) -> Self {
         Self { guard, stays_on_its_thread: PhantomData }
     }
@@ -65,12 +66,14 @@ impl<'c> Pinned<'c> {
 impl Deref for Pinned<'_> {
     type Target = Ruleset;
 
+    #[inline]
     fn deref(&self) -> &Ruleset {
         &self.guard
     }
 }
 
 impl<R: Deref<Target = Ruleset>> Snapshot<R> {
+    #[inline]
     pub(crate) fn new(ruleset: R) -> Self {
         Self { ruleset }
     }
@@ -87,6 +90,7 @@ impl<R: Deref<Target = Ruleset>> Snapshot<R> {
     /// let answer = flags.get(&PAGE_SIZE, &Entity::user("u-17"));
     /// assert_eq!((answer.value, answer.reason), (50, Reason::FlagNotFound));
     /// ```
+    #[inline]
     pub fn get<T: FlagValue>(
         &self,
         flag: &Flag<T>,
@@ -96,6 +100,7 @@ impl<R: Deref<Target = Ruleset>> Snapshot<R> {
     }
 
     /// Whether a boolean flag serves `true`.
+    #[inline]
     pub fn is_on(&self, flag: &Flag<bool>, context: &(impl Context + ?Sized)) -> bool {
         self.get(flag, context).value
     }
@@ -110,6 +115,7 @@ impl<R: Deref<Target = Ruleset>> Snapshot<R> {
     /// let evaluation = flags.evaluate("page-size", &Entity::user("u-17"));
     /// assert_eq!(evaluation.value, Some(Value::Integer(20)));
     /// ```
+    #[inline]
     pub fn evaluate<'k>(
         &self,
         flag: impl Into<FlagKey<'k>>,

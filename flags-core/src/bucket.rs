@@ -23,7 +23,8 @@ use crate::limits::TOTAL_WEIGHT;
 /// two salts as independent as two keys of SipHash are.
 #[derive(Debug, Clone, Copy)]
 pub struct Salt {
-    hasher: SipHasher13,
+    k0: u64,
+    k1: u64,
 }
 
 impl Salt {
@@ -35,7 +36,7 @@ impl Salt {
         core::hash::Hasher::write(&mut hasher, b"flags-bucket-1\0");
         core::hash::Hasher::write(&mut hasher, salt.as_bytes());
         let key = hasher.finish128();
-        Self { hasher: SipHasher13::new_with_keys(key.h1, key.h2) }
+        Self { k0: key.h1, k1: key.h2 }
     }
 
     /// The bucket of `unit`: 0 to 99,999, each equally likely.
@@ -50,7 +51,7 @@ impl Salt {
     #[must_use]
     #[inline]
     pub fn bucket(&self, unit: &[u8]) -> u32 {
-        let hash = u128::from(self.hasher.hash(unit));
+        let hash = u128::from(SipHasher13::new_with_keys(self.k0, self.k1).hash(unit));
         ((hash * u128::from(TOTAL_WEIGHT)) >> 64) as u32
     }
 }

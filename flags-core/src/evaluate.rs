@@ -5,32 +5,34 @@ use core::cell::Cell;
 use crate::condition::{AttributePath, Condition, Truth};
 use crate::context::{AttributeValue, Context};
 use crate::definition::FlagType;
-use crate::evaluation::{Answer, Evaluation, Reason, SplitOutcome};
+use crate::evaluation::{Answer, Evaluation, SplitOutcome};
 use crate::flag::{Flag, FlagKey, FlagValue};
 use crate::limits::{
     MAX_ATTRIBUTE_BYTES, MAX_CONTEXT_KEY_BYTES, MAX_FLAGS_PER_ANSWER, MAX_LIST_ELEMENTS,
     MAX_PREREQUISITE_DEPTH,
 };
 use crate::observer::{Asked, Found, Observer, Unobserved};
+use crate::outcome::{Decision, Outcome, Why};
 use crate::ruleset::{
     Flag as CompiledFlag, FlagBody, FlagRules, Prerequisite, Rule, Ruleset, Segment, Slot,
     VariantIndex,
 };
+use crate::same::same;
 use crate::serve::{Serve, Share, Unit};
 use crate::time::{Now, Timestamp};
-use crate::value::Value;
 
 impl Ruleset {
     /// Asks for a flag of any type.
     ///
     /// Total: it always answers, allocates nothing, and its work is bounded by the definitions.
+    #[inline]
     pub fn evaluate<'r, 'k>(
         &'r self,
         flag: impl Into<FlagKey<'k>>,
         context: &(impl Context + ?Sized),
         now: impl Now,
     ) -> Evaluation<'r> {
-        self.evaluate_observed(flag.into(), None, context, now, &mut Unobserved)
+        self.decide(flag.into(), None, context, now, &mut Unobserved).evaluation()
     }
 
     /// Asks for a typed flag: the value is the code's default wherever the rules have none.
@@ -57,53 +59,45 @@ impl Ruleset {
     /// assert_eq!(answer.reason, Reason::TargetMatch);
     /// # Ok::<(), serde_json::Error>(())
     /// ```
+    #[inline]
     pub fn get<'r, T: FlagValue>(
         &'r self,
         flag: &Flag<T>,
         context: &(impl Context + ?Sized),
         now: impl Now,
     ) -> Answer<'r, T::Ref<'r>> {
-        let Evaluation { value, variant, reason, version, revision } =
-            self.evaluate_observed(flag.into(), Some(T::TYPE), context, now, &mut Unobserved);
-        let value = value.and_then(T::read).unwrap_or_else(|| flag.default_value());
-        Answer { value, variant, reason, version, revision }
+        let decision = self.decide(flag.into(), Some(T::TYPE), context, now, &mut Unobserved);
+        let value = decision.outcome.variant.and_then(|variant| T::read(variant.value.as_ref()));
+        Answer {
+            value: value.unwrap_or_else(|| flag.default_value()),
+            variant: decision.variant(),
+            reason: decision.outcome.why.reason(),
+            version: decision.version(),
+            revision: decision.revision,
+        }
     }
 
     /// The evaluator; `asked_type` is the type that the caller's code expects, if it does.
-    pub(crate) fn evaluate_observed<'r, C: Context + ?Sized, N: Now, O: Observer>(
+    pub(crate) fn decide<'r, C: Context + ?Sized, N: Now, O: Observer>(
         &'r self,
-        flag: FlagKey<'_>,
+        key: FlagKey<'_>,
         asked_type: Option<FlagType>,
         context: &C,
         now: N,
         observer: &mut O,
-    ) -> Evaluation<'r> {
-        let revision = self.revision();
-        let default =
-            |reason, version| Evaluation { value: None, variant: None, reason, version, revision };
-        let Some(flag) = self.flags.find(flag.hash, flag.key) else {
-            let ready = self.position().is_some();
-            return default(if ready { Reason::FlagNotFound } else { Reason::NotReady }, 0);
-        };
-        let flag_type = flag.flag_type();
-        if asked_type.is_some() && flag_type.is_some() && asked_type != flag_type {
-            return default(Reason::TypeMismatch, flag.version);
-        }
-        let mut evaluator = Evaluator {
-            ruleset: self,
-            context,
-            now: CachedNow { source: now, instant: Cell::new(None) },
-            observer,
-            flags_left: MAX_FLAGS_PER_ANSWER,
-        };
-        match evaluator.flag(flag, 0) {
-            Ok(Served { value: Some(value), variant, reason }) => {
-                Evaluation { value: Some(value), variant, reason, version: flag.version, revision }
+    ) -> Decision<'r> {
+        let flag = self.flags.find(key.hash, key.key);
+        let outcome = match flag {
+            None if self.position().is_none() => Outcome::default_because(Why::NotReady),
+            None => Outcome::default_because(Why::FlagNotFound),
+            Some(flag) if flag.is_other_than(asked_type) => {
+                Outcome::default_because(Why::TypeMismatch)
             }
-            Ok(Served { value: None, .. }) | Err(Exhausted) => {
-                default(Reason::FlagInvalid, flag.version)
-            }
-        }
+            Some(flag) => Evaluator::new(self, context, now, observer)
+                .flag(flag, 0)
+                .unwrap_or(Outcome::default_because(Why::FlagInvalid)),
+        };
+        Decision { flag, outcome, revision: self.revision() }
     }
 }
 
@@ -113,13 +107,6 @@ struct Evaluator<'r, 'a, C: ?Sized, N, O> {
     now: CachedNow<N>,
     observer: &'a mut O,
     flags_left: u32,
-}
-
-/// What one flag serves; no value means that the flag cannot be evaluated.
-struct Served<'r> {
-    value: Option<Value<'r>>,
-    variant: Option<&'r str>,
-    reason: Reason<'r>,
 }
 
 /// The prerequisites of a flag are deeper or more than an answer may take: only a cycle or
@@ -134,44 +121,38 @@ enum Choice {
 }
 
 impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O> {
-    fn flag(&mut self, flag: &'r CompiledFlag, depth: usize) -> Result<Served<'r>, Exhausted> {
+    #[inline]
+    fn new(ruleset: &'r Ruleset, context: &'a C, now: N, observer: &'a mut O) -> Self {
+        let now = CachedNow { source: now, instant: Cell::new(None) };
+        Self { ruleset, context, now, observer, flags_left: MAX_FLAGS_PER_ANSWER }
+    }
+
+    #[inline]
+    fn flag(&mut self, flag: &'r CompiledFlag, depth: usize) -> Result<Outcome<'r>, Exhausted> {
         let left = self.flags_left.checked_sub(1);
         self.flags_left = left.filter(|_| depth <= MAX_PREREQUISITE_DEPTH).ok_or(Exhausted)?;
-        let rules = match &flag.body {
-            FlagBody::Invalid => {
-                let reason = Reason::FlagInvalid;
-                return Ok(Served { value: None, variant: None, reason });
+        if let Some(outcome) = flag.settled().filter(|_| !O::OBSERVES) {
+            return Ok(outcome);
+        }
+        match &flag.body {
+            FlagBody::Rules(rules) => self.rules(rules, depth),
+            FlagBody::Overridden(variant) => {
+                Ok(Outcome { variant: Some(variant), why: Why::Override })
             }
-            FlagBody::Overridden(overridden) => {
-                let variant = overridden.variant.as_deref();
-                let value = Some(overridden.value.as_ref());
-                return Ok(Served { value, variant, reason: Reason::Override });
-            }
-            FlagBody::Rules(rules) => rules,
-        };
-        let (variant, reason) = self.rules(rules, depth)?;
-        let variant = rules.variant(variant);
-        Ok(Served {
-            value: variant.map(|variant| variant.value.as_ref()),
-            variant: variant.map(|variant| &*variant.name),
-            reason,
-        })
+            FlagBody::Invalid => Ok(Outcome::default_because(Why::FlagInvalid)),
+        }
     }
 
     /// The first step that decides, from "off" on.
-    fn rules(
-        &mut self,
-        flag: &'r FlagRules,
-        depth: usize,
-    ) -> Result<(VariantIndex, Reason<'r>), Exhausted> {
+    fn rules(&mut self, flag: &'r FlagRules, depth: usize) -> Result<Outcome<'r>, Exhausted> {
+        let serve = |variant, why| Ok(Outcome { variant: flag.variant(variant), why });
         self.observer.found(Asked::State, Found::Truth(flag.on.into()));
         if !flag.on {
-            return Ok((flag.off_variant, Reason::Disabled));
+            return serve(flag.off_variant, Why::Disabled);
         }
         for prerequisite in &flag.prerequisites {
             if !self.prerequisite(prerequisite, depth)? {
-                let reason = Reason::PrerequisiteFailed { flag: &prerequisite.key };
-                return Ok((flag.off_variant, reason));
+                return serve(flag.off_variant, Why::PrerequisiteFailed(prerequisite));
             }
         }
         if !flag.targets.is_empty() {
@@ -179,12 +160,12 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
             let found = target.and_then(|index| flag.variant(index));
             self.observer.found(Asked::Targets, Found::variant(found));
             if let Some(variant) = target {
-                return Ok((variant, Reason::TargetMatch));
+                return serve(variant, Why::TargetMatch);
             }
         }
         for rule in &flag.rules {
             if let Some((variant, bucket)) = self.rule(flag, rule) {
-                return Ok((variant, Reason::RuleMatch { rule: &rule.id, bucket }));
+                return serve(variant, Why::RuleMatch(rule, bucket));
             }
         }
         self.observer.enter(Asked::Fallthrough);
@@ -195,7 +176,7 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
             }
         };
         self.observer.leave(Found::variant(flag.variant(variant)));
-        Ok((variant, Reason::Fallthrough { split }))
+        serve(variant, Why::Fallthrough(split))
     }
 
     fn prerequisite(
@@ -212,10 +193,10 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
             None => None,
         };
         let variant = served
-            .filter(|served| !matches!(served.reason, Reason::Disabled | Reason::FlagInvalid))
-            .and_then(|served| served.variant);
+            .filter(|served| !matches!(served.why, Why::Disabled | Why::FlagInvalid))
+            .and_then(|served| served.variant?.name.as_deref());
         let satisfied =
-            variant.is_some_and(|name| prerequisite.variants.iter().any(|v| **v == *name));
+            variant.is_some_and(|name| prerequisite.variants.iter().any(|v| same(v, name)));
         self.observer.leave(Found::Truth(satisfied.into()));
         Ok(satisfied)
     }
@@ -242,6 +223,7 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
         served
     }
 
+    #[inline]
     fn serve(&mut self, flag: &'r FlagRules, serve: &'r Serve) -> Choice {
         match serve {
             Serve::Variant(variant) => Choice::Variant(*variant, None),
@@ -252,6 +234,7 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
         }
     }
 
+    #[inline(never)]
     fn share(
         &mut self,
         flag: &'r FlagRules,
@@ -263,7 +246,7 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
             return Choice::UnitMissing;
         };
         let share = choose(bucket, &self.now);
-        let name = share.variant.and_then(|v| flag.variant(v)).map(|v| &*v.name);
+        let name = share.variant.and_then(|v| flag.variant(v)).and_then(|v| v.name.as_deref());
         self.observer.found(Asked::Unit { unit }, Found::Bucket { bucket, share, variant: name });
         share.variant.map_or(Choice::GoOn, |variant| Choice::Variant(variant, Some(bucket)))
     }

@@ -58,6 +58,7 @@ impl<T: FlagValue> Flag<T> {
 
     /// The value without rules.
     #[must_use]
+    #[inline]
     pub fn default_value<'r>(&self) -> T::Ref<'r> {
         self.default.borrowed()
     }
@@ -106,10 +107,12 @@ macro_rules! flag_value {
             type Ref<'r> = $ref;
             const TYPE: FlagType = FlagType::$variant;
 
+            #[inline]
             fn borrowed<'r>(self) -> Self::Ref<'r> {
                 self
             }
 
+            #[inline]
             fn read(value: Value<'_>) -> Option<Self::Ref<'_>> {
                 match value {
                     Value::$variant(value) => Some(value),
@@ -141,18 +144,21 @@ pub struct FlagKey<'k> {
 }
 
 impl<'k> From<&'k str> for FlagKey<'k> {
+    #[inline]
     fn from(key: &'k str) -> Self {
         Self { key, hash: hash(key) }
     }
 }
 
 impl<'k> From<&'k alloc::string::String> for FlagKey<'k> {
+    #[inline]
     fn from(key: &'k alloc::string::String) -> Self {
         key.as_str().into()
     }
 }
 
 impl<T> From<&Flag<T>> for FlagKey<'static> {
+    #[inline]
     fn from(flag: &Flag<T>) -> Self {
         flag.key
     }

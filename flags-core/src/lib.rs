@@ -65,6 +65,7 @@ mod key;
 mod key_map;
 mod limits;
 mod observer;
+mod outcome;
 mod revision;
 mod ruleset;
 mod same;

@@ -9,6 +9,9 @@ use crate::serve::{Share, Unit};
 
 /// Hears of every step of an evaluation. [`Unobserved`] costs nothing.
 pub(crate) trait Observer {
+    /// Whether it wants to hear of steps whose outcome is known beforehand.
+    const OBSERVES: bool = true;
+
     /// A step with steps of its own begins.
     fn enter(&mut self, asked: Asked<'_>);
 
@@ -51,17 +54,24 @@ pub(crate) enum Found<'a> {
 }
 
 impl<'a> Found<'a> {
+    #[inline]
     pub(crate) fn variant(variant: Option<&'a Variant>) -> Self {
-        variant.map_or(Self::Nothing, |variant| Self::Variant(&variant.name))
+        let name = variant.and_then(|variant| variant.name.as_deref());
+        name.map_or(Self::Nothing, Self::Variant)
     }
 }
 
 pub(crate) struct Unobserved;
 
 impl Observer for Unobserved {
+    const OBSERVES: bool = false;
+
+    #[inline]
     fn enter(&mut self, _asked: Asked<'_>) {}
 
+    #[inline]
     fn leave(&mut self, _found: Found<'_>) {}
 
+    #[inline]
     fn found(&mut self, _asked: Asked<'_>, _found: Found<'_>) {}
 }

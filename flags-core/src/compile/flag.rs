@@ -75,7 +75,9 @@ fn compile_variants(definition: &said::FlagDefinition, d: &mut Diagnostics) -> B
                 }
             });
             match OwnedValue::read(definition.flag_type, &variant.value) {
-                Some(value) => variants.push(Variant { name: (*variant.name).into(), value }),
+                Some(value) => {
+                    variants.push(Variant { name: Some((*variant.name).into()), value });
+                }
                 None => d.at("value", |d| {
                     d.report(
                         "wrong_type",

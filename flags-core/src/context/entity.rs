@@ -1,4 +1,5 @@
 use super::{AttributeValue, Context};
+use crate::same::same;
 
 /// One kind of a context: who, and what is known about them.
 ///
@@ -49,33 +50,39 @@ impl<'a> Entity<'a> {
 }
 
 impl Context for Entity<'_> {
+    #[inline]
     fn key(&self, kind: &str) -> Option<&str> {
-        (self.kind == kind).then_some(self.key)
+        same(self.kind, kind).then_some(self.key)
     }
 
+    #[inline]
     fn attribute(&self, kind: &str, name: &str) -> Option<AttributeValue<'_>> {
-        if self.kind != kind {
+        if !same(self.kind, kind) {
             return None;
         }
-        self.attributes.iter().find(|(n, _)| *n == name).map(|(_, value)| *value)
+        self.attributes.iter().find(|(n, _)| same(n, name)).map(|(_, value)| *value)
     }
 }
 
 impl Context for [Entity<'_>] {
+    #[inline]
     fn key(&self, kind: &str) -> Option<&str> {
         self.iter().find_map(|entity| entity.key(kind))
     }
 
+    #[inline]
     fn attribute(&self, kind: &str, name: &str) -> Option<AttributeValue<'_>> {
-        self.iter().find(|entity| entity.kind == kind)?.attribute(kind, name)
+        self.iter().find(|entity| same(entity.kind, kind))?.attribute(kind, name)
     }
 }
 
 impl<const N: usize> Context for [Entity<'_>; N] {
+    #[inline]
     fn key(&self, kind: &str) -> Option<&str> {
         self.as_slice().key(kind)
     }
 
+    #[inline]
     fn attribute(&self, kind: &str, name: &str) -> Option<AttributeValue<'_>> {
         self.as_slice().attribute(kind, name)
     }

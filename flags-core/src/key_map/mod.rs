@@ -1,11 +1,11 @@
 //! A hash map from text for sets of any size, which shares what does not change.
 //!
-//! A few keys are one [`Shard`]. Many are spread over shards by linear hashing (Litwin, *Linear
+//! A few keys are one [`KeyTable`]. Many are spread over shards by linear hashing (Litwin, *Linear
 //! hashing*, 1980): whenever the shards hold too many keys on average, one of them is split in
 //! two. A clone shares all shards, and a change to it copies one of them: a key added to a million
 //! costs some microseconds, and whoever reads the older map sees nothing of it.
 
-mod shard;
+mod table;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use xxhash_rust::const_xxh3::xxh3_64 as const_hash;
 use xxhash_rust::xxh3::xxh3_64;
 
-use self::shard::Shard;
+pub(crate) use self::table::KeyTable;
 
 /// How many keys a shard holds on average before one is split; the fullest, next to be split, hold
 /// twice as many.
@@ -49,20 +49,20 @@ pub(crate) struct KeyMap<V> {
 #[derive(Debug, Clone)]
 enum Shards<V> {
     /// In place: most maps are small, and asked often.
-    One(Shard<V>),
-    Many(Vec<Arc<Shard<V>>>),
+    One(KeyTable<V>),
+    Many(Vec<Arc<KeyTable<V>>>),
 }
 
 impl<V> Default for KeyMap<V> {
     fn default() -> Self {
-        Self { len: 0, crowded: false, shards: Shards::One(Shard::default()) }
+        Self { len: 0, crowded: false, shards: Shards::One(KeyTable::default()) }
     }
 }
 
 impl<V: Copy> KeyMap<V> {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         let shards = match capacity.div_ceil(KEYS_PER_SHARD) {
-            0 | 1 => Shards::One(Shard::with_capacity(capacity)),
+            0 | 1 => Shards::One(KeyTable::with_capacity(capacity)),
             count => Shards::Many((0..count).map(|_| Arc::default()).collect()),
         };
         Self { shards, ..Self::default() }
@@ -74,15 +74,18 @@ impl<V: Copy> KeyMap<V> {
         if self.get_hashed(hash, key).is_some() {
             return Err(value);
         }
-        let keys = match &mut self.shards {
-            Shards::One(shard) => shard.insert(hash, key, value),
+        let shard = match &mut self.shards {
+            Shards::One(shard) => Some(shard),
             Shards::Many(shards) => {
                 let index = shard_of(hash, shards.len());
-                shards.get_mut(index).map_or(0, |s| Arc::make_mut(s).insert(hash, key, value))
+                shards.get_mut(index).map(Arc::make_mut)
             }
         };
-        self.len += 1;
-        self.crowded |= keys > CROWDED_SHARD_KEYS;
+        if let Some(shard) = shard {
+            shard.insert(hash, key, value);
+            self.len += 1;
+            self.crowded |= shard.len() > CROWDED_SHARD_KEYS;
+        }
         self.split_one_if_full();
         Ok(())
     }
@@ -131,7 +134,7 @@ impl<V: Copy> KeyMap<V> {
             Shards::One(shard) => shard.shrink(),
             // What is shared is of a map that was shrunk before.
             Shards::Many(shards) => {
-                shards.iter_mut().filter_map(Arc::get_mut).for_each(Shard::shrink);
+                shards.iter_mut().filter_map(Arc::get_mut).for_each(KeyTable::shrink);
             }
         }
     }
@@ -171,11 +174,11 @@ impl<V> KeyMap<V> {
 
     /// Every key with its value, in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
-        let (one, many): (_, &[Arc<Shard<V>>]) = match &self.shards {
+        let (one, many): (_, &[Arc<KeyTable<V>>]) = match &self.shards {
             Shards::One(shard) => (Some(shard), &[]),
             Shards::Many(shards) => (None, shards),
         };
-        one.into_iter().chain(many.iter().map(|shard| &**shard)).flat_map(Shard::iter)
+        one.into_iter().chain(many.iter().map(|shard| &**shard)).flat_map(KeyTable::iter)
     }
 }
 
@@ -212,7 +215,8 @@ mod tests {
             let mut model = BTreeMap::new();
             for round in 0..20_000_u32 {
                 // Long and short keys; some come again, some go.
-                let key = "ключ".repeat((round % 9_000 % 40) as usize) + &format!("{}", round % 9_000);
+                let key =
+                    "ключ".repeat((round % 9_000 % 40) as usize) + &format!("{}", round % 9_000);
                 if round % 3 == 2 {
                     assert_eq!(map.remove(&key), model.remove(&key));
                 } else {

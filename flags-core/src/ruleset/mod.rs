@@ -6,8 +6,8 @@ mod slots;
 
 pub use object::References;
 pub(crate) use object::{
-    Flag, FlagBody, FlagRules, Members, Overridden, Prerequisite, Rule, Segment, TargetEntry,
-    Targets, Variant, VariantIndex,
+    Flag, FlagBody, FlagRules, Members, Prerequisite, Rule, Segment, TargetEntry, Targets, Variant,
+    VariantIndex,
 };
 pub use overrides::Override;
 pub(crate) use slots::{Slot, Slots};
@@ -131,7 +131,7 @@ impl Ruleset {
     /// The key, the type and the version of every flag, in no particular order; no type for a flag
     /// that cannot be evaluated.
     pub fn flags(&self) -> impl Iterator<Item = (&str, Option<FlagType>, Revision)> {
-        self.flags.iter().map(|(key, flag)| (key, flag.flag_type(), flag.version))
+        self.flags.iter().map(|(key, flag)| (key, flag.flag_type, flag.version))
     }
 
     fn upsert(&mut self, object: &Object, report: &mut Report) {
@@ -144,7 +144,7 @@ impl Ruleset {
                     Err(diagnostics) => (FlagBody::Invalid, diagnostics),
                 };
                 let slot = self.flags.slot(&object.key);
-                self.flags.set(slot, Some(Arc::new(Flag { version: object.version, body })));
+                self.flags.set(slot, Some(Arc::new(Flag::new(object.version, body))));
                 diagnostics
             }
             SEGMENT_KIND => {
@@ -191,18 +191,6 @@ impl Linker for Ruleset {
 
     fn segment(&mut self, key: &str) -> Slot {
         self.segments.slot(key)
-    }
-}
-
-impl Flag {
-    /// `None` for a flag that cannot be evaluated.
-    #[inline]
-    pub(crate) fn flag_type(&self) -> Option<FlagType> {
-        match &self.body {
-            FlagBody::Invalid => None,
-            FlagBody::Overridden(overridden) => Some(overridden.value.as_ref().flag_type()),
-            FlagBody::Rules(rules) => Some(rules.flag_type),
-        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::slots::Slot;
 use crate::condition::Condition;
 use crate::definition::FlagType;
 use crate::key_map::KeyMap;
+use crate::outcome::{Outcome, Why};
 use crate::revision::Revision;
 use crate::serve::Serve;
 use crate::value::OwnedValue;
@@ -19,23 +20,54 @@ pub(crate) struct VariantIndex(pub(crate) u16);
 #[derive(Debug)]
 pub(crate) struct Flag {
     pub(crate) version: Revision,
+    /// `None` for a flag that cannot be evaluated.
+    pub(crate) flag_type: Option<FlagType>,
+    /// Known before anybody asks.
+    settled: Option<Settled>,
     pub(crate) body: FlagBody,
+}
+
+impl Flag {
+    pub(crate) fn new(version: Revision, body: FlagBody) -> Self {
+        let flag_type = match &body {
+            FlagBody::Invalid => None,
+            FlagBody::Overridden(variant) => Some(variant.value.as_ref().flag_type()),
+            FlagBody::Rules(rules) => Some(rules.flag_type),
+        };
+        let settled = match &body {
+            FlagBody::Rules(rules) => rules.settled(),
+            FlagBody::Invalid | FlagBody::Overridden(_) => None,
+        };
+        Self { version, flag_type, settled, body }
+    }
+
+    /// The outcome for every context, where there is one.
+    #[inline]
+    pub(crate) fn settled(&self) -> Option<Outcome<'_>> {
+        let FlagBody::Rules(rules) = &self.body else {
+            return None;
+        };
+        let (variant, why) = match self.settled? {
+            Settled::Off => (rules.off_variant, Why::Disabled),
+            Settled::Fallthrough(variant) => (variant, Why::Fallthrough(None)),
+        };
+        Some(Outcome { variant: rules.variant(variant), why })
+    }
+
+    /// Whether the flag is of a type, and that is not the one asked for.
+    #[inline]
+    pub(crate) fn is_other_than(&self, asked: Option<FlagType>) -> bool {
+        asked.is_some() && self.flag_type.is_some() && asked != self.flag_type
+    }
 }
 
 #[derive(Debug)]
 pub(crate) enum FlagBody {
     /// Could not be compiled: serves the caller's default.
     Invalid,
-    /// A local override.
-    Overridden(Overridden),
+    /// A local override; named, where the overridden flag has a variant of that value.
+    Overridden(Variant),
     Rules(FlagRules),
-}
-
-#[derive(Debug)]
-pub(crate) struct Overridden {
-    pub(crate) value: OwnedValue,
-    /// The variant of the overridden flag that has this value.
-    pub(crate) variant: Option<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -50,7 +82,26 @@ pub(crate) struct FlagRules {
     pub(crate) fallthrough: Serve,
 }
 
+/// What a flag serves to everybody.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Settled {
+    Off,
+    Fallthrough(VariantIndex),
+}
+
 impl FlagRules {
+    /// What this serves, if it is the same for every context: most flags of a grown system are
+    /// off, or on for all.
+    fn settled(&self) -> Option<Settled> {
+        let nobody_is_asked =
+            self.prerequisites.is_empty() && self.targets.is_empty() && self.rules.is_empty();
+        match &self.fallthrough {
+            _ if !self.on => Some(Settled::Off),
+            Serve::Variant(variant) if nobody_is_asked => Some(Settled::Fallthrough(*variant)),
+            _ => None,
+        }
+    }
+
     #[inline]
     pub(crate) fn variant(&self, index: VariantIndex) -> Option<&Variant> {
         self.variants.get(usize::from(index.0))
@@ -59,7 +110,8 @@ impl FlagRules {
 
 #[derive(Debug)]
 pub(crate) struct Variant {
-    pub(crate) name: Box<str>,
+    /// Every variant of a definition has one.
+    pub(crate) name: Option<Box<str>>,
     pub(crate) value: OwnedValue,
 }
 
@@ -91,6 +143,7 @@ pub(crate) struct Rule {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "each lies in an allocation of its own")]
 pub(crate) enum Segment {
     /// Could not be compiled: unknown for every context.
     Invalid,

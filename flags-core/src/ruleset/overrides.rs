@@ -1,7 +1,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use super::{Flag, FlagBody, Overridden, Ruleset};
+use super::{Flag, FlagBody, Ruleset, Variant};
 use crate::value::{OwnedValue, Value};
 
 /// A value that a flag has locally, whatever its definition says.
@@ -48,17 +48,16 @@ impl Ruleset {
         let mut next = self.clone();
         for over in overrides {
             let current = next.flags.find_by_key(&over.key);
-            let variant = current.and_then(|flag| match &flag.body {
+            let name = current.and_then(|flag| match &flag.body {
                 FlagBody::Rules(rules) => {
-                    let variant = rules.variants.iter().find(|v| v.value == over.value);
-                    variant.map(|variant| variant.name.clone())
+                    rules.variants.iter().find(|v| v.value == over.value)?.name.clone()
                 }
                 FlagBody::Invalid | FlagBody::Overridden(_) => None,
             });
             let version = current.map_or(0, |flag| flag.version);
-            let body = FlagBody::Overridden(Overridden { value: over.value.clone(), variant });
+            let body = FlagBody::Overridden(Variant { name, value: over.value.clone() });
             let slot = next.flags.slot(&over.key);
-            next.flags.set(slot, Some(Arc::new(Flag { version, body })));
+            next.flags.set(slot, Some(Arc::new(Flag::new(version, body))));
         }
         next
     }

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::key_map::{KeyMap, hash};
+use crate::key_map::{KeyTable, hash};
 
 /// The number of an object. It is given to a key once and stays with it in every ruleset that
 /// descends from the same snapshot, also while there is no object under that key: so a link from
@@ -25,7 +25,7 @@ type Chunk<T> = [Option<Arc<T>>; CHUNK];
 /// what it touches.
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
-    keys: Arc<KeyMap<Slot>>,
+    keys: Arc<KeyTable<Slot>>,
     chunks: Vec<Arc<Chunk<T>>>,
 }
 
@@ -44,12 +44,13 @@ impl<T> Default for Slots<T> {
 impl<T> Slots<T> {
     /// The slot of `key`, given now if it has none.
     pub(crate) fn slot(&mut self, key: &str) -> Slot {
-        if let Some(slot) = self.keys.get(key) {
+        let hash = hash(key);
+        if let Some(slot) = self.keys.get(hash, key) {
             return *slot;
         }
         // A ruleset of 2³² objects does not fit into memory.
         let slot = Slot(self.keys.len() as u32);
-        let _ = Arc::make_mut(&mut self.keys).insert(key, slot);
+        Arc::make_mut(&mut self.keys).insert(hash, key, slot);
         slot
     }
 
@@ -65,13 +66,15 @@ impl<T> Slots<T> {
         }
     }
 
+    #[inline]
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
         let index = slot.0 as usize;
         self.chunks.get(index / CHUNK)?.get(index % CHUNK)?.as_deref()
     }
 
+    #[inline]
     pub(crate) fn find(&self, hash: u64, key: &str) -> Option<&T> {
-        self.get(*self.keys.get_hashed(hash, key)?)
+        self.get(*self.keys.get(hash, key)?)
     }
 
     pub(crate) fn find_by_key(&self, key: &str) -> Option<&T> {

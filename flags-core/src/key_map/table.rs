@@ -1,4 +1,4 @@
-//! A part of a map that is copied as a whole.
+//! A hash map from text that is copied as a whole.
 
 use alloc::vec::Vec;
 
@@ -9,7 +9,7 @@ use crate::same::same_bytes;
 
 /// A hash table of entries whose keys lie one after the other in one block of memory.
 #[derive(Debug, Clone)]
-pub(super) struct Shard<V> {
+pub(crate) struct KeyTable<V> {
     table: HashTable<Entry<V>>,
     keys: Keys,
 }
@@ -20,26 +20,25 @@ struct Entry<V> {
     value: V,
 }
 
-impl<V> Default for Shard<V> {
+impl<V> Default for KeyTable<V> {
     fn default() -> Self {
         Self { table: HashTable::new(), keys: Keys::default() }
     }
 }
 
-impl<V: Copy> Shard<V> {
-    pub(super) fn with_capacity(capacity: usize) -> Self {
+impl<V: Copy> KeyTable<V> {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
         Self { table: HashTable::with_capacity(capacity), keys: Keys::default() }
     }
 
-    /// Adds a key that is not there; says how many there are then.
-    pub(super) fn insert(&mut self, hash: u64, key: &str, value: V) -> usize {
+    /// Adds a key that is not there.
+    pub(crate) fn insert(&mut self, hash: u64, key: &str, value: V) {
         let entry = Entry { key: self.keys.push(key), value };
         let keys = &self.keys;
         self.table.insert_unique(hash, entry, |entry| hash_bytes(keys.bytes_at(entry.key)));
-        self.table.len()
     }
 
-    pub(super) fn remove(&mut self, hash: u64, key: &str) {
+    pub(crate) fn remove(&mut self, hash: u64, key: &str) {
         let keys = &self.keys;
         if let Ok(entry) = self.table.find_entry(hash, |entry| keys.is(entry.key, key)) {
             entry.remove();
@@ -51,35 +50,39 @@ impl<V: Copy> Shard<V> {
     }
 
     /// The entries whose hash is to be kept, and the others.
-    pub(super) fn split(&self, keep: impl Fn(u64) -> bool) -> (Self, Self) {
+    pub(crate) fn split(&self, keep: impl Fn(u64) -> bool) -> (Self, Self) {
         let (mut kept, mut others) = (Self::default(), Self::default());
         for (key, value) in self.iter() {
             let hash = hash_bytes(key.as_bytes());
-            let shard = if keep(hash) { &mut kept } else { &mut others };
-            shard.insert(hash, key, *value);
+            let table = if keep(hash) { &mut kept } else { &mut others };
+            table.insert(hash, key, *value);
         }
         (kept, others)
     }
 
-    pub(super) fn shrink(&mut self) {
+    pub(crate) fn shrink(&mut self) {
         self.keys.bytes.shrink_to_fit();
         let keys = &self.keys;
         self.table.shrink_to_fit(|entry| hash_bytes(keys.bytes_at(entry.key)));
     }
 }
 
-impl<V> Shard<V> {
+impl<V> KeyTable<V> {
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
     #[inline]
-    pub(super) fn get(&self, hash: u64, key: &str) -> Option<&V> {
+    pub(crate) fn get(&self, hash: u64, key: &str) -> Option<&V> {
         self.table.find(hash, |entry| self.keys.is(entry.key, key)).map(|entry| &entry.value)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
         self.table.iter().map(|entry| (self.keys.get(entry.key), &entry.value))
     }
 }
 
-/// Where a key lies: a number of bytes that a shard can hold, see [`Keys::push`].
+/// Where a key lies: see [`Keys::push`].
 #[derive(Debug, Clone, Copy)]
 struct Place(u32);
 
@@ -94,7 +97,7 @@ struct Keys {
 
 impl Keys {
     fn push(&mut self, key: &str) -> Place {
-        // A shard is some hundred keys, each from a definition that was in memory as JSON: 4 GiB
+        // The keys come from definitions that were in memory as JSON, by the hundred: 4 GiB
         // of them cannot be.
         let place = Place(self.bytes.len() as u32);
         let mut length = key.len();
@@ -107,7 +110,8 @@ impl Keys {
         place
     }
 
-    #[inline]
+    /// Not inlined: it is called once for nearly every lookup, and the loop around it stays small.
+    #[inline(never)]
     fn is(&self, place: Place, key: &str) -> bool {
         same_bytes(self.bytes_at(place), key.as_bytes())
     }
