@@ -1,6 +1,7 @@
 //! Conditions and their one interpreter: three-valued, after Kleene.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::cmp::Ordering;
 
 use crate::context::AttributeValue;
@@ -42,15 +43,21 @@ pub(crate) enum Condition {
     Any(Box<[Condition]>),
     Not(Box<Condition>),
     Segment { slot: Slot, key: Box<str> },
-    Attribute { path: AttributePath, test: Test },
+    Attribute { path: Arc<AttributePath>, test: Test },
 }
 
 /// `<kind>.<name>`, split; `<kind>.key` is the key itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AttributePath {
     pub(crate) kind: Box<str>,
     /// `None` for the key.
     pub(crate) name: Option<Box<str>>,
+}
+
+impl AttributePath {
+    pub(crate) fn new(kind: &str, name: Option<&str>) -> Self {
+        Self { kind: kind.into(), name: name.map(Box::from) }
+    }
 }
 
 impl core::fmt::Display for AttributePath {

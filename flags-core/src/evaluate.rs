@@ -253,6 +253,7 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
 
     /// The bucket of a unit: of a string by its bytes, of an integer by its decimal text; anything
     /// else is missing.
+    #[inline]
     fn bucket(&self, unit: &Unit) -> Option<u32> {
         match self.attribute(&unit.path)? {
             AttributeValue::String(text) => Some(unit.salt.bucket(text.as_bytes())),
@@ -351,6 +352,7 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
         })
     }
 
+    #[inline]
     fn key(&self, kind: &str) -> Option<&'a str> {
         let key = self.context.key(kind)?;
         (1..=MAX_CONTEXT_KEY_BYTES).contains(&key.len()).then_some(key)

@@ -1,6 +1,7 @@
 //! What is served, compiled: splits as prefix sums, ramps in integer arithmetic.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use crate::bucket::Salt;
 use crate::condition::AttributePath;
@@ -45,7 +46,7 @@ pub(crate) struct Share {
 /// What is hashed, and with which salt.
 #[derive(Debug)]
 pub(crate) struct Unit {
-    pub(crate) path: AttributePath,
+    pub(crate) path: Arc<AttributePath>,
     pub(crate) salt: Salt,
 }
 

@@ -53,7 +53,7 @@ fn compile_nested(
             Condition::Segment { slot: linker.segment(key), key: (**key).into() }
         }
         said::Condition::Attribute { attribute, op, values } => Condition::Attribute {
-            path: d.at("attribute", |d| attribute_path(attribute, false, d)),
+            path: d.at("attribute", |d| attribute_path(attribute, false, linker, d)),
             test: d.at("values", |d| compile_test(*op, values, d)),
         },
     }

@@ -34,7 +34,7 @@ pub(crate) fn compile_flag(
         rules: d.at("rules", |d| compile_rules(key, state, &names, linker, d)),
         fallthrough: d.at("fallthrough", |d| {
             let salt = state.salt.as_deref().unwrap_or(key);
-            compile_serve(&state.fallthrough, salt, &names, ServeIn::Fallthrough, d)
+            compile_serve(&state.fallthrough, salt, &names, ServeIn::Fallthrough, linker, d)
         }),
     });
     if d.is_clean() { Ok(rules) } else { Err(d.into_vec()) }
@@ -206,7 +206,9 @@ fn compile_rules(
             compiled.push(Rule {
                 id: (*rule.id).into(),
                 when: d.at("when", |d| compile_condition(&rule.when, linker, d)),
-                serve: d.at("serve", |d| compile_serve(&rule.serve, salt, names, ServeIn::Rule, d)),
+                serve: d.at("serve", |d| {
+                    compile_serve(&rule.serve, salt, names, ServeIn::Rule, linker, d)
+                }),
             });
         });
     }

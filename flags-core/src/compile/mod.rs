@@ -11,7 +11,7 @@ mod serve;
 pub(crate) use flag::compile_flag;
 pub(crate) use segment::compile_segment;
 
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::condition::AttributePath;
@@ -25,6 +25,7 @@ use crate::ruleset::{References, Slot};
 pub(crate) trait Linker {
     fn flag(&mut self, key: &str) -> Slot;
     fn segment(&mut self, key: &str) -> Slot;
+    fn path(&mut self, kind: &str, name: Option<&str>) -> Arc<AttributePath>;
 }
 
 /// Stands for the key of a flag, its default salt, where nothing is evaluated.
@@ -85,10 +86,19 @@ impl Linker for Recorder {
         }
         Slot::NOWHERE
     }
+
+    fn path(&mut self, kind: &str, name: Option<&str>) -> Arc<AttributePath> {
+        Arc::new(AttributePath::new(kind, name))
+    }
 }
 
 /// Reads `<kind>.<name>`; `<kind>` alone too where `bare` allows it, for the key.
-fn attribute_path(text: &str, bare: bool, diagnostics: &mut Diagnostics) -> AttributePath {
+fn attribute_path(
+    text: &str,
+    bare: bool,
+    linker: &mut dyn Linker,
+    diagnostics: &mut Diagnostics,
+) -> Arc<AttributePath> {
     let (kind, name) = match text.split_once('.') {
         Some((kind, name)) => (kind, Some(name)),
         None => (text, None),
@@ -107,7 +117,7 @@ fn attribute_path(text: &str, bare: bool, diagnostics: &mut Diagnostics) -> Attr
             },
         );
     }
-    AttributePath { kind: kind.into(), name: name.filter(|name| *name != "key").map(Box::from) }
+    linker.path(kind, name.filter(|name| *name != "key"))
 }
 
 fn check_kind(kind: &str, diagnostics: &mut Diagnostics) {

@@ -1,8 +1,8 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::attribute_path;
 use super::flag::VariantNames;
+use super::{Linker, attribute_path};
 use crate::bucket::Salt;
 use crate::definition as said;
 use crate::diagnostic::Diagnostics;
@@ -22,15 +22,16 @@ pub(super) fn compile_serve(
     flag_salt: &str,
     names: &VariantNames<'_>,
     place: ServeIn,
+    linker: &mut dyn Linker,
     d: &mut Diagnostics,
 ) -> Serve {
     match serve {
         said::Serve::Variant(name) => Serve::Variant(d.at("variant", |d| names.index(name, d))),
-        said::Serve::Split(split) => {
-            Serve::Split(d.at("split", |d| compile_split(split, flag_salt, names, place, d)))
-        }
+        said::Serve::Split(split) => Serve::Split(
+            d.at("split", |d| compile_split(split, flag_salt, names, place, linker, d)),
+        ),
         said::Serve::Ramp(ramp) => {
-            Serve::Ramp(d.at("ramp", |d| compile_ramp(ramp, flag_salt, names, d)))
+            Serve::Ramp(d.at("ramp", |d| compile_ramp(ramp, flag_salt, names, linker, d)))
         }
     }
 }
@@ -40,10 +41,11 @@ fn compile_split(
     flag_salt: &str,
     names: &VariantNames<'_>,
     place: ServeIn,
+    linker: &mut dyn Linker,
     d: &mut Diagnostics,
 ) -> Split {
     let salt = split.salt.as_deref().unwrap_or(flag_salt);
-    let unit = compile_unit(&split.by, split.bucketing, salt, d);
+    let unit = compile_unit(&split.by, Salt::new(split.bucketing, salt), linker, d);
     let mut end = 0_u32;
     let mut shares = Vec::with_capacity(split.weights.len());
     d.at("weights", |d| {
@@ -78,10 +80,11 @@ fn compile_ramp(
     ramp: &said::Ramp,
     flag_salt: &str,
     names: &VariantNames<'_>,
+    linker: &mut dyn Linker,
     d: &mut Diagnostics,
 ) -> Ramp {
     let salt = ramp.salt.as_deref().unwrap_or(flag_salt);
-    let unit = compile_unit(&ramp.by, ramp.bucketing, salt, d);
+    let unit = compile_unit(&ramp.by, Salt::new(ramp.bucketing, salt), linker, d);
     if ramp.to > TOTAL_WEIGHT {
         d.at("to", |d| d.report("out_of_range", format!("a share is at most {TOTAL_WEIGHT}")));
     }
@@ -117,6 +120,6 @@ fn instant(text: &str, d: &mut Diagnostics) -> Option<Timestamp> {
     instant
 }
 
-fn compile_unit(by: &str, bucketing: said::Bucketing, salt: &str, d: &mut Diagnostics) -> Unit {
-    Unit { path: d.at("by", |d| attribute_path(by, true, d)), salt: Salt::new(bucketing, salt) }
+fn compile_unit(by: &str, salt: Salt, linker: &mut dyn Linker, d: &mut Diagnostics) -> Unit {
+    Unit { path: d.at("by", |d| attribute_path(by, true, linker, d)), salt }
 }

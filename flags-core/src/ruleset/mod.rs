@@ -2,6 +2,7 @@
 
 mod object;
 mod overrides;
+mod paths;
 mod slots;
 
 pub use object::References;
@@ -11,6 +12,8 @@ pub(crate) use object::{
 };
 pub use overrides::Override;
 pub(crate) use slots::{Slot, Slots};
+
+use paths::Paths;
 
 use alloc::format;
 use alloc::string::String;
@@ -23,6 +26,7 @@ use serde::de::DeserializeOwned;
 use crate::capability::CAPABILITIES;
 use crate::change::{Change, Document, FLAG_KIND, Gap, Object, ObjectChange, SEGMENT_KIND};
 use crate::compile::{Linker, compile_flag, compile_segment};
+use crate::condition::AttributePath;
 use crate::definition::FlagType;
 use crate::diagnostic::Diagnostic;
 use crate::revision::{Position, Revision};
@@ -39,6 +43,7 @@ pub struct Ruleset {
     position: Option<Position>,
     pub(crate) flags: Slots<Flag>,
     pub(crate) segments: Slots<Segment>,
+    paths: Paths,
 }
 
 /// What compiling found that is broken or not for this version.
@@ -191,6 +196,10 @@ impl Linker for Ruleset {
 
     fn segment(&mut self, key: &str) -> Slot {
         self.segments.slot(key)
+    }
+
+    fn path(&mut self, kind: &str, name: Option<&str>) -> Arc<AttributePath> {
+        self.paths.path(kind, name)
     }
 }
 
