@@ -124,6 +124,26 @@ impl<R: Deref<Target = Ruleset>> Snapshot<R> {
         self.ruleset.evaluate(flag, context, clock::now)
     }
 
+    /// Every flag's key and answer for one context, in no particular order, with nothing
+    /// allocated: for a page, or to hand on to a browser. All answers use one instant.
+    ///
+    /// ```
+    /// use flags_client::{Client, Entity, Flag};
+    ///
+    /// const EXPORTS: Flag<bool> = Flag::new("exports", false);
+    ///
+    /// let flags = Client::empty().overriding([EXPORTS.to(true)]).snapshot();
+    /// let answers = flags.evaluate_all(&Entity::user("u-17"));
+    /// let on: Vec<&str> = answers.filter(|(_, answer)| answer.is_true()).map(|(key, _)| key).collect();
+    /// assert_eq!(on, ["exports"]);
+    /// ```
+    pub fn evaluate_all(
+        &self,
+        context: &(impl Context + ?Sized),
+    ) -> impl Iterator<Item = (&str, Evaluation<'_>)> {
+        self.ruleset.evaluate_all(context, clock::now)
+    }
+
     /// The same with every step that led to the answer, for people and tools. It allocates.
     ///
     /// ```

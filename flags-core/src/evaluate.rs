@@ -32,7 +32,7 @@ impl Ruleset {
         context: &(impl Context + ?Sized),
         now: impl Now,
     ) -> Evaluation<'r> {
-        self.decide(flag.into(), None, context, now, &mut Unobserved).evaluation()
+        self.decide(flag.into(), None, context, now, Unobserved).evaluation()
     }
 
     /// Asks for a typed flag: the value is the code's default wherever the rules have none.
@@ -66,7 +66,7 @@ impl Ruleset {
         context: &(impl Context + ?Sized),
         now: impl Now,
     ) -> Answer<'r, T::Ref<'r>> {
-        let decision = self.decide(flag.into(), Some(T::TYPE), context, now, &mut Unobserved);
+        let decision = self.decide(flag.into(), Some(T::TYPE), context, now, Unobserved);
         let value = decision.outcome.variant.and_then(|variant| T::read(variant.value.as_ref()));
         Answer {
             value: value.unwrap_or_else(|| flag.default_value()),
@@ -77,6 +77,43 @@ impl Ruleset {
         }
     }
 
+    /// Asks for every flag of the ruleset, for a page or for remote evaluation: each flag's key and
+    /// answer, flag by flag as the iterator is driven, in no particular order.
+    ///
+    /// Nothing is allocated; a caller who wants a list extends one of their own. All answers use
+    /// one instant.
+    ///
+    /// ```
+    /// use flags_core::{Document, Entity, Evaluation, Ruleset, Timestamp};
+    ///
+    /// let document: Document = serde_json::from_str(r#"{
+    ///     "epoch": "e1", "revision": 1,
+    ///     "objects": [{"kind": "flag", "key": "exports", "version": 1, "definition": {
+    ///         "type": "boolean",
+    ///         "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
+    ///         "state": {"on": true, "off_variant": "off", "fallthrough": {"variant": "on"}}
+    ///     }}]
+    /// }"#)?;
+    /// let (ruleset, _) = Ruleset::compile(&document);
+    /// let context = Entity::tenant("acme");
+    /// let mut answers: Vec<(&str, Evaluation<'_>)> = Vec::with_capacity(100);
+    /// answers.extend(ruleset.evaluate_all(&context, Timestamp::from_millis(0)));
+    /// assert_eq!((answers[0].0, answers[0].1.variant), ("exports", Some("on")));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn evaluate_all<'r>(
+        &'r self,
+        context: &(impl Context + ?Sized),
+        now: impl Now,
+    ) -> impl Iterator<Item = (&'r str, Evaluation<'r>)> {
+        let mut evaluator = Evaluator::new(self, context, now, Unobserved);
+        let revision = self.revision();
+        self.flags.iter().map(move |(key, flag)| {
+            let outcome = evaluator.answer(flag);
+            (key, Decision { flag: Some(flag), outcome, revision }.evaluation())
+        })
+    }
+
     /// The evaluator; `asked_type` is the type that the caller's code expects, if it does.
     pub(crate) fn decide<'r, C: Context + ?Sized, N: Now, O: Observer>(
         &'r self,
@@ -84,7 +121,7 @@ impl Ruleset {
         asked_type: Option<FlagType>,
         context: &C,
         now: N,
-        observer: &mut O,
+        observer: O,
     ) -> Decision<'r> {
         let flag = self.flags.find(key.hash, key.key);
         let outcome = match flag {
@@ -93,9 +130,7 @@ impl Ruleset {
             Some(flag) if flag.is_other_than(asked_type) => {
                 Outcome::default_because(Why::TypeMismatch)
             }
-            Some(flag) => Evaluator::new(self, context, now, observer)
-                .flag(flag, 0)
-                .unwrap_or(Outcome::default_because(Why::FlagInvalid)),
+            Some(flag) => Evaluator::new(self, context, now, observer).answer(flag),
         };
         Decision { flag, outcome, revision: self.revision() }
     }
@@ -105,7 +140,7 @@ struct Evaluator<'r, 'a, C: ?Sized, N, O> {
     ruleset: &'r Ruleset,
     context: &'a C,
     now: CachedNow<N>,
-    observer: &'a mut O,
+    observer: O,
     flags_left: u32,
 }
 
@@ -122,9 +157,16 @@ enum Choice {
 
 impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O> {
     #[inline]
-    fn new(ruleset: &'r Ruleset, context: &'a C, now: N, observer: &'a mut O) -> Self {
+    fn new(ruleset: &'r Ruleset, context: &'a C, now: N, observer: O) -> Self {
         let now = CachedNow { source: now, instant: Cell::new(None) };
-        Self { ruleset, context, now, observer, flags_left: MAX_FLAGS_PER_ANSWER }
+        Self { ruleset, context, now, observer, flags_left: 0 }
+    }
+
+    /// What is served to the caller.
+    #[inline]
+    fn answer(&mut self, flag: &'r CompiledFlag) -> Outcome<'r> {
+        self.flags_left = MAX_FLAGS_PER_ANSWER;
+        self.flag(flag, 0).unwrap_or(Outcome::default_because(Why::FlagInvalid))
     }
 
     #[inline]
@@ -337,10 +379,15 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
     }
 
     /// What the context says of an attribute, where that is something a condition may see.
+    #[inline]
     fn attribute(&self, path: &AttributePath) -> Option<AttributeValue<'a>> {
-        let Some(name) = &path.name else {
-            return self.key(&path.kind).map(AttributeValue::String);
-        };
+        match &path.name {
+            None => self.key(&path.kind).map(AttributeValue::String),
+            Some(name) => self.named_attribute(path, name),
+        }
+    }
+
+    fn named_attribute(&self, path: &AttributePath, name: &str) -> Option<AttributeValue<'a>> {
         self.context.attribute(&path.kind, name).filter(|value| match value {
             AttributeValue::Float(float) => float.is_finite(),
             AttributeValue::String(text) => text.len() <= MAX_ATTRIBUTE_BYTES,

@@ -26,6 +26,21 @@ pub struct Evaluation<'r> {
     pub revision: Revision,
 }
 
+impl Evaluation<'_> {
+    /// Whether it serves the boolean `true`.
+    ///
+    /// ```
+    /// use flags_core::{Ruleset, Timestamp};
+    ///
+    /// let evaluation = Ruleset::default().evaluate("exports", &(), Timestamp::from_millis(0));
+    /// assert!(!evaluation.is_true());
+    /// ```
+    #[must_use]
+    pub fn is_true(&self) -> bool {
+        self.value == Some(Value::Boolean(true))
+    }
+}
+
 /// An answer with a value of the type that the code asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Answer<'r, V> {

@@ -61,6 +61,22 @@ impl<'a> Found<'a> {
     }
 }
 
+impl<O: Observer> Observer for &mut O {
+    const OBSERVES: bool = O::OBSERVES;
+
+    fn enter(&mut self, asked: Asked<'_>) {
+        (**self).enter(asked);
+    }
+
+    fn leave(&mut self, found: Found<'_>) {
+        (**self).leave(found);
+    }
+
+    fn found(&mut self, asked: Asked<'_>, found: Found<'_>) {
+        (**self).found(asked, found);
+    }
+}
+
 pub(crate) struct Unobserved;
 
 impl Observer for Unobserved {

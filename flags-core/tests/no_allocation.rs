@@ -92,6 +92,12 @@ fn no_published_case_allocates() {
                 black_box(ruleset.evaluate(&case.flag, &context, now));
             });
             assert_eq!(count, 0, "{}", case.name);
+            let mut buffer = Vec::with_capacity(ruleset.flags().count());
+            let count = allocations(|| {
+                let now = || Timestamp::from_millis(1_767_225_650_000);
+                buffer.extend(ruleset.evaluate_all(&context, now));
+            });
+            assert_eq!(count, 0, "all flags: {}", case.name);
             asked += 1;
         }
     }

@@ -77,6 +77,12 @@ impl<V> KeyTable<V> {
         self.table.find(hash, |entry| self.keys.is(entry.key, key)).map(|entry| &entry.value)
     }
 
+    /// Every key in the order in which it was added, where none was removed.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter()
+    }
+
+    /// Every key with its value, in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
         self.table.iter().map(|entry| (self.keys.get(entry.key), &entry.value))
     }
@@ -119,6 +125,17 @@ impl Keys {
     fn get(&self, place: Place) -> &str {
         // What was pushed was text.
         core::str::from_utf8(self.bytes_at(place)).unwrap_or_default()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        let mut at = 0;
+        core::iter::from_fn(move || {
+            let key = self.bytes_at(Place(at as u32));
+            // A key ends where the next one begins.
+            let start = self.bytes.get(at..)?.iter().take_while(|byte| **byte >= 0x80).count() + 1;
+            at += start + key.len();
+            (at <= self.bytes.len()).then(|| core::str::from_utf8(key).unwrap_or_default())
+        })
     }
 
     #[inline]

@@ -81,8 +81,32 @@ impl<T> Slots<T> {
         self.find(hash(key), key)
     }
 
-    /// Every object with its key, in no particular order.
+    /// Every object with its key, in the order in which keys were first heard of.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
-        self.keys.iter().filter_map(|(key, slot)| Some((key, self.get(*slot)?)))
+        let objects = self.chunks.iter().flat_map(|chunk| chunk.iter());
+        let keys = self.keys.keys();
+        keys.zip(objects).filter_map(|(key, object)| Some((key, object.as_deref()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::String;
+
+    #[test]
+    fn each_object_is_listed_under_its_key() {
+        let mut slots = Slots::<String>::default();
+        for index in 0..1_000 {
+            let key = format!("{}-{index}", "k".repeat(index % 200));
+            let slot = slots.slot(&key);
+            // Some keys are only heard of.
+            if index % 7 != 0 {
+                slots.set(slot, Some(Arc::new(key)));
+            }
+        }
+        assert_eq!(slots.iter().count(), (0..1_000).filter(|index| index % 7 != 0).count());
+        assert!(slots.iter().all(|(key, object)| key == object));
     }
 }

@@ -87,12 +87,11 @@ pub(super) async fn evaluate(
             let evaluation = ruleset.evaluate(&*flag, &context, now);
             return Json(Answer { flag: &flag, evaluation }).into_response();
         }
-        // One instant for all of them.
-        let instant = now();
-        let mut keys: Vec<&str> = ruleset.flags().map(|(key, ..)| key).collect();
-        keys.sort_unstable();
-        let answer = |flag| Answer { flag, evaluation: ruleset.evaluate(flag, &context, instant) };
-        Json(Answers { answers: keys.into_iter().map(answer).collect() }).into_response()
+        let answers = ruleset.evaluate_all(&context, now);
+        let mut answers: Vec<_> =
+            answers.map(|(flag, evaluation)| Answer { flag, evaluation }).collect();
+        answers.sort_unstable_by_key(|answer| answer.flag);
+        Json(Answers { answers }).into_response()
     });
     Ok(answered.await?)
 }
