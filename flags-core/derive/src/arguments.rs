@@ -66,7 +66,13 @@ impl FieldArguments {
             "kind" => once(&mut arguments.kind, meta, |meta| meta.value()?.parse()),
             "key" => once(&mut arguments.key, meta, here),
             "rename" => once(&mut arguments.rename, meta, |meta| meta.value()?.parse()),
-            "with" => once(&mut arguments.with, meta, |meta| meta.value()?.parse()),
+            "with" => once(&mut arguments.with, meta, |meta| {
+                let value = meta.value()?;
+                if value.peek(LitStr) {
+                    return Err(value.error("expected a path without quotes, such as `Plan::name`"));
+                }
+                value.parse()
+            }),
             "nested" => once(&mut arguments.nested, meta, here),
             "skip" => once(&mut arguments.skip, meta, here),
             "crate" => Err(meta.error("`crate` belongs to the struct, not to a field")),

@@ -1,8 +1,9 @@
 //! The code: two nested matches, as somebody would write them by hand.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens as _, quote};
-use syn::{DeriveInput, GenericParam, Generics, Path, parse_quote};
+use quote::{ToTokens as _, quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::{DeriveInput, ExprPath, GenericParam, Generics, Path, parse_quote};
 
 use crate::model::{Kind, Model, Source};
 
@@ -28,8 +29,8 @@ fn key_method(model: &Model) -> TokenStream {
         quote!(#name => #key,)
     });
     // The first that has one.
-    let nested = chain(&model.nested, |context, rest| {
-        let found = quote!(#home::Context::key(#context, #kind));
+    let nested = chain(&model.nested, |Source { of, .. }, context, rest| {
+        let found = quote!(<#of as #home::Context>::key(#context, #kind));
         match rest {
             None => found,
             Some(rest) => quote! {
@@ -69,15 +70,15 @@ fn attribute_method(model: &Model) -> TokenStream {
         })
         .collect();
     // The first that knows it; where one has the key of the kind, the kind is its own.
-    let nested = chain(&model.nested, |context, rest| {
-        let found = quote!(#home::Context::attribute(#context, #kind, #name));
+    let nested = chain(&model.nested, |Source { of, .. }, context, rest| {
+        let found = quote!(<#of as #home::Context>::attribute(#context, #kind, #name));
         match rest {
             None => found,
             Some(rest) => quote! {
                 match #found {
                     ::core::option::Option::None
                         if ::core::option::Option::is_none(
-                            &#home::Context::key(#context, #kind)
+                            &<#of as #home::Context>::key(#context, #kind)
                         ) => #rest,
                     found => found,
                 }
@@ -124,12 +125,12 @@ fn by(
     }
 }
 
-/// Asks one context after the other: `ask` is given a reference to one, and what follows it.
+/// Asks one context after the other: `ask` is given one, a reference to it, and what follows.
 fn chain(
     nested: &[Source],
-    ask: impl Fn(TokenStream, Option<TokenStream>) -> TokenStream,
+    ask: impl Fn(&Source, TokenStream, Option<TokenStream>) -> TokenStream,
 ) -> Option<TokenStream> {
-    nested.iter().rev().fold(None, |rest, source| Some(ask(source.reference(), rest)))
+    nested.iter().rev().fold(None, |rest, source| Some(ask(source, source.reference(), rest)))
 }
 
 impl Source {
@@ -140,22 +141,28 @@ impl Source {
 
     fn key(&self, home: &Path) -> TokenStream {
         let (of, field) = (&self.of, self.reference());
-        match &self.with {
-            None => quote!(<#of as #home::ContextKey>::text(#field)),
-            Some(with) => quote! {
-                ::core::convert::Into::<::core::option::Option<&::core::primitive::str>>::into(
-                    #with(#field)
-                )
-            },
+        let Some(with) = &self.with else {
+            return quote!(<#of as #home::ContextKey>::text(#field));
+        };
+        let (at, lent) = self.lent_by(with);
+        quote_spanned! {at=>
+            ::core::convert::Into::<::core::option::Option<&::core::primitive::str>>::into(#lent)
         }
     }
 
     fn attribute(&self, home: &Path) -> TokenStream {
         let (of, field) = (&self.of, self.reference());
-        match &self.with {
-            None => quote!(<#of as #home::Attribute>::value(#field)),
-            Some(with) => quote!(#home::__private::Lent::lent(#with(#field))),
-        }
+        let Some(with) = &self.with else {
+            return quote!(<#of as #home::Attribute>::value(#field));
+        };
+        let (at, lent) = self.lent_by(with);
+        quote_spanned!(at=> #home::__private::Lent::lent(#lent))
+    }
+
+    /// What is wrong with the function or its result is said at its name.
+    fn lent_by(&self, with: &ExprPath) -> (Span, TokenStream) {
+        let (at, field) = (Span::call_site().located_at(with.span()), &self.member);
+        (at, quote_spanned!(at=> #with(&self.#field)))
     }
 }
 

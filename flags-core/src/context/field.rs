@@ -233,11 +233,16 @@ impl<T: ContextKey + ToOwned + ?Sized> ContextKey for Cow<'_, T> {
 
 /// What a function named by `#[context(with = …)]` may return for an attribute: a value, what
 /// becomes one, or an option of these.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what a function of `#[context(with = …)]` returns for an attribute",
+    label = "neither an `AttributeValue`, what becomes one, nor an option of these"
+)]
 pub trait Lent<'a> {
     /// The value, or `None` when it is absent.
     fn lent(self) -> Option<AttributeValue<'a>>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, T: Into<AttributeValue<'a>>> Lent<'a> for T {
     #[inline]
     fn lent(self) -> Option<AttributeValue<'a>> {
@@ -245,6 +250,7 @@ impl<'a, T: Into<AttributeValue<'a>>> Lent<'a> for T {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, T: Into<AttributeValue<'a>>> Lent<'a> for Option<T> {
     #[inline]
     fn lent(self) -> Option<AttributeValue<'a>> {
