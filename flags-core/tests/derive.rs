@@ -564,7 +564,7 @@ fn the_code_is_hygienic() {
     assert_says(&shadowed, &[("user.key", "u-17"), ("user.name", "3")]);
 }
 
-/// What the derive itself says. What the compiler says of types differs from version to version; that
+/// What the derive itself says. What the compiler says of types differs between its versions; that
 /// it refuses them is in the examples of [`Attribute`] and [`ContextKey`].
 #[test]
 fn what_is_wrong_is_said_at_the_field() {

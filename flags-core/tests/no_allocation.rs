@@ -168,7 +168,11 @@ fn no_struct_with_a_derived_context_allocates() {
     }
 
     const ALL: Flag<bool> = Flag::new("all", false);
-    let test = |path: &str, op: &str, values: serde_json::Value| serde_json::json!({"attribute": path, "op": op, "values": values});
+    let test = |path: &str, op: &str, values: serde_json::Value| {
+        let mut test = serde_json::json!({"attribute": path, "op": op});
+        test["values"] = values;
+        test
+    };
     let document = serde_json::json!({"epoch": "e", "revision": 1, "objects": [
         {"kind": "segment", "key": "ours", "version": 1, "definition": {
             "kind": "tenant", "when": test("tenant.key", "starts_with", ["ac"].into()),
