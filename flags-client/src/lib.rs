@@ -97,6 +97,11 @@
 //! ruleset is freed there too, not by the last request that read it. A change of one flag compiles
 //! that flag.
 //!
+//! # Contexts
+//!
+//! Who asks is an [`Entity`] or an array of them, on the stack; or a struct that the service has
+//! anyway, with [`#[derive(Context)]`](macro@Context). Neither copies anything.
+//!
 //! # Types of the core
 //!
 //! What a service names is re-exported here; its documentation says `use flags_core::…` where a
@@ -150,11 +155,50 @@ mod sync;
 
 pub use builder::{BuildError, Builder};
 pub use client::{Client, CopyValue};
+/// What is known about a request, and the derive of it for a service's own struct.
+///
+/// ```
+/// use flags_client::{Client, Context, Entity, Flag};
+///
+/// const NEW_CHECKOUT: Flag<bool> = Flag::new("new-checkout", false);
+///
+/// #[derive(Context)]
+/// #[context(kind = "tenant")]
+/// struct Account {
+///     #[context(key)]
+///     id: String,
+///     country: String,
+///     employees: Option<u32>,
+///     roles: Vec<String>,
+/// }
+///
+/// #[derive(Context)]
+/// struct Request<'a> {
+///     #[context(nested)]
+///     account: &'a Account,
+///     #[context(key, kind = "user")]
+///     user: &'a str,
+/// }
+///
+/// fn checkout(flags: &Client, request: &Request<'_>) -> &'static str {
+///     if flags.is_on(&NEW_CHECKOUT, request) { "new" } else { "old" }
+/// }
+///
+/// let account =
+///     Account { id: "acme".into(), country: "DE".into(), employees: None, roles: vec![] };
+/// let request = Request { account: &account, user: "u-17" };
+/// assert_eq!(checkout(&Client::empty(), &request), "old");
+/// ```
+///
+/// More examples are at [the derive in `flags_core`](macro@flags_core::Context).
+pub use flags_core::__client::Context;
+#[doc(hidden)]
+pub use flags_core::__private;
 pub use flags_core::{
-    Answer, AttributeValue, Change, Context, Diagnostic, Document, Entity, Epoch, Evaluation,
-    Explanation, FLAG_KIND, Flag, FlagKey, FlagType, FlagValue, Gap, InvalidObject, JsonContext,
-    Now, Object, ObjectChange, Outcome, Override, Position, Question, Reason, Report, Revision,
-    Ruleset, SEGMENT_KIND, SplitOutcome, Step, Strings, Timestamp, Value,
+    Answer, Attribute, AttributeValue, Change, ContextKey, Diagnostic, Document, Entity, Epoch,
+    Evaluation, Explanation, FLAG_KIND, Flag, FlagKey, FlagType, FlagValue, Gap, InvalidObject,
+    JsonContext, Now, Object, ObjectChange, Outcome, Override, Position, Question, Reason, Report,
+    Revision, Ruleset, SEGMENT_KIND, SplitOutcome, Step, Strings, Timestamp, Value,
 };
 pub use limits::{MAX_CACHE_BYTES, MAX_EVENT_BYTES, MAX_SNAPSHOT_BYTES};
 pub use secrecy::SecretString;

@@ -77,7 +77,8 @@ pub use bucket::Salt;
 pub use capability::CAPABILITIES;
 pub use change::{Change, Document, FLAG_KIND, Gap, Object, ObjectChange, SEGMENT_KIND};
 pub use compile::{check_flag, check_segment, flag_references};
-pub use context::{AttributeValue, Context, Entity, JsonContext, Strings};
+pub use context::derive::Context;
+pub use context::{Attribute, AttributeValue, Context, ContextKey, Entity, JsonContext, Strings};
 pub use definition::shape::{FLAG, FLAG_STATE, FLAG_TYPE, Field, SEGMENT, Shape, VARIANTS};
 pub use definition::{
     Bucketing, Condition, FlagDefinition, FlagState, FlagType, Operator, PlainJson, Prerequisite,
@@ -98,3 +99,16 @@ pub use revision::{Epoch, Position, PositionError, Revision};
 pub use ruleset::{InvalidObject, Override, References, Report, Ruleset};
 pub use time::{Now, Timestamp};
 pub use value::Value;
+
+/// What the code that `#[derive(Context)]` writes needs besides; not for use by hand.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::context::Lent;
+}
+
+/// The trait, and the derive that names `flags_client`, to be re-exported there under one name.
+#[doc(hidden)]
+pub mod __client {
+    pub use crate::context::Context;
+    pub use flags_core_derive::ClientContext as Context;
+}

@@ -7,7 +7,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 
-use flags_core::{Document, Entity, Flag, JsonContext, Override, Ruleset, Timestamp, Value};
+use flags_core::{
+    Context, Document, Entity, Flag, JsonContext, Override, Ruleset, Timestamp, Value,
+};
 
 struct Counting;
 
@@ -131,6 +133,101 @@ fn no_typed_flag_and_no_context_allocates() {
         assert!(ruleset.get(&MISSING, &context, now).value);
         assert_eq!(ruleset.get(&MISTYPED, &context, now).value, 7);
         assert_eq!(ruleset.get(&OVERRIDDEN, &context, now).value, "by hand");
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn no_struct_with_a_derived_context_allocates() {
+    #[derive(Context)]
+    #[context(kind = "tenant")]
+    struct Tenant {
+        #[context(key)]
+        id: String,
+        #[context(rename = "plan")]
+        plan_name: Option<String>,
+        employees: u64,
+        regions: Vec<String>,
+        #[context(with = str::length)]
+        name: &'static str,
+    }
+
+    trait Length {
+        fn length(&self) -> u32;
+    }
+    impl Length for str {
+        fn length(&self) -> u32 {
+            self.len() as u32
+        }
+    }
+
+    #[derive(Context)]
+    struct Request<'a> {
+        #[context(nested)]
+        tenant: Option<&'a Tenant>,
+        #[context(nested)]
+        job: Entity<'a>,
+        #[context(key, kind = "user")]
+        user: &'a str,
+        #[context(kind = "user")]
+        roles: &'a [&'a str],
+    }
+
+    const ALL: Flag<bool> = Flag::new("all", false);
+    let test = |path: &str, op: &str, values: serde_json::Value| {
+        let mut test = serde_json::json!({"attribute": path, "op": op});
+        test["values"] = values;
+        test
+    };
+    let document = serde_json::json!({"epoch": "e", "revision": 1, "objects": [
+        {"kind": "segment", "key": "ours", "version": 1, "definition": {
+            "kind": "tenant", "when": test("tenant.key", "starts_with", ["ac"].into()),
+        }},
+        {"kind": "flag", "key": "all", "version": 1, "definition": {
+            "type": "boolean",
+            "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
+            "state": {
+                "on": true, "off_variant": "off", "fallthrough": {"variant": "off"},
+                "targets": [{"kind": "user", "keys": ["u-1"], "variant": "off"}],
+                "rules": [{
+                    "id": "all",
+                    "when": {"all": [
+                        {"segment": "ours"},
+                        test("tenant.plan", "in", ["team", "free"].into()),
+                        test("tenant.employees", "gt", [100].into()),
+                        test("tenant.regions", "equals", ["eu"].into()),
+                        test("tenant.name", "equals", [4].into()),
+                        test("user.roles", "contains", ["own"].into()),
+                        test("job.attempt", "lt", [5].into()),
+                    ]},
+                    "serve": {"split": {"by": "tenant.plan", "weights": [
+                        {"variant": "on", "weight": 100_000},
+                    ]}},
+                }],
+            },
+        }},
+    ]});
+    let document: Document = serde_json::from_value(document).unwrap();
+    let (ruleset, report) = Ruleset::compile(&document);
+    assert!(report.is_clean(), "{report:?}");
+    let tenant = Tenant {
+        id: "acme".into(),
+        plan_name: Some("team".into()),
+        employees: 120,
+        regions: vec!["us".into(), "eu".into()],
+        name: "Acme",
+    };
+    let job = [("attempt", 1.into())];
+    let count = allocations(|| {
+        let request = Request {
+            tenant: Some(&tenant),
+            job: Entity::new("job", "j-1").with(&job),
+            user: "u-17",
+            roles: &["owner"],
+        };
+        assert!(ruleset.get(&ALL, &request, Timestamp::from_millis(0)).value);
+        let nobody = Request { tenant: None, ..request };
+        assert!(!ruleset.get(&ALL, &nobody, Timestamp::from_millis(0)).value);
     });
     assert_eq!(count, 0);
 }

@@ -8,9 +8,17 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use flags_core::{Document, Entity, Flag, Ruleset, Timestamp};
+use flags_core::{Context, Document, Flag, Ruleset, Timestamp};
 
 const EXPORTS: Flag<bool> = Flag::new("exports", false);
+
+/// Who asks.
+#[derive(Context)]
+#[context(kind = "tenant")]
+struct Account {
+    #[context(key)]
+    id: &'static str,
+}
 
 /// An arena that never frees: enough for one ruleset.
 struct Arena {
@@ -78,6 +86,6 @@ pub extern "C" fn main(_argc: i32, _argv: *const *const u8) -> i32 {
     ]}"#;
     let Ok(document) = serde_json::from_str::<Document>(document) else { return 1 };
     let (ruleset, report) = Ruleset::compile(&document);
-    let answer = ruleset.get(&EXPORTS, &Entity::tenant("acme"), Timestamp::from_millis(0));
+    let answer = ruleset.get(&EXPORTS, &Account { id: "acme" }, Timestamp::from_millis(0));
     if report.is_clean() && answer.value { 0 } else { 2 }
 }

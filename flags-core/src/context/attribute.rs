@@ -87,27 +87,27 @@ impl From<bool> for AttributeValue<'_> {
     }
 }
 
-impl From<u16> for AttributeValue<'_> {
-    fn from(value: u16) -> Self {
-        Self::Integer(value.into())
-    }
+macro_rules! from_integer {
+    ($($of:ty),*) => {$(
+        impl From<$of> for AttributeValue<'_> {
+            fn from(value: $of) -> Self {
+                Self::Integer(value.into())
+            }
+        }
+    )*};
 }
 
-impl From<i32> for AttributeValue<'_> {
-    fn from(value: i32) -> Self {
-        Self::Integer(value.into())
-    }
-}
-
-impl From<u32> for AttributeValue<'_> {
-    fn from(value: u32) -> Self {
-        Self::Integer(value.into())
-    }
-}
+from_integer!(i8, i16, i32, u8, u16, u32);
 
 impl From<i64> for AttributeValue<'_> {
     fn from(value: i64) -> Self {
         Self::Integer(value)
+    }
+}
+
+impl From<f32> for AttributeValue<'_> {
+    fn from(value: f32) -> Self {
+        Self::Float(value.into())
     }
 }
 

@@ -1,39 +1,58 @@
 //! What is known about a request: borrowed, so that asking a question copies nothing.
 
 mod attribute;
+pub(crate) mod derive;
 mod entity;
+mod field;
 mod json;
+
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::sync::Arc;
 
 pub use attribute::{AttributeValue, Strings};
 pub use entity::Entity;
+pub use field::{Attribute, ContextKey, Lent};
 pub use json::JsonContext;
 
 /// What is known about a request: a `user`, a `tenant` and any further kinds, each with a key and
 /// attributes.
 ///
-/// An [`Entity`] is one, an array of them is one, and `()` is one of which nothing is known. A
-/// service may also implement it for a struct of its own: then it copies nothing to ask, and can
-/// make the context in one place and ask in another.
+/// A service derives it for a struct of its own, [`#[derive(Context)]`](macro@crate::Context): then
+/// it copies nothing to ask, and can make the context in one place and ask in another. Where there
+/// is no struct, an [`Entity`] is a context, and so is an array of them. `()` is one of which
+/// nothing is known. Options and pointers of contexts are contexts.
+///
+/// By hand it is two methods, for an enum, say:
 ///
 /// ```
 /// use flags_core::{AttributeValue, Context};
 ///
-/// struct Request { account: String, seats: i64 }
+/// enum Caller { Service(&'static str), Account { id: String, seats: i64 } }
 ///
-/// impl Context for Request {
+/// impl Context for Caller {
 ///     fn key(&self, kind: &str) -> Option<&str> {
-///         (kind == "tenant").then_some(&self.account)
+///         match (self, kind) {
+///             (Self::Service(name), "service") => Some(name),
+///             (Self::Account { id, .. }, "tenant") => Some(id),
+///             _ => None,
+///         }
 ///     }
 ///     fn attribute(&self, kind: &str, name: &str) -> Option<AttributeValue<'_>> {
-///         match (kind, name) {
-///             ("tenant", "seats") => Some(self.seats.into()),
+///         match (self, kind, name) {
+///             (Self::Account { seats, .. }, "tenant", "seats") => Some((*seats).into()),
 ///             _ => None,
 ///         }
 ///     }
 /// }
-/// let request = Request { account: "acme".into(), seats: 12 };
-/// assert_eq!(request.key("tenant"), Some("acme"));
+/// let caller = Caller::Account { id: "acme".into(), seats: 12 };
+/// assert_eq!(caller.key("tenant"), Some("acme"));
+/// assert_eq!(Caller::Service("billing").key("tenant"), None);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a context",
+    label = "neither an `Entity` or an array of them, nor a struct with `#[derive(Context)]`"
+)]
 pub trait Context {
     /// The key of `kind`, or `None` when this request has none.
     ///
@@ -57,12 +76,33 @@ impl Context for () {
     }
 }
 
-impl<C: Context + ?Sized> Context for &C {
+/// Without one, nothing is known.
+impl<C: Context> Context for Option<C> {
+    #[inline]
     fn key(&self, kind: &str) -> Option<&str> {
-        (**self).key(kind)
+        self.as_ref()?.key(kind)
     }
 
+    #[inline]
     fn attribute(&self, kind: &str, name: &str) -> Option<AttributeValue<'_>> {
-        (**self).attribute(kind, name)
+        self.as_ref()?.attribute(kind, name)
     }
 }
+
+macro_rules! through_pointers {
+    ($($pointer:ty),*) => {$(
+        impl<C: Context + ?Sized> Context for $pointer {
+            #[inline]
+            fn key(&self, kind: &str) -> Option<&str> {
+                (**self).key(kind)
+            }
+
+            #[inline]
+            fn attribute(&self, kind: &str, name: &str) -> Option<AttributeValue<'_>> {
+                (**self).attribute(kind, name)
+            }
+        }
+    )*};
+}
+
+through_pointers!(&C, Box<C>, Rc<C>, Arc<C>);
