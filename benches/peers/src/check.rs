@@ -138,3 +138,75 @@ impl Share {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::{flags, users};
+
+    /// Answers everything with one number.
+    struct Always(u64);
+
+    impl Participant for Always {
+        fn name(&self) -> &'static str {
+            "always"
+        }
+
+        fn switch(&self, _question: Question) -> u64 {
+            self.0
+        }
+
+        fn text(&self, _question: Question) -> u64 {
+            self.0
+        }
+
+        fn missing(&self, _question: Question) -> u64 {
+            self.0
+        }
+
+        fn build_context(&self, _question: Question) {}
+    }
+
+    /// Right but for one flag.
+    struct But {
+        ours: crate::ours::Typed,
+        flag: usize,
+        answer: u64,
+    }
+
+    impl Participant for But {
+        fn name(&self) -> &'static str {
+            "but"
+        }
+
+        fn switch(&self, question: Question) -> u64 {
+            if question.flag() == self.flag { self.answer } else { self.ours.switch(question) }
+        }
+
+        fn text(&self, question: Question) -> u64 {
+            if question.flag() == self.flag { self.answer } else { self.ours.text(question) }
+        }
+
+        fn missing(&self, question: Question) -> u64 {
+            self.ours.missing(question)
+        }
+
+        fn build_context(&self, _question: Question) {}
+    }
+
+    #[test]
+    fn who_answers_wrongly_is_refused() {
+        let (flags, users) = (flags(), &*users().leak());
+        for answer in [0, 1, 255] {
+            assert!(Answers::of(&Always(answer), &flags, users).is_err(), "{answer}");
+        }
+        // One of each shape that is answered with an error, and one that is served to all.
+        for (flag, answer) in [(0, 255), (400, 255), (400, 1), (700, 255), (950, 255), (950, 0)] {
+            let ours = crate::ours::Typed::new(&flags, users);
+            let wrong = But { ours, flag, answer };
+            assert!(Answers::of(&wrong, &flags, users).is_err(), "{flag}: {answer}");
+        }
+        let ours = crate::ours::Typed::new(&flags, users);
+        assert_eq!(Answers::of(&ours, &flags, users).err(), None);
+    }
+}

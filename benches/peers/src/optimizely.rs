@@ -60,6 +60,9 @@ impl Participant for Optimizely {
     }
 }
 
+/// A variation, and where its share of 10,000 ends.
+type Share = (&'static str, u32);
+
 /// A datafile. Optimizely has no prerequisites: such flags are plain ones here, with the answer
 /// that they have to give.
 pub(crate) fn configuration(definitions: &[Definition]) -> Vec<u8> {
@@ -75,7 +78,7 @@ pub(crate) fn configuration(definitions: &[Definition]) -> Vec<u8> {
     let mut rollouts = Vec::new();
     let mut flags = Vec::new();
     for flag in definitions {
-        let mut rules: Vec<(Option<String>, Vec<(&str, u32)>)> = Vec::new();
+        let mut rules: Vec<(Option<String>, Vec<Share>)> = Vec::new();
         match &flag.shape {
             Shape::OnOff(on) | Shape::Prerequisites { met: on, .. } => {
                 rules.push((None, vec![(if *on { "on" } else { "off" }, 10_000)]));
@@ -118,7 +121,7 @@ pub(crate) fn configuration(definitions: &[Definition]) -> Vec<u8> {
     serde_json::to_vec(&json).expect("JSON is written as JSON")
 }
 
-fn experiment(key: &str, index: usize, audience: &Option<String>, shares: &[(&str, u32)]) -> Value {
+fn experiment(key: &str, index: usize, audience: &Option<String>, shares: &[Share]) -> Value {
     let variations: Vec<Value> = shares
         .iter()
         .map(|(name, _)| json!({"id": name, "key": name, "featureEnabled": *name != "off"}))

@@ -1,5 +1,6 @@
 //! What is asked: the flags, the users and the order of the questions, the same for everybody.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use fastrand::Rng;
@@ -238,10 +239,11 @@ pub(crate) fn many_flags(count: usize) -> Vec<Definition> {
 /// The 1,000 users. Every second is of a tenant on the long list.
 pub(crate) fn users() -> Vec<Facts> {
     let mut random = Rng::with_seed(78);
+    let countries = countries(9, 100);
     let facts = |index: usize| {
         let place = random.usize(0..LISTED_TENANTS);
         let tenant = if index.is_multiple_of(2) { place } else { place + LISTED_TENANTS };
-        let country = countries(9, 100).swap_remove(random.usize(0..100));
+        let country = countries[random.usize(0..100)].clone();
         Facts { user: format!("user-{index:08}"), tenant: self::tenant(tenant), country }
     };
     (0..USERS).map(facts).collect()
@@ -297,6 +299,22 @@ fn tenant(index: usize) -> String {
     format!("tenant-{index:05}")
 }
 
+/// The values of one rule: made-up words of 4 to 13 letters, all different.
 fn countries(rule: usize, count: usize) -> Vec<String> {
-    (0..count).map(|value| format!("country-{rule}-{value:02}")).collect()
+    let mut random = Rng::with_seed(rule as u64 + 100);
+    let mut values = BTreeSet::new();
+    let mut word = || {
+        let length = random.usize(3..13);
+        // Begins with the rule's own letter, so that no word is in two rules.
+        let first = char::from(b'a' + u8::try_from(rule).unwrap_or(25));
+        std::iter::once(first).chain((0..length).map(|_| random.lowercase())).collect::<String>()
+    };
+    let mut ordered = Vec::with_capacity(count);
+    while ordered.len() < count {
+        let word = word();
+        if values.insert(word.clone()) {
+            ordered.push(word);
+        }
+    }
+    ordered
 }
