@@ -11,6 +11,7 @@ mod check;
 mod eppo;
 mod feature_probe;
 mod floor;
+mod interruption;
 mod launch_darkly;
 mod load;
 mod loopback;
@@ -77,8 +78,7 @@ fn compare(effort: Effort) -> ExitCode {
     let names: Vec<&'static str> = sides.iter().map(|side| side.participant.name()).collect();
 
     let mut lines = Vec::new();
-    for row in Row::ALL {
-        let costs = measure::row(row, &sides, effort);
+    for (row, costs) in Row::ALL.into_iter().zip(measure::rows(&Row::ALL, &sides, effort)) {
         let keys = if row.has_keys() { ["typed", "text"] } else { ["", ""] };
         for way in 0..if row.has_keys() { 2 } else { 1 } {
             let (Some(floor), Some(ours)) = (costs[FLOOR[way]], costs[OURS[way]]) else { continue };

@@ -93,11 +93,17 @@ pub(crate) fn scaling(names: &[&str], factors: &[f64]) {
         let relative = factor / bare;
         let verdict = match name.starts_with("flags") {
             false => "",
-            true if bare < BUSY => "the machine is busy: measure again",
+            true if bare < BUSY || bare.is_nan() || factor.is_nan() => {
+                "the machine is busy: measure again"
+            }
             true if relative >= SCALING => "met",
             true => "falls short",
         };
-        println!("| {name} | {factor:.2} | {relative:.2} | {verdict} |");
+        let [factor, relative] = [*factor, relative].map(|value| match value.is_nan() {
+            true => "?".to_owned(),
+            false => format!("{value:.2}"),
+        });
+        println!("| {name} | {factor} | {relative} | {verdict} |");
     }
 }
 
