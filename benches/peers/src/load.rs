@@ -4,6 +4,7 @@ use std::any::Any;
 use std::time::Instant;
 
 use crate::allocations::{self, Heap};
+use crate::interruption::Waited;
 use crate::measure::median;
 use crate::report::grouped;
 use crate::versions::version;
@@ -48,12 +49,16 @@ pub(crate) fn run(flags: usize, rounds: usize) {
         loader("Optimizely", optimizely::configuration, |json| Box::new(optimizely::load(json))),
         loader("Unleash", unleash::configuration, |json| Box::new(unleash::load(json))),
     ];
+    let waited = Waited::of_this_thread();
     for _ in 0..rounds {
         for loader in &mut loaders {
             let json = loader.json.clone();
-            let start = Instant::now();
-            let loaded = (loader.load)(json);
-            loader.milliseconds.push(start.elapsed().as_secs_f64() * 1_000.0);
+            let ((loaded, elapsed), waiting) = waited.during(|| {
+                let start = Instant::now();
+                ((loader.load)(json), start.elapsed())
+            });
+            let working = elapsed.saturating_sub(waiting);
+            loader.milliseconds.push(working.as_secs_f64() * 1_000.0);
             drop(loaded);
         }
     }
