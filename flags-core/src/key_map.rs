@@ -43,6 +43,13 @@ impl<V> KeyMap<V> {
         Ok(())
     }
 
+    /// Takes a key out, where it is there.
+    pub(crate) fn remove(&mut self, key: &str) {
+        if let Ok(entry) = self.table.find_entry(hash(key), |(k, _)| **k == *key) {
+            entry.remove();
+        }
+    }
+
     pub(crate) fn get(&self, key: &str) -> Option<&V> {
         // An empty table is common (no targets) and needs no hash.
         if self.table.is_empty() {
