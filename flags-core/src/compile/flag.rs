@@ -152,6 +152,10 @@ fn compile_targets(
     kinds.into()
 }
 
+/// The grammar of the keys of contexts in words.
+pub(super) const INVALID_CONTEXT_KEY: &str =
+    "a key is 1 to 512 bytes without control characters, not `.` or `..`";
+
 /// Adds keys to a set or a map of keys that each occur once.
 pub(super) fn compile_keys<V: Copy>(
     keys: &[alloc::string::String],
@@ -162,10 +166,7 @@ pub(super) fn compile_keys<V: Copy>(
     for (index, key) in keys.iter().enumerate() {
         if !is_context_key(key) {
             d.at(index, |d| {
-                d.report(
-                    "invalid_key",
-                    "a key is 1 to 512 bytes without control characters, not `.` or `..`",
-                );
+                d.report("invalid_key", INVALID_CONTEXT_KEY);
             });
         } else if into.insert(Arc::from(&**key), value).is_err() {
             d.at(index, |d| d.report("duplicate", format!("`{key}` is here twice")));

@@ -9,7 +9,7 @@ mod segment;
 mod serve;
 
 pub(crate) use flag::compile_flag;
-pub(crate) use segment::compile_segment;
+pub(crate) use segment::{change_members, compile_segment};
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
