@@ -153,8 +153,8 @@ pub use client::{Client, CopyValue};
 pub use flags_core::{
     Answer, AttributeValue, Change, Context, Diagnostic, Document, Entity, Epoch, Evaluation,
     Explanation, FLAG_KIND, Flag, FlagKey, FlagType, FlagValue, Gap, InvalidObject, JsonContext,
-    Now, Object, ObjectChange, Outcome, Override, Position, Question, Reason, Report, Revision,
-    Ruleset, SEGMENT_KIND, SplitOutcome, Step, Strings, Timestamp, Value,
+    KeysChange, MembersChange, Now, Object, ObjectChange, Outcome, Override, Position, Question,
+    Reason, Report, Revision, Ruleset, SEGMENT_KIND, SplitOutcome, Step, Strings, Timestamp, Value,
 };
 pub use limits::{MAX_CACHE_BYTES, MAX_EVENT_BYTES, MAX_SNAPSHOT_BYTES};
 pub use secrecy::SecretString;
