@@ -34,6 +34,10 @@ pub(crate) const MAX_SEGMENT_MEMBERS: u64 = 1_000_000;
 /// Most bytes of these keys together.
 pub(crate) const MAX_SEGMENT_MEMBER_BYTES: u64 = 128 * 1024 * 1024;
 
+/// Most keys that one request adds to segments and removes from them: the writer has time for
+/// nothing else meanwhile, not for a switch either.
+pub(crate) const MAX_MEMBERS_PER_REQUEST: u64 = 100_000;
+
 /// Most keys of a segment that are shown with it; more are shown a page at a time.
 pub(crate) const MAX_SHOWN_MEMBERS: u64 = 1_000;
 

@@ -254,6 +254,7 @@ async fn an_environment_lists_so_many_members() {
     let limits = server.get(PRODUCTION).await.is(200)["limits"].clone();
     assert_eq!(limits["segment_members"], 1_000_000);
     assert_eq!(limits["bulk_body_bytes"], 16 * 1024 * 1024);
+    assert_eq!(limits["members_per_request"], 100_000);
     let database = Connection::open(server.database()).unwrap();
     for (limit, fill) in [
         ("segment_members", "included = 999998, excluded = 1, member_bytes = 4"),
@@ -288,6 +289,10 @@ async fn a_bulk_body_may_be_larger_than_others_and_is_bounded_too() {
     assert_eq!(added["added"], 60_000);
     let removed = server.post(MEMBERS, json!({"included": {"remove": many}})).await.is(200);
     assert_eq!(removed["member_counts"]["included"], 1);
+    let many = keys("k", 0..100_001);
+    let problem = server.post(MEMBERS, json!({"included": {"add": many}})).await;
+    let problem = problem.problem(422, "limit_exceeded");
+    assert_eq!(problem["limit"], "members_per_request");
     let large = server.request(Method::POST, MEMBERS, ADMIN).body(vec![b' '; 16 * 1024 * 1024 + 1]);
     answer(large).await.problem(413, "body_too_large");
 }

@@ -13,7 +13,7 @@ use super::project;
 use super::publish::{Deed, Unit};
 use super::received::all_right;
 use super::segment::{Path, counts_json, find};
-use crate::limits::MAX_AUDITED_KEYS;
+use crate::limits::{MAX_AUDITED_KEYS, MAX_MEMBERS_PER_REQUEST};
 use crate::store::{MemberCounts, MemberList, Page, View};
 
 /// What is to become of the lists of a segment: valid keys, sorted, that do not contradict each
@@ -31,6 +31,11 @@ impl MembersEdit {
     /// Everything that is wrong, up to [`MAX_DIAGNOSTICS`]; pointers lead into
     /// `{included: {add, remove}, excluded: {add, remove}}`.
     pub(crate) fn new(included: KeysChange, excluded: KeysChange) -> Result<Self, Fault> {
+        let lists = [&included.add, &included.remove, &excluded.add, &excluded.remove];
+        if lists.iter().map(|keys| keys.len() as u64).sum::<u64>() > MAX_MEMBERS_PER_REQUEST {
+            let maximum = MAX_MEMBERS_PER_REQUEST;
+            return Err(Fault::LimitExceeded { limit: "members_per_request", maximum });
+        }
         all_right(Self::faults(&included, &excluded))?;
         Ok(Self::sorted(included, excluded))
     }
@@ -44,7 +49,7 @@ impl MembersEdit {
     }
 
     fn faults(included: &KeysChange, excluded: &KeysChange) -> Vec<Diagnostic> {
-        /// A place, which places say the opposite, and of what they say.
+        /// A place, its keys, its mark, and with which other marks a key of it is wrong, and how.
         type Place<'a> = (&'static str, &'a [String], u8, &'static [(u8, &'static str)]);
         const TWICE: &str = "is here twice";
         const BOTH_WAYS: &str = "is both added and removed";
@@ -85,12 +90,12 @@ impl MembersEdit {
         self.included.is_empty() && self.excluded.is_empty()
     }
 
-    /// Whether it has fewer bytes than the lists have that it makes of those `before`.
+    /// Whether what comes and goes has fewer bytes than the lists that come of it.
     pub(super) fn is_less_than_all_of(&self, before: &MemberCounts) -> bool {
         // Each key between quotes and followed by a comma.
         let bytes = |keys: &[String]| keys.iter().map(|key| key.len() as u64 + 3).sum::<u64>();
         let removed = bytes(&self.included.remove) + bytes(&self.excluded.remove);
-        // What is added is in either.
+        // What comes is a part of both.
         removed <= (before.bytes + 3 * before.keys()).saturating_sub(removed)
     }
 }
