@@ -50,7 +50,9 @@ impl SqliteStore {
         let mut connection = connect(path)?;
         claim(&connection)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        migrations::migrations::runner().run(&mut connection).map_err(StoreError::new)?;
+        // In one transaction with the note that they were applied: a crash leaves both or neither.
+        let migrations = migrations::migrations::runner().set_grouped(true);
+        migrations.run(&mut connection).map_err(StoreError::new)?;
         connection.execute(
             "INSERT INTO meta (id, epoch, created_at) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING",
             (uuid::Uuid::now_v7().simple().to_string(), now.as_millis()),
