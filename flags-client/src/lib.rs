@@ -197,8 +197,9 @@ pub use flags_core::__private;
 pub use flags_core::{
     Answer, Attribute, AttributeValue, Change, ContextKey, Diagnostic, Document, Entity, Epoch,
     Evaluation, Explanation, FLAG_KIND, Flag, FlagKey, FlagType, FlagValue, Gap, InvalidObject,
-    JsonContext, Now, Object, ObjectChange, Outcome, Override, Position, Question, Reason, Report,
-    Revision, Ruleset, SEGMENT_KIND, SplitOutcome, Step, Strings, Timestamp, Value,
+    JsonContext, KeysChange, MembersChange, Now, Object, ObjectChange, Outcome, Override, Position,
+    Question, Reason, Report, Revision, Ruleset, SEGMENT_KIND, SplitOutcome, Step, Strings,
+    Timestamp, Value,
 };
 pub use limits::{MAX_CACHE_BYTES, MAX_EVENT_BYTES, MAX_SNAPSHOT_BYTES};
 pub use secrecy::SecretString;

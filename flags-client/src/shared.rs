@@ -54,7 +54,7 @@ impl Shared {
             status.counters.ignored_objects += report.ignored as u64;
             if !(status.invalid.is_empty() && report.invalid.is_empty()) {
                 let untouched = status.invalid.iter().filter(|invalid| {
-                    !change.objects.iter().map(identity).any(|id| id == identity_of(invalid))
+                    !change.objects.iter().filter_map(replaced).any(|id| id == identity_of(invalid))
                 });
                 status.invalid = sorted(untouched.cloned().chain(report.invalid).collect());
             }
@@ -141,10 +141,12 @@ impl Shared {
     }
 }
 
-fn identity(change: &ObjectChange) -> (&str, &str) {
+/// Which object a change leaves nothing of. Other members do not mend a segment.
+fn replaced(change: &ObjectChange) -> Option<(&str, &str)> {
     match change {
-        ObjectChange::Upsert(object) => (&object.kind, &object.key),
-        ObjectChange::Delete { kind, key } => (kind, key),
+        ObjectChange::Upsert(object) => Some((&object.kind, &object.key)),
+        ObjectChange::Delete { kind, key } => Some((kind, key)),
+        ObjectChange::Members(_) => None,
     }
 }
 

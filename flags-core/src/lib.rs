@@ -64,6 +64,7 @@ mod flag;
 mod key;
 mod key_map;
 mod limits;
+mod members;
 mod observer;
 mod outcome;
 mod revision;
@@ -95,6 +96,7 @@ pub use limits::{
     MAX_PREREQUISITES, MAX_RULES, MAX_TEXT_VALUES, MAX_VARIANT_NAME_BYTES, MAX_VARIANTS,
     TOTAL_WEIGHT,
 };
+pub use members::{KeysChange, MembersChange};
 pub use revision::{Epoch, Position, PositionError, Revision};
 pub use ruleset::{InvalidObject, Override, References, Report, Ruleset};
 pub use time::{Now, Timestamp};

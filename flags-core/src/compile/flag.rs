@@ -156,6 +156,10 @@ fn compile_targets(
 pub(super) const CROWDED: &str =
     "thousands of these texts have the same hash: they were made to slow lookups down";
 
+/// The grammar of the keys of contexts in words.
+pub(super) const INVALID_CONTEXT_KEY: &str =
+    "a key is 1 to 512 bytes without control characters, not `.` or `..`";
+
 /// Adds keys to a set or a map of keys that each occur once.
 pub(super) fn compile_keys<V: Copy>(
     keys: &[alloc::string::String],
@@ -166,10 +170,7 @@ pub(super) fn compile_keys<V: Copy>(
     for (index, key) in keys.iter().enumerate() {
         if !is_context_key(key) {
             d.at(index, |d| {
-                d.report(
-                    "invalid_key",
-                    "a key is 1 to 512 bytes without control characters, not `.` or `..`",
-                );
+                d.report("invalid_key", INVALID_CONTEXT_KEY);
             });
         } else if into.insert(key, value).is_err() {
             d.at(index, |d| d.report("duplicate", format!("`{key}` is here twice")));

@@ -9,7 +9,7 @@ mod segment;
 mod serve;
 
 pub(crate) use flag::compile_flag;
-pub(crate) use segment::compile_segment;
+pub(crate) use segment::{change_members, compile_segment};
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
