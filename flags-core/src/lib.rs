@@ -66,6 +66,7 @@ mod key_map;
 mod limits;
 mod observer;
 mod revision;
+mod rfc3339;
 mod ruleset;
 mod serve;
 mod time;
