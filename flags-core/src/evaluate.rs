@@ -329,7 +329,7 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
             }
             Condition::Attribute { path, test } => {
                 let value = self.attribute(path);
-                let truth = test.holds(value);
+                let truth = test.holds(value, || self.now.get());
                 self.observer.found(Asked::Attribute { path, test, value }, Found::Truth(truth));
                 truth
             }
@@ -361,8 +361,8 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
             AttributeValue::Float(float) => float.is_finite(),
             AttributeValue::String(text) => text.len() <= MAX_ATTRIBUTE_BYTES,
             AttributeValue::List(texts) => {
-                texts.len() <= MAX_LIST_ELEMENTS
-                    && texts.iter().all(|text| text.len() <= MAX_ATTRIBUTE_BYTES)
+                let add = |sum: usize, text: &str| sum.saturating_add(text.len());
+                texts.len() <= MAX_LIST_ELEMENTS && texts.iter().fold(0, add) <= MAX_ATTRIBUTE_BYTES
             }
             AttributeValue::Boolean(_) | AttributeValue::Integer(_) => true,
         })

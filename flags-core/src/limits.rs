@@ -12,11 +12,48 @@ pub const MAX_CONTEXT_KEY_BYTES: usize = 512;
 /// Longest string attribute, in bytes; a longer one is *unknown* to every condition.
 pub const MAX_ATTRIBUTE_BYTES: usize = 64 * 1024;
 
-/// Most elements of a list attribute; a longer list is *unknown* to every condition.
+/// Most elements of a list attribute; a longer list is *unknown* to every condition, and so is one
+/// of more than [`MAX_ATTRIBUTE_BYTES`] together.
 pub const MAX_LIST_ELEMENTS: usize = 1_000;
 
-/// Most values of `starts_with`, `ends_with` and `contains`, which are tried one by one.
+/// Most values of one `starts_with` or `ends_with`.
 pub const MAX_TEXT_VALUES: usize = 1_000;
+
+/// Most patterns of one `matches`.
+pub const MAX_PATTERNS: usize = 10;
+
+/// Longest pattern of `matches`, in bytes.
+pub const MAX_PATTERN_BYTES: usize = 512;
+
+/// How deep a pattern may nest: groups, repetitions and classes.
+pub(crate) const MAX_PATTERN_DEPTH: u32 = 32;
+
+/// Largest automaton of a pattern, in bytes.
+pub(crate) const MAX_PATTERN_AUTOMATON_BYTES: usize = 256 * 1024;
+
+/// Most memory for each of the two steps that build an automaton, in bytes, which bounds the time
+/// that they take.
+pub(crate) const MAX_PATTERN_BUILD_BYTES: usize = 256 * 1024;
+
+/// Most bytes of all automata of one object, with what they are built from.
+pub(crate) const MAX_PATTERNS_TOTAL_BYTES: usize = 1024 * 1024;
+
+/// Most conditions of one flag: groups and references to segments count too.
+pub const MAX_CONDITIONS: usize = 1_000;
+
+/// Most searches of one flag: values of `contains` and of `matches`, each of which may read the
+/// whole of an attribute.
+pub const MAX_SEARCHES: usize = 250;
+
+/// Most references to segments of one flag, each counted each time: each costs what the segment
+/// does.
+pub const MAX_SEGMENT_REFERENCES: usize = 100;
+
+/// Most conditions of one segment.
+pub const MAX_SEGMENT_CONDITIONS: usize = 100;
+
+/// Most searches of one segment.
+pub const MAX_SEGMENT_SEARCHES: usize = 25;
 
 /// How deep `all`, `any` and `not` may nest, in groups.
 pub const MAX_CONDITION_DEPTH: usize = 8;

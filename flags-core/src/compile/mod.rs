@@ -3,10 +3,12 @@
 //! Checking and compiling are one walk, so that what passes the check is what runs: there is no
 //! second opinion on what is valid.
 
+mod budget;
 mod condition;
 mod flag;
 mod segment;
 mod serve;
+mod test;
 
 pub(crate) use flag::compile_flag;
 pub(crate) use segment::compile_segment;
