@@ -19,6 +19,9 @@ pub const MAX_LIST_ELEMENTS: usize = 1_000;
 /// Most values of one `starts_with` or `ends_with`.
 pub const MAX_TEXT_VALUES: usize = 1_000;
 
+/// Longest version, in bytes; a longer one is not a version.
+pub const MAX_VERSION_BYTES: usize = 256;
+
 /// Most patterns of one `matches`.
 pub const MAX_PATTERNS: usize = 10;
 
@@ -31,9 +34,12 @@ pub(crate) const MAX_PATTERN_DEPTH: u32 = 32;
 /// Largest automaton of a pattern, in bytes.
 pub(crate) const MAX_PATTERN_AUTOMATON_BYTES: usize = 256 * 1024;
 
-/// Most memory for each of the two steps that build an automaton, in bytes, which bounds the time
-/// that they take.
-pub(crate) const MAX_PATTERN_BUILD_BYTES: usize = 256 * 1024;
+/// Largest program that an automaton is made from, in bytes.
+pub(crate) const MAX_PATTERN_PROGRAM_BYTES: usize = 64 * 1024;
+
+/// Most memory besides while an automaton is made, in bytes: with the program's size this bounds
+/// how long it takes.
+pub(crate) const MAX_PATTERN_BUILD_BYTES: usize = 64 * 1024;
 
 /// Most bytes of all automata of one object, with what they are built from.
 pub(crate) const MAX_PATTERNS_TOTAL_BYTES: usize = 1024 * 1024;
@@ -41,8 +47,9 @@ pub(crate) const MAX_PATTERNS_TOTAL_BYTES: usize = 1024 * 1024;
 /// Most conditions of one flag: groups and references to segments count too.
 pub const MAX_CONDITIONS: usize = 1_000;
 
-/// Most searches of one flag: values of `contains` and of `matches`, each of which may read the
-/// whole of an attribute.
+/// Most searches of one flag: values of `contains` and of `matches`, and other conditions that
+/// ignore case or ask for versions or networks. Each may read the whole of an attribute, and takes
+/// up to some 0.3 ms for one of [`MAX_ATTRIBUTE_BYTES`].
 pub const MAX_SEARCHES: usize = 250;
 
 /// Most references to segments of one flag, each counted each time: each costs what the segment

@@ -56,7 +56,20 @@ macro_rules! evaluation_vectors {
     )*};
 }
 
-evaluation_vectors!(order, conditions, segments, splits, prerequisites, invalid);
+evaluation_vectors!(
+    order,
+    conditions,
+    ignore_case,
+    dates,
+    semver,
+    matches,
+    cidr,
+    limits,
+    segments,
+    splits,
+    prerequisites,
+    invalid
+);
 
 #[test]
 fn bucketing() {

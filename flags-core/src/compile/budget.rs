@@ -66,7 +66,12 @@ impl Budget {
 
     pub(super) fn searches(&mut self, amount: usize, d: &mut Diagnostics) {
         if self.searches.spend(amount) {
-            self.report("values of `contains` and `matches`", self.searches.most, d);
+            self.report(
+                "searches: values of `contains` and `matches`, and other conditions that ignore \
+                 case or ask for versions or networks",
+                self.searches.most,
+                d,
+            );
         }
     }
 

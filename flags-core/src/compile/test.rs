@@ -81,6 +81,21 @@ pub(super) const fn may_ignore_case(op: Operator) -> bool {
     )
 }
 
+/// How often the test reads the whole of an attribute, character by character, at the worst.
+fn searches(op: Operator, values: &[Value], ignore_case: bool) -> usize {
+    match op {
+        Operator::Contains => values.len(),
+        Operator::Matches => values.len().min(MAX_PATTERNS),
+        Operator::SemverEq
+        | Operator::SemverLt
+        | Operator::SemverLte
+        | Operator::SemverGt
+        | Operator::SemverGte
+        | Operator::InCidr => 1,
+        _ => usize::from(ignore_case),
+    }
+}
+
 pub(super) fn compile_test(
     op: Operator,
     values: &[Value],
@@ -89,6 +104,7 @@ pub(super) fn compile_test(
     d: &mut Diagnostics,
 ) -> Test {
     Takes::of(op).check(op, values.len(), d);
+    budget.searches(searches(op, values, ignore_case), d);
     let affix =
         |end, d: &mut Diagnostics| Test::Affix(Affixes::new(end, ignore_case, &texts(values, d)));
     let compare = |how, d: &mut Diagnostics| Test::Compare { how, than: nth_number(values, 0, d) };
@@ -97,7 +113,7 @@ pub(super) fn compile_test(
         Operator::Equals | Operator::In => Test::OneOf(one_of(op, values, ignore_case, d)),
         Operator::StartsWith => affix(End::Start, d),
         Operator::EndsWith => affix(End::Rear, d),
-        Operator::Contains => contains(values, ignore_case, budget, d),
+        Operator::Contains => contains(values, ignore_case, d),
         Operator::Lt => compare(Comparison::Lt, d),
         Operator::Lte => compare(Comparison::Lte, d),
         Operator::Gt => compare(Comparison::Gt, d),
@@ -163,8 +179,7 @@ fn text<'v>(value: &'v Value, d: &mut Diagnostics) -> Option<&'v str> {
     text
 }
 
-fn contains(values: &[Value], ignore_case: bool, budget: &mut Budget, d: &mut Diagnostics) -> Test {
-    budget.searches(values.len(), d);
+fn contains(values: &[Value], ignore_case: bool, d: &mut Diagnostics) -> Test {
     let texts = texts(values, d);
     if ignore_case {
         Test::ContainsFolded(texts.into_iter().map(Needle::new).collect())
@@ -242,7 +257,6 @@ fn version(how: Comparison, values: &[Value], d: &mut Diagnostics) -> Test {
 }
 
 fn matches(values: &[Value], budget: &mut Budget, d: &mut Diagnostics) -> Test {
-    budget.searches(values.len().min(MAX_PATTERNS), d);
     let mut patterns = Vec::with_capacity(values.len().min(MAX_PATTERNS));
     for (index, value) in values.iter().take(MAX_PATTERNS).enumerate() {
         d.at(index, |d| {

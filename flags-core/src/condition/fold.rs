@@ -79,7 +79,7 @@ pub(crate) struct Needle {
     text: Box<str>,
     /// Its characters, each with how many characters before it begin the needle again: where to
     /// go on when the next one differs.
-    chars: Box<[(char, usize)]>,
+    chars: Box<[(char, u32)]>,
 }
 
 impl Needle {
@@ -108,16 +108,16 @@ impl Needle {
         self.chars.is_empty()
             || folded(text).any(|c| {
                 matched = advance(&self.chars, matched, c);
-                matched == self.chars.len()
+                matched as usize == self.chars.len()
             })
     }
 }
 
 /// How many characters of the needle match after `c`, where `matched` did before it.
 #[inline]
-fn advance(needle: &[(char, usize)], mut matched: usize, c: char) -> usize {
+fn advance(needle: &[(char, u32)], mut matched: u32, c: char) -> u32 {
     loop {
-        match needle.get(matched) {
+        match needle.get(matched as usize) {
             Some((expected, _)) if *expected == c => return matched + 1,
             Some((_, before)) if matched > 0 => matched = *before,
             _ => return 0,

@@ -20,6 +20,7 @@ use regex_syntax::hir::{
 
 use crate::limits::{
     MAX_PATTERN_AUTOMATON_BYTES, MAX_PATTERN_BUILD_BYTES, MAX_PATTERN_BYTES, MAX_PATTERN_DEPTH,
+    MAX_PATTERN_PROGRAM_BYTES,
 };
 
 #[derive(Debug)]
@@ -93,7 +94,7 @@ impl<'t> Parsed<'t> {
         let nfa = thompson::Config::new()
             .utf8(false)
             .which_captures(thompson::WhichCaptures::None)
-            .nfa_size_limit(Some(MAX_PATTERN_BUILD_BYTES));
+            .nfa_size_limit(Some(MAX_PATTERN_PROGRAM_BYTES));
         let nfa = thompson::Compiler::new()
             .configure(nfa)
             .build_from_hir(&self.hir)

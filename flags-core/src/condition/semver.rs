@@ -6,6 +6,8 @@
 use alloc::boxed::Box;
 use core::cmp::Ordering;
 
+use crate::limits::MAX_VERSION_BYTES;
+
 /// A version without its build, borrowed from an attribute or owned by a condition.
 #[derive(Debug)]
 pub(crate) struct Version<T> {
@@ -19,6 +21,9 @@ impl<'t> Version<&'t str> {
     pub(crate) const ZERO: Self = Self { numbers: [""; 3], pre_release: "" };
 
     pub(crate) fn parse(text: &'t str) -> Option<Self> {
+        if text.len() > MAX_VERSION_BYTES {
+            return None;
+        }
         let text = text.strip_prefix(['v', 'V']).unwrap_or(text);
         let (text, build) = split_off(text, '+');
         let (text, pre_release) = split_off(text, '-');
@@ -187,6 +192,8 @@ mod tests {
         ] {
             assert!(Version::parse(text).is_none(), "{text}");
         }
+        assert!(Version::parse(&"1".repeat(256)).is_some());
+        assert!(Version::parse(&"1".repeat(257)).is_none());
     }
 
     fn strict() -> impl Strategy<Value = String> {

@@ -49,16 +49,37 @@ impl Affixes {
         let values = &self.values;
         let found = match (self.end, self.ignore_case) {
             (End::Start, false) => values.binary_search_by(|v| begins(v.bytes(), text.bytes())),
-            (End::Start, true) => values.binary_search_by(|v| begins(v.chars(), folded(text))),
+            (End::Start, true) => values.binary_search_by(|v| {
+                let (v, text) = without_ascii_in_front(v, text);
+                begins(v.chars(), folded(text))
+            }),
             (End::Rear, false) => {
                 values.binary_search_by(|v| begins(v.bytes().rev(), text.bytes().rev()))
             }
-            (End::Rear, true) => {
-                values.binary_search_by(|v| begins(v.chars().rev(), folded(text).rev()))
-            }
+            (End::Rear, true) => values.binary_search_by(|v| {
+                let (v, text) = without_ascii_at_the_rear(v, text);
+                begins(v.chars().rev(), folded(text).rev())
+            }),
         };
         found.is_ok()
     }
+}
+
+/// Drops the ASCII in which both begin alike: most of a text goes the short way.
+fn without_ascii_in_front<'t>(folded: &'t str, text: &'t str) -> (&'t str, &'t str) {
+    let alike = count_alike(folded.bytes(), text.bytes());
+    (folded.get(alike..).unwrap_or_default(), text.get(alike..).unwrap_or_default())
+}
+
+fn without_ascii_at_the_rear<'t>(folded: &'t str, text: &'t str) -> (&'t str, &'t str) {
+    let alike = count_alike(folded.bytes().rev(), text.bytes().rev());
+    let rest = |text: &'t str| text.get(..text.len() - alike).unwrap_or_default();
+    (rest(folded), rest(text))
+}
+
+fn count_alike(folded: impl Iterator<Item = u8>, text: impl Iterator<Item = u8>) -> usize {
+    let alike = |(a, b): &(u8, u8)| a.is_ascii() && *a == b.to_ascii_lowercase();
+    folded.zip(text).take_while(alike).count()
 }
 
 /// Equal when `whole` begins with `part`, otherwise how `part` compares with it.
