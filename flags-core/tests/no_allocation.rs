@@ -82,6 +82,7 @@ fn no_published_case_allocates() {
         include_str!("../testdata/evaluation/matches.json"),
         include_str!("../testdata/evaluation/cidr.json"),
         include_str!("../testdata/evaluation/limits.json"),
+        include_str!("../testdata/evaluation/refused.json"),
         include_str!("../testdata/evaluation/segments.json"),
         include_str!("../testdata/evaluation/splits.json"),
         include_str!("../testdata/evaluation/prerequisites.json"),

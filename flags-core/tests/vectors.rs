@@ -65,6 +65,7 @@ evaluation_vectors!(
     matches,
     cidr,
     limits,
+    refused,
     segments,
     splits,
     prerequisites,
