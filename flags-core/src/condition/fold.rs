@@ -127,6 +127,8 @@ fn advance(needle: &[(char, u32)], mut matched: u32, c: char) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -142,6 +144,38 @@ mod tests {
             hasher
         });
         assert_eq!(hash.finish(), 6_539_538_606_760_863_243);
+    }
+
+    /// regex-syntax has the classes of characters that fold alike in a table of its own.
+    #[test]
+    fn what_folds_alike_is_what_regex_syntax_says() {
+        use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
+        let bicameral = ('\0'..='\u{2FFF}')
+            .chain('\u{A640}'..='\u{ABFF}')
+            .chain('\u{FB00}'..='\u{FFFF}')
+            .chain('\u{10400}'..='\u{10FFF}')
+            .chain('\u{118A0}'..='\u{118DF}')
+            .chain('\u{16E40}'..='\u{16E7F}')
+            .chain('\u{1E900}'..='\u{1E9FF}');
+        let mut later = Vec::new();
+        for c in bicameral {
+            let mut alike = ClassUnicode::new([ClassUnicodeRange::new(c, c)]);
+            alike.case_fold_simple();
+            for range in alike.iter() {
+                for other in range.start()..=range.end() {
+                    assert_eq!(fold(c), fold(other), "{c} {other}");
+                }
+            }
+            let holds_its_folding = alike.iter().any(|r| (r.start()..=r.end()).contains(&fold(c)));
+            if !holds_its_folding {
+                later.push(c);
+            }
+        }
+        // Its Unicode is 16.0: these came with 17.0 and 18.0.
+        assert_eq!(
+            later.into_iter().collect::<String>(),
+            "\u{A7CE}\u{A7D2}\u{A7D4}\u{A7DD}\u{A7E2}\u{AB6C}\u{AB6D}"
+        );
     }
 
     #[test]

@@ -222,7 +222,77 @@ fn of_characters(hir: Hir) -> Result<Hir, NotAPattern> {
 mod tests {
     use alloc::string::ToString;
 
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Patterns of every construct that the rewriting to characters touches.
+    fn patterns() -> impl Strategy<Value = String> {
+        const ATOMS: [&str; 20] = [
+            "a",
+            "b",
+            "ö",
+            "€",
+            "_",
+            ".",
+            "(?s:.)",
+            "[^a]",
+            "[^ab]",
+            "[a-z]",
+            "[^a&&[^b]]",
+            r"\w",
+            r"\W",
+            r"\s",
+            r"\S",
+            r"\d",
+            r"\D",
+            r"\b",
+            "^",
+            "$",
+        ];
+        prop::sample::select(&ATOMS).prop_map(String::from).prop_recursive(4, 12, 3, |inner| {
+            const REPEAT: [&str; 5] = ["*", "+", "?", "{2}", "{1,3}"];
+            prop_oneof![
+                4 => prop::collection::vec(inner.clone(), 1..4).prop_map(|all| all.concat()),
+                1 => prop::collection::vec(inner.clone(), 1..4)
+                    .prop_map(|any| format!("(?:{})", any.join("|"))),
+                1 => (inner.clone(), prop::sample::select(&REPEAT))
+                    .prop_map(|(inner, repeat)| format!("(?:{inner}){repeat}")),
+                1 => inner.prop_map(|inner| format!("(?i:{inner})")),
+            ]
+        })
+    }
+
+    /// The same for the crate regex, which knows characters but has classes of Unicode.
+    fn with_ascii_classes(pattern: &str) -> regex::Regex {
+        let ascii = [
+            (r"\w", "[0-9A-Za-z_]"),
+            (r"\W", "[^0-9A-Za-z_]"),
+            (r"\s", r"[\t\n\x0B\f\r ]"),
+            (r"\S", r"[^\t\n\x0B\f\r ]"),
+            (r"\d", "[0-9]"),
+            (r"\D", "[^0-9]"),
+            (r"\b", r"(?-u:\b)"),
+        ];
+        let pattern = ascii.iter().fold(pattern.to_string(), |p, (from, to)| p.replace(from, to));
+        regex::Regex::new(&pattern).unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_crate_regex_agrees_on_characters(
+            text in patterns(),
+            attributes in prop::collection::vec("[abA_1 ö€\n🦀]{0,6}", 8),
+        ) {
+            let (ours, oracle) = (pattern(&text).unwrap(), with_ascii_classes(&text));
+            for attribute in &attributes {
+                let expected = oracle.is_match(attribute);
+                prop_assert_eq!(ours.is_in(attribute), expected, "{} in {:?}", text, attribute);
+            }
+        }
+    }
 
     fn pattern(text: &str) -> Result<Pattern, NotAPattern> {
         Parsed::new(text)?.build()
