@@ -165,6 +165,12 @@ mod tests {
         }
 
         #[test]
+        fn what_is_written_is_read_again(millis in -62_167_219_200_000_i64..253_402_300_800_000) {
+            let text = crate::time::Timestamp::from_millis(millis).to_string();
+            prop_assert_eq!(read_millis(&text), Some(millis), "{}", text);
+        }
+
+        #[test]
         fn what_is_read_is_read_alike_by_jiff(text in "[0-2][0-9]{3}-[0-1][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,9})?(Z|[+-][0-2][0-9]:[0-6][0-9])") {
             if let Some(millis) = read_millis(&text) {
                 let jiff: jiff::Timestamp = text.parse().unwrap();

@@ -39,8 +39,10 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC; the number of milliseconds for years that it cannot write.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_millisecond(self.0) {
-            Ok(instant) => write!(f, "{instant}"),
+        // A civil time reaches the end of the year 9999, a timestamp of jiff does not.
+        const EPOCH: jiff::civil::DateTime = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
+        match EPOCH.checked_add(jiff::SignedDuration::from_millis(self.0)) {
+            Ok(instant) => write!(f, "{instant}Z"),
             Err(_) => write!(f, "{}", self.0),
         }
     }

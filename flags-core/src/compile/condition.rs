@@ -2,7 +2,7 @@ use alloc::boxed::Box;
 use alloc::format;
 
 use super::budget::Budget;
-use super::test::{compile_test, may_ignore_case};
+use super::operator::{compile_test, may_ignore_case};
 use super::{Linker, attribute_path};
 use crate::condition::Condition;
 use crate::definition as said;

@@ -6,9 +6,9 @@
 mod budget;
 mod condition;
 mod flag;
+mod operator;
 mod segment;
 mod serve;
-mod test;
 
 pub(crate) use flag::compile_flag;
 pub(crate) use segment::compile_segment;
