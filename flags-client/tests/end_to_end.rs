@@ -313,6 +313,11 @@ async fn the_published_cases_hold_over_http_and_in_the_client() {
     let files = [
         include_str!("../../flags-core/testdata/evaluation/order.json"),
         include_str!("../../flags-core/testdata/evaluation/conditions.json"),
+        include_str!("../../flags-core/testdata/evaluation/ignore_case.json"),
+        include_str!("../../flags-core/testdata/evaluation/dates.json"),
+        include_str!("../../flags-core/testdata/evaluation/semver.json"),
+        include_str!("../../flags-core/testdata/evaluation/matches.json"),
+        include_str!("../../flags-core/testdata/evaluation/cidr.json"),
         include_str!("../../flags-core/testdata/evaluation/splits.json"),
     ];
     for file in files {

@@ -32,7 +32,8 @@ impl Evaluation<'_> {
     /// ```
     /// use flags_core::{Ruleset, Timestamp};
     ///
-    /// let evaluation = Ruleset::default().evaluate("exports", &(), Timestamp::from_millis(0));
+    /// let ruleset = Ruleset::default();
+    /// let evaluation = ruleset.evaluate("exports", &(), Timestamp::from_millis(0));
     /// assert!(!evaluation.is_true());
     /// ```
     #[must_use]

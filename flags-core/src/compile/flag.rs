@@ -3,6 +3,7 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::budget::Budget;
 use super::serve::{ServeIn, compile_serve};
 use super::{Linker, check_kind, condition::compile_condition};
 use crate::definition as said;
@@ -194,6 +195,7 @@ fn compile_rules(
     }
     let salt = state.salt.as_deref().unwrap_or(key);
     let mut ids = BTreeSet::new();
+    let mut budget = Budget::of_a_flag();
     let mut compiled = Vec::with_capacity(state.rules.len());
     for (index, rule) in state.rules.iter().enumerate() {
         d.at(index, |d| {
@@ -206,7 +208,7 @@ fn compile_rules(
             });
             compiled.push(Rule {
                 id: (*rule.id).into(),
-                when: d.at("when", |d| compile_condition(&rule.when, linker, d)),
+                when: d.at("when", |d| compile_condition(&rule.when, linker, &mut budget, d)),
                 serve: d.at("serve", |d| {
                     compile_serve(&rule.serve, salt, names, ServeIn::Rule, linker, d)
                 }),

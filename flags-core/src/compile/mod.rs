@@ -3,8 +3,10 @@
 //! Checking and compiling are one walk, so that what passes the check is what runs: there is no
 //! second opinion on what is valid.
 
+mod budget;
 mod condition;
 mod flag;
+mod operator;
 mod segment;
 mod serve;
 

@@ -2,6 +2,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::budget::Budget;
 use super::flag::{CROWDED, INVALID_CONTEXT_KEY, compile_keys};
 use super::{Linker, check_kind, condition::compile_condition};
 use crate::condition::Condition;
@@ -23,7 +24,9 @@ pub(crate) fn compile_segment(
     let mut excluded = KeyMap::with_capacity(definition.excluded.len());
     d.at("excluded", |d| compile_keys(&definition.excluded, &mut excluded, (), d));
     let when = d.at("when", |d| {
-        let condition = definition.when.as_ref().map(|when| compile_condition(when, linker, d));
+        let mut budget = Budget::of_a_segment();
+        let when = definition.when.as_ref();
+        let condition = when.map(|when| compile_condition(when, linker, &mut budget, d));
         if let Some(condition) = &condition {
             check_scope(condition, &definition.kind, d);
         }
