@@ -14,8 +14,8 @@ use crate::limits::{
 use crate::observer::{Asked, Found, Observer, Unobserved};
 use crate::outcome::{Decision, Outcome, Why};
 use crate::ruleset::{
-    Flag as CompiledFlag, FlagBody, FlagRules, Prerequisite, Rule, Ruleset, Segment, Slot,
-    VariantIndex,
+    Flag as CompiledFlag, FlagBody, FlagRules, Prerequisite, Questions, Rule, Ruleset, Segment,
+    Slot, Targets, VariantIndex,
 };
 use crate::same::same;
 use crate::serve::{Serve, Share, Unit};
@@ -196,29 +196,17 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
     }
 
     /// The first step that decides, from "off" on.
+    #[inline]
     fn rules(&mut self, flag: &'r FlagRules, depth: usize) -> Result<Outcome<'r>, Exhausted> {
         let serve = |variant, why| Ok(Outcome { variant: flag.variant(variant), why });
         self.observer.found(Asked::State, Found::Truth(flag.on.into()));
         if !flag.on {
             return serve(flag.off_variant, Why::Disabled);
         }
-        for prerequisite in &flag.prerequisites {
-            if !self.prerequisite(prerequisite, depth)? {
-                return serve(flag.off_variant, Why::PrerequisiteFailed(prerequisite));
-            }
-        }
-        if !flag.targets.is_empty() {
-            let target = self.target(flag);
-            let found = target.and_then(|index| flag.variant(index));
-            self.observer.found(Asked::Targets, Found::variant(found));
-            if let Some(variant) = target {
-                return serve(variant, Why::TargetMatch);
-            }
-        }
-        for rule in &flag.rules {
-            if let Some((variant, bucket)) = self.rule(flag, rule) {
-                return serve(variant, Why::RuleMatch(rule, bucket));
-            }
+        if let Some(questions) = &flag.questions
+            && let Some((variant, why)) = self.questions(flag, questions, depth)?
+        {
+            return serve(variant, why);
         }
         self.observer.enter(Asked::Fallthrough);
         let (variant, split) = match self.serve(flag, &flag.fallthrough) {
@@ -231,6 +219,36 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
         serve(variant, Why::Fallthrough(split))
     }
 
+    /// The first of the prerequisites, targets and rules that decides.
+    fn questions(
+        &mut self,
+        flag: &'r FlagRules,
+        questions: &'r Questions,
+        depth: usize,
+    ) -> Result<Option<(VariantIndex, Why<'r>)>, Exhausted> {
+        for prerequisite in &questions.prerequisites {
+            if !self.prerequisite(prerequisite, depth)? {
+                return Ok(Some((flag.off_variant, Why::PrerequisiteFailed(prerequisite))));
+            }
+        }
+        if !questions.targets.is_empty() {
+            let target = self.target(&questions.targets);
+            let found = target.and_then(|index| flag.variant(index));
+            self.observer.found(Asked::Targets, Found::variant(found));
+            if let Some(variant) = target {
+                return Ok(Some((variant, Why::TargetMatch)));
+            }
+        }
+        for rule in &questions.rules {
+            if let Some((variant, bucket)) = self.rule(flag, rule) {
+                return Ok(Some((variant, Why::RuleMatch(rule, bucket))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Not inlined: here the recursion goes round.
+    #[inline(never)]
     fn prerequisite(
         &mut self,
         prerequisite: &'r Prerequisite,
@@ -255,8 +273,8 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
 
     /// The variant of the first target, in the order of the definition, that holds the key of its
     /// kind.
-    fn target(&self, flag: &FlagRules) -> Option<VariantIndex> {
-        let entries = flag.targets.iter().filter_map(|t| t.keys.get(self.key(&t.kind)?));
+    fn target(&self, targets: &[Targets]) -> Option<VariantIndex> {
+        let entries = targets.iter().filter_map(|t| t.keys.get(self.key(&t.kind)?));
         entries.min_by_key(|entry| entry.place).map(|entry| entry.variant)
     }
 
@@ -279,7 +297,9 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
     fn serve(&mut self, flag: &'r FlagRules, serve: &'r Serve) -> Choice {
         match serve {
             Serve::Variant(variant) => Choice::Variant(*variant, None),
-            Serve::Split(split) => self.share(flag, &split.unit, |bucket, _| split.choose(bucket)),
+            Serve::Split(split) => {
+                self.share(flag, &split.unit, |bucket, _| split.shares.choose(bucket))
+            }
             Serve::Ramp(ramp) => {
                 self.share(flag, &ramp.unit, |bucket, now| ramp.choose(bucket, now.get()))
             }

@@ -13,14 +13,25 @@ use crate::time::Timestamp;
 pub(crate) enum Serve {
     Variant(VariantIndex),
     Split(Split),
-    Ramp(Ramp),
+    Ramp(Box<Ramp>),
 }
 
 #[derive(Debug)]
 pub(crate) struct Split {
     pub(crate) unit: Unit,
-    /// Where each share ends, and what it gets; `None` goes on to the next rule.
-    pub(crate) shares: Box<[(u32, Option<VariantIndex>)]>,
+    pub(crate) shares: Shares,
+}
+
+/// Where each share ends, and what it gets; `None` goes on to the next rule.
+#[derive(Debug)]
+pub(crate) enum Shares {
+    /// In place: most splits are of two.
+    Two {
+        end: u32,
+        below: Option<VariantIndex>,
+        above: Option<VariantIndex>,
+    },
+    Many(Box<[(u32, Option<VariantIndex>)]>),
 }
 
 #[derive(Debug)]
@@ -50,20 +61,41 @@ pub(crate) struct Unit {
     pub(crate) salt: Salt,
 }
 
-impl Split {
+impl Shares {
+    /// Of shares whose ends do not fall; the last ends at the total.
+    pub(crate) fn new(shares: &[(u32, Option<VariantIndex>)]) -> Self {
+        match *shares {
+            [(end, below), (_, above)] => Self::Two { end, below, above },
+            _ => Self::Many(shares.into()),
+        }
+    }
+
     /// The share that holds `bucket`.
+    ///
+    /// Which it is no processor can foresee, so there is no branch on it.
     #[inline]
     pub(crate) fn choose(&self, bucket: u32) -> Share {
-        let mut from = 0;
-        for (end, variant) in &self.shares {
-            if bucket < *end {
-                return Share { from, end: *end, variant: *variant };
+        match self {
+            Self::Two { end, below, above } => {
+                let is_below = bucket < *end;
+                Share {
+                    from: if is_below { 0 } else { *end },
+                    end: if is_below { *end } else { TOTAL_WEIGHT },
+                    variant: if is_below { *below } else { *above },
+                }
             }
-            from = *end;
+            Self::Many(shares) => choose_of_many(shares, bucket),
         }
-        // Compiling demands that the shares end at the total, which is above every bucket.
-        Share { from, end: TOTAL_WEIGHT, variant: None }
     }
+}
+
+#[inline]
+fn choose_of_many(shares: &[(u32, Option<VariantIndex>)], bucket: u32) -> Share {
+    let index: usize = shares.iter().map(|(end, _)| usize::from(*end <= bucket)).sum();
+    let share_before = index.checked_sub(1).and_then(|index| shares.get(index));
+    // Compiling demands that the shares end at the total, which is above every bucket.
+    let (end, variant) = shares.get(index).copied().unwrap_or((TOTAL_WEIGHT, None));
+    Share { from: share_before.map_or(0, |(end, _)| *end), end, variant }
 }
 
 impl Ramp {

@@ -11,7 +11,9 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::key::{is_context_key, is_variant_name};
 use crate::key_map::KeyMap;
 use crate::limits::{MAX_PREREQUISITES, MAX_RULES, MAX_VARIANTS};
-use crate::ruleset::{FlagRules, Prerequisite, Rule, TargetEntry, Targets, Variant, VariantIndex};
+use crate::ruleset::{
+    FlagRules, Prerequisite, Questions, Rule, TargetEntry, Targets, Variant, VariantIndex,
+};
 use crate::value::OwnedValue;
 
 /// Compiles a flag; `key` is its default salt.
@@ -29,10 +31,13 @@ pub(crate) fn compile_flag(
         variants,
         on: state.on,
         off_variant: d.at("off_variant", |d| names.index(&state.off_variant, d)),
-        prerequisites: d
-            .at("prerequisites", |d| compile_prerequisites(&state.prerequisites, linker, d)),
-        targets: d.at("targets", |d| compile_targets(&state.targets, &names, d)),
-        rules: d.at("rules", |d| compile_rules(key, state, &names, linker, d)),
+        questions: Questions {
+            prerequisites: d
+                .at("prerequisites", |d| compile_prerequisites(&state.prerequisites, linker, d)),
+            targets: d.at("targets", |d| compile_targets(&state.targets, &names, d)),
+            rules: d.at("rules", |d| compile_rules(key, state, &names, linker, d)),
+        }
+        .into_any(),
         fallthrough: d.at("fallthrough", |d| {
             let salt = state.salt.as_deref().unwrap_or(key);
             compile_serve(&state.fallthrough, salt, &names, ServeIn::Fallthrough, linker, d)

@@ -1,3 +1,4 @@
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -7,7 +8,7 @@ use crate::bucket::Salt;
 use crate::definition as said;
 use crate::diagnostic::Diagnostics;
 use crate::limits::TOTAL_WEIGHT;
-use crate::serve::{Ramp, Serve, Split, Unit};
+use crate::serve::{Ramp, Serve, Shares, Split, Unit};
 use crate::time::Timestamp;
 
 /// Where something is served: only a rule has a next one to go on to.
@@ -31,7 +32,8 @@ pub(super) fn compile_serve(
             d.at("split", |d| compile_split(split, flag_salt, names, place, linker, d)),
         ),
         said::Serve::Ramp(ramp) => {
-            Serve::Ramp(d.at("ramp", |d| compile_ramp(ramp, flag_salt, names, linker, d)))
+            let ramp = d.at("ramp", |d| compile_ramp(ramp, flag_salt, names, linker, d));
+            Serve::Ramp(Box::new(ramp))
         }
     }
 }
@@ -73,7 +75,7 @@ fn compile_split(
             );
         }
     });
-    Split { unit, shares: shares.into() }
+    Split { unit, shares: Shares::new(&shares) }
 }
 
 fn compile_ramp(

@@ -20,7 +20,9 @@ pub(crate) use self::table::KeyTable;
 const KEYS_PER_SHARD: usize = 512;
 
 /// The hash of a key; XXH3-64, which gives the same at compile time and at run time.
-#[inline]
+///
+/// Not inlined: it is large, and would keep what calls it from being inlined itself.
+#[inline(never)]
 pub(crate) fn hash(key: &str) -> u64 {
     xxh3_64(key.as_bytes())
 }

@@ -7,8 +7,8 @@ mod slots;
 
 pub use object::References;
 pub(crate) use object::{
-    Flag, FlagBody, FlagRules, Members, Prerequisite, Rule, Segment, TargetEntry, Targets, Variant,
-    VariantIndex,
+    Flag, FlagBody, FlagRules, Members, Prerequisite, Questions, Rule, Segment, TargetEntry,
+    Targets, Variant, VariantIndex,
 };
 pub use overrides::Override;
 pub(crate) use slots::{Slot, Slots};

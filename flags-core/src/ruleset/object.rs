@@ -77,10 +77,26 @@ pub(crate) struct FlagRules {
     pub(crate) variants: Box<[Variant]>,
     pub(crate) on: bool,
     pub(crate) off_variant: VariantIndex,
+    /// What is asked before the fallthrough holds; elsewhere, because most flags of a grown system
+    /// ask nothing, and memory that is not read costs no time.
+    pub(crate) questions: Option<Box<Questions>>,
+    pub(crate) fallthrough: Serve,
+}
+
+#[derive(Debug)]
+pub(crate) struct Questions {
     pub(crate) prerequisites: Box<[Prerequisite]>,
     pub(crate) targets: Box<[Targets]>,
     pub(crate) rules: Box<[Rule]>,
-    pub(crate) fallthrough: Serve,
+}
+
+impl Questions {
+    /// `None` where there are none.
+    pub(crate) fn into_any(self) -> Option<Box<Self>> {
+        let none =
+            self.prerequisites.is_empty() && self.targets.is_empty() && self.rules.is_empty();
+        (!none).then(|| Box::new(self))
+    }
 }
 
 /// What a flag serves to everybody.
@@ -94,11 +110,11 @@ impl FlagRules {
     /// What this serves, if it is the same for every context: most flags of a grown system are
     /// off, or on for all.
     fn settled(&self) -> Option<Settled> {
-        let nobody_is_asked =
-            self.prerequisites.is_empty() && self.targets.is_empty() && self.rules.is_empty();
         match &self.fallthrough {
             _ if !self.on => Some(Settled::Off),
-            Serve::Variant(variant) if nobody_is_asked => Some(Settled::Fallthrough(*variant)),
+            Serve::Variant(variant) if self.questions.is_none() => {
+                Some(Settled::Fallthrough(*variant))
+            }
             _ => None,
         }
     }
