@@ -32,8 +32,8 @@ impl Evaluation<'_> {
     /// ```
     /// use flags_core::{Ruleset, Timestamp};
     ///
-    /// let evaluation = Ruleset::default().evaluate("exports", &(), Timestamp::from_millis(0));
-    /// assert!(!evaluation.is_true());
+    /// let ruleset = Ruleset::default();
+    /// assert!(!ruleset.evaluate("exports", &(), Timestamp::from_millis(0)).is_true());
     /// ```
     #[must_use]
     pub fn is_true(&self) -> bool {
