@@ -20,6 +20,7 @@ use crate::ruleset::{
 use crate::same::same;
 use crate::serve::{Serve, Share, Unit};
 use crate::time::{Now, Timestamp};
+use crate::value::Stored;
 
 impl Ruleset {
     /// Asks for a flag of any type.
@@ -66,8 +67,14 @@ impl Ruleset {
         context: &(impl Context + ?Sized),
         now: impl Now,
     ) -> Answer<'r, T::Ref<'r>> {
-        let decision = self.decide(flag.into(), Some(T::TYPE), context, now, Unobserved);
-        let value = decision.outcome.variant.and_then(|variant| T::read(variant.value.as_ref()));
+        let mut decision = self.decide(flag.into(), Some(T::TYPE), context, now, Unobserved);
+        let value = decision.outcome.variant.and_then(|variant| {
+            let value = T::read(Stored(&variant.value));
+            if value.is_none() {
+                decision.outcome = Outcome::default_because(Why::TypeMismatch);
+            }
+            value
+        });
         Answer {
             value: value.unwrap_or_else(|| flag.default_value()),
             variant: decision.variant(),
