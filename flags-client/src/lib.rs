@@ -147,6 +147,7 @@ mod clock;
 mod driver;
 mod layer;
 mod limits;
+mod misuse;
 mod shared;
 mod snapshot;
 mod source;
@@ -195,14 +196,16 @@ pub use flags_core::__client::Context;
 #[doc(hidden)]
 pub use flags_core::__private;
 pub use flags_core::{
-    Answer, Attribute, AttributeValue, Change, ContextKey, Diagnostic, Document, Entity, Epoch,
-    Evaluation, Explanation, FLAG_KIND, Flag, FlagKey, FlagType, FlagValue, Gap, InvalidObject,
-    JsonContext, Now, Object, ObjectChange, Outcome, Override, Position, Question, Reason, Report,
-    Revision, Ruleset, SEGMENT_KIND, SplitOutcome, Step, Strings, Timestamp, Value,
+    Answer, Attribute, AttributeValue, Change, ContextKey, Decoded, Decoders, Diagnostic, Document,
+    Entity, Epoch, Evaluation, Explanation, FLAG_KIND, Flag, FlagKey, FlagType, FlagValue, Gap,
+    InvalidObject, JsonContext, Misfit, Now, Object, ObjectChange, Outcome, Override,
+    OverrideValue, Position, Question, Reason, Report, Revision, Ruleset, SEGMENT_KIND,
+    SplitOutcome, Step, Strings, Timestamp, Undecodable, Value,
 };
 pub use limits::{MAX_CACHE_BYTES, MAX_EVENT_BYTES, MAX_SNAPSHOT_BYTES};
+pub use misuse::Misuse;
 pub use secrecy::SecretString;
-pub use snapshot::{Pinned, Snapshot};
+pub use snapshot::{Held, Owned, Pinned, Snapshot};
 pub use status::{Counters, Problem, ProblemKind, Source, State, Status, TimedOut};
 
 /// The code of the project's front page compiles.
