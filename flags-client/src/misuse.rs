@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use flags_core::{Flag, FlagKey, FlagType, FlagValue, Misfit, Ruleset, Timestamp};
+use flags_core::{Flag, FlagKey, FlagType, FlagValue, Misfit, Reason, Ruleset, Timestamp};
 use tokio::sync::watch;
 
 use crate::clock;
@@ -52,7 +52,7 @@ pub(crate) struct Reported {
 /// it takes the lock. The table does not grow: a misuse for which there is no room is neither
 /// reported nor counted.
 pub(crate) struct Misuses {
-    groups: Box<[Group]>,
+    groups: [Group; GROUPS],
     reported: watch::Sender<Reported>,
     /// Whether a missing flag is worth a word.
     expects_flags: bool,
@@ -66,7 +66,6 @@ const GROUPS: usize = 4 * MAX_MISUSES / FINGERPRINTS;
 const FINGERPRINTS: usize = 8;
 
 /// Fingerprints in the order they came; zero where there is none yet.
-#[derive(Default)]
 #[repr(align(64))]
 struct Group([AtomicU64; FINGERPRINTS]);
 
@@ -92,7 +91,7 @@ impl Misuses {
     /// `expects_flags` is false for a client that was made to have none.
     pub(crate) fn new(expects_flags: bool) -> Self {
         Self {
-            groups: (0..GROUPS).map(|_| Group::default()).collect(),
+            groups: [const { Group([const { AtomicU64::new(0) }; FINGERPRINTS]) }; GROUPS],
             reported: watch::Sender::default(),
             expects_flags,
         }
@@ -106,27 +105,53 @@ impl Misuses {
         self.reported.subscribe()
     }
 
-    /// An answer has found no such flag.
+    /// The code's default holds for this reason.
+    ///
+    /// Out of line, so that it does not weigh on the answers of flags that are as they should be.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn notice<T: FlagValue>(
+        &self,
+        flag: &Flag<T>,
+        reason: Reason<'static>,
+        ruleset: &Ruleset,
+    ) {
+        match reason {
+            Reason::FlagNotFound => self.missing(flag.into(), Some(T::name)),
+            _ => self.mismatch(flag, ruleset),
+        }
+    }
+
+    /// There is no such flag.
     #[inline]
-    pub(crate) fn missing<'k>(&self, key: FlagKey<'k>, asked: Option<fn() -> &'static str>) {
+    pub(crate) fn missing(&self, key: FlagKey<'_>, asked: Option<fn() -> &'static str>) {
         let fingerprint = Fingerprint::missing(key);
         if !self.has_seen(fingerprint) {
             self.report(fingerprint, key.key(), asked.map(|name| name()), Misfit::Missing);
         }
     }
 
-    /// An answer has found that the flag is not of the type asked for.
+    /// The flag is not of the type asked for.
     #[inline]
-    pub(crate) fn mismatch<T: FlagValue>(&self, flag: &Flag<T>, ruleset: &Ruleset) {
+    fn mismatch<T: FlagValue>(&self, flag: &Flag<T>, ruleset: &Ruleset) {
         let fingerprint = Fingerprint::mismatch(flag.into(), T::TYPE);
-        if !self.has_seen(fingerprint) {
-            self.report_mismatch(fingerprint, flag, ruleset);
+        if !self.has_seen(fingerprint)
+            && let Some(misfit) = ruleset.misfit(flag)
+        {
+            self.report(fingerprint, flag.key(), Some(T::name()), misfit);
         }
     }
 
     /// Whether there is nothing to report: it has been, or it cannot be.
     #[inline]
     fn has_seen(&self, fingerprint: Fingerprint) -> bool {
+        // Programs miss few flags, so that most are the first of their group.
+        let [first, ..] = self.group(fingerprint.0 >> 48);
+        first.load(Relaxed) == fingerprint.0 || self.has_seen_anywhere(fingerprint)
+    }
+
+    #[inline(never)]
+    fn has_seen_anywhere(&self, fingerprint: Fingerprint) -> bool {
         for seen in self.places(fingerprint) {
             match seen.load(Relaxed) {
                 0 => return false,
@@ -138,26 +163,15 @@ impl Misuses {
     }
 
     /// Where a fingerprint can be: in its group, and, if that is full, in another one.
-    #[inline]
     fn places(&self, fingerprint: Fingerprint) -> impl Iterator<Item = &AtomicU64> {
         // The lower bits choose places in the ruleset's table of keys; the upper ones are as good.
-        [fingerprint.0 >> 48, fingerprint.0 >> 32]
-            .into_iter()
-            .filter_map(|bits| self.groups.get(bits as usize % GROUPS))
-            .flat_map(|group| &group.0)
+        self.group(fingerprint.0 >> 48).iter().chain(self.group(fingerprint.0 >> 32))
     }
 
-    #[cold]
-    #[inline(never)]
-    fn report_mismatch<T: FlagValue>(
-        &self,
-        fingerprint: Fingerprint,
-        flag: &Flag<T>,
-        ruleset: &Ruleset,
-    ) {
-        if let Some(misfit) = ruleset.misfit(flag) {
-            self.report(fingerprint, flag.key(), Some(T::name()), misfit);
-        }
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "the index is below the length of the array")]
+    fn group(&self, bits: u64) -> &[AtomicU64; FINGERPRINTS] {
+        &self.groups[bits as usize % GROUPS].0
     }
 
     #[cold]

@@ -131,13 +131,9 @@ impl<R: Held> Snapshot<R> {
         context: &(impl Context + ?Sized),
     ) -> Answer<'_, T::Ref<'_>> {
         let Loaded { ruleset, misuses } = self.held.loaded();
-        let answer = ruleset.get(flag, context, clock::now);
-        match answer.reason {
-            Reason::FlagNotFound => misuses.missing(flag.into(), Some(T::name)),
-            Reason::TypeMismatch => misuses.mismatch(flag, ruleset),
-            _ => {}
-        }
-        answer
+        ruleset.get_or_notice(flag, context, clock::now, |reason| {
+            misuses.notice(flag, reason, ruleset);
+        })
     }
 
     /// Whether a boolean flag serves `true`.
@@ -165,7 +161,7 @@ impl<R: Held> Snapshot<R> {
         let Loaded { ruleset, misuses } = self.held.loaded();
         let key = flag.into();
         let evaluation = ruleset.evaluate(key, context, clock::now);
-        if evaluation.reason == Reason::FlagNotFound {
+        if evaluation.value.is_none() && evaluation.reason == Reason::FlagNotFound {
             misuses.missing(key, None);
         }
         evaluation
