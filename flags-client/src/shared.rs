@@ -24,8 +24,7 @@ const INVALID_LOGGED: usize = 10;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) layers: Layers,
-    /// All of the status but the misuses. Code of a caller never runs under its lock, and no
-    /// answer takes it.
+    /// All of the status but the misuses, which answers report: none takes this lock.
     pub(crate) status: watch::Sender<Status>,
     pub(crate) misuses: Arc<Misuses>,
     decoders: Decoders,
@@ -77,14 +76,14 @@ impl Shared {
             status.counters.ignored_objects += report.ignored as u64;
             if !(status.invalid.is_empty() && report.invalid.is_empty()) {
                 let untouched = status.invalid.iter().filter(|invalid| {
-                    !change.objects.iter().map(identity).any(|id| id == identity_of(invalid))
+                    !change.objects.iter().filter_map(replaced).any(|id| id == identity_of(invalid))
                 });
                 status.invalid = sorted(untouched.cloned().chain(report.invalid).collect());
             }
             if !(status.undecodable.is_empty() && report.undecodable.is_empty()) {
                 let untouched = status.undecodable.iter().filter(|undecodable| {
                     let id = (FLAG_KIND, &*undecodable.key);
-                    !change.objects.iter().map(identity).any(|touched| touched == id)
+                    !change.objects.iter().filter_map(replaced).any(|touched| touched == id)
                 });
                 let all = untouched.cloned().chain(report.undecodable).collect();
                 status.undecodable = sorted_by_flag(all);
@@ -183,10 +182,12 @@ impl Shared {
     }
 }
 
-fn identity(change: &ObjectChange) -> (&str, &str) {
+/// Which object a change leaves nothing of. Other members do not mend a segment.
+fn replaced(change: &ObjectChange) -> Option<(&str, &str)> {
     match change {
-        ObjectChange::Upsert(object) => (&object.kind, &object.key),
-        ObjectChange::Delete { kind, key } => (kind, key),
+        ObjectChange::Upsert(object) => Some((&object.kind, &object.key)),
+        ObjectChange::Delete { kind, key } => Some((kind, key)),
+        ObjectChange::Members(_) => None,
     }
 }
 

@@ -176,7 +176,8 @@ impl<R: Held> Snapshot<R> {
     /// const EXPORTS: Flag<bool> = Flag::new("exports", false);
     ///
     /// let flags = Client::empty().overriding([EXPORTS.to(true)]).snapshot();
-    /// let answers = flags.evaluate_all(&Entity::user("u-17"));
+    /// let user = Entity::user("u-17");
+    /// let answers = flags.evaluate_all(&user);
     /// let on: Vec<&str> = answers.filter(|(_, answer)| answer.is_true()).map(|(key, _)| key).collect();
     /// assert_eq!(on, ["exports"]);
     /// ```

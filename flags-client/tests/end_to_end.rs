@@ -127,6 +127,59 @@ async fn a_service_starts_from_its_cache_while_the_server_is_away() {
 }
 
 #[tokio::test]
+async fn members_of_a_segment_arrive_alone_and_stay_on_the_disk() {
+    let server = TestServer::start().await;
+    server.create_flag("checkout").await;
+    let flag = format!("{PRODUCTION}/flags/checkout");
+    let listed: Vec<String> = (0..20_000).map(|number| format!("tenant-{number}")).collect();
+    let segment = json!({"key": "beta", "kind": "tenant", "included": listed});
+    server.post(&format!("{PRODUCTION}/segments"), segment).await.is(201);
+    let rules = json!([{"id": "r", "when": {"segment": "beta"}, "serve": {"variant": "on"}}]);
+    let state = json!({"on": true, "fallthrough": {"variant": "off"}, "rules": rules});
+    server.patch(&flag, 1, state).await.is(200);
+
+    let folder = TempDir::new().unwrap();
+    let cache = folder.path().join("flags.cache");
+    let url = server.base.clone();
+    let start = async || {
+        let builder = Client::builder(&url, SDK).cache_file(&cache).hurried();
+        builder.connect().await.unwrap()
+    };
+    let first = start().await;
+    first.ready(SOON).await.unwrap();
+    let before = first.status().position.unwrap().revision;
+    first.wait_until(|status| status.cached.is_some(), SOON).await.unwrap();
+    let snapshot_bytes = std::fs::metadata(&cache).unwrap().len();
+    assert!(!first.is_on(&CHECKOUT, &ACME));
+
+    let members = format!("{PRODUCTION}/segments/beta/members");
+    let edit = json!({"included": {"add": ["acme"], "remove": ["tenant-7"]},
+                      "excluded": {"add": ["tenant-8"]}});
+    let changed = server.post(&members, edit).await.is(200);
+    assert_eq!(revision(&changed), before + 1);
+    let status = first.wait_for(revision(&changed), SOON).await.unwrap();
+    assert_eq!(status.counters.changes, 1, "by the stream, not by another snapshot");
+    let is_right = |client: &Client| {
+        let is_on = |key: &str| client.is_on(&CHECKOUT, &Entity::tenant(key));
+        is_on("acme") && is_on("tenant-9") && !is_on("tenant-7") && !is_on("tenant-8")
+    };
+    assert!(is_right(&first));
+
+    // On the disk it is a change behind the snapshot.
+    let cached = |status: &flags_client::Status| {
+        status.cached.as_ref().is_some_and(|at| at.revision == revision(&changed))
+    };
+    first.wait_until(cached, SOON).await.unwrap();
+    let grown = std::fs::metadata(&cache).unwrap().len() - snapshot_bytes;
+    assert!((1..1_000).contains(&grown), "{grown}");
+    drop(first);
+    server.stop().await;
+    let second = start().await;
+    assert_eq!(second.status().source, Source::Disk);
+    assert!(is_right(&second));
+}
+
+#[tokio::test]
 async fn another_database_at_the_same_address_is_another_history() {
     let server = TestServer::start().await;
     for key in ["checkout", "second", "third"] {
@@ -260,6 +313,11 @@ async fn the_published_cases_hold_over_http_and_in_the_client() {
     let files = [
         include_str!("../../flags-core/testdata/evaluation/order.json"),
         include_str!("../../flags-core/testdata/evaluation/conditions.json"),
+        include_str!("../../flags-core/testdata/evaluation/ignore_case.json"),
+        include_str!("../../flags-core/testdata/evaluation/dates.json"),
+        include_str!("../../flags-core/testdata/evaluation/semver.json"),
+        include_str!("../../flags-core/testdata/evaluation/matches.json"),
+        include_str!("../../flags-core/testdata/evaluation/cidr.json"),
         include_str!("../../flags-core/testdata/evaluation/splits.json"),
     ];
     for file in files {

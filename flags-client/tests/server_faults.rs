@@ -7,7 +7,10 @@ mod support;
 
 use std::io::Write;
 
-use flags_client::{Client, Entity, Flag, ObjectChange, ProblemKind, Source, State, Status};
+use flags_client::{
+    Client, Entity, Flag, KeysChange, MembersChange, Object, ObjectChange, ProblemKind, Source,
+    State, Status,
+};
 use support::{Canned, Reserved, SOON, Server, TOKEN, boolean_flag, object, reach, until};
 
 const A: Flag<bool> = Flag::new("a", false);
@@ -100,6 +103,8 @@ async fn a_change_that_makes_no_sense() {
     for garbage in [
         "event: change\nid: e1.2\ndata: {\"epoch\": \n\n",
         "event: change\nid: e1.2\ndata: []\n\n",
+        // A form of change that only a later version knows: to ignore it would be wrong.
+        "event: change\nid: e1.2\ndata: {\"epoch\":\"e1\",\"revision\":2,\"previous\":1,\"objects\":[{\"rename\":{\"kind\":\"flag\",\"key\":\"b\"}}]}\n\n",
         "event: change\nid: e1.3\ndata: {\"epoch\":\"e1\",\"revision\":2,\"previous\":1,\"objects\":[]}\n\n",
         "event: change\ndata: {\"epoch\":\"e1\",\"revision\":2,\"previous\":1,\"objects\":[]}\n\n",
     ] {
@@ -195,6 +200,49 @@ async fn a_broken_flag_breaks_alone_and_is_named() {
     let status = client.wait_for(revision, SOON).await.unwrap();
     assert!(status.invalid.is_empty());
     assert!(is_on(&client, &A));
+}
+
+#[tokio::test]
+async fn members_come_and_go_alone_and_do_not_mend_a_broken_segment() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let mut listed = boolean_flag(true);
+    listed["state"]["rules"] = serde_json::json!(
+        [{"id": "r", "when": {"segment": "good"}, "serve": {"variant": "off"}}]);
+    let segment = |key, definition| {
+        ObjectChange::Upsert(Object::new("segment", key, 2, &definition).unwrap())
+    };
+    let revision = server.change(vec![
+        ObjectChange::Upsert(object("a", 2, &listed)),
+        segment("good", serde_json::json!({"kind": "user"})),
+        segment("bad", serde_json::json!({"kind": "no kind"})),
+    ]);
+    let status = client.wait_for(revision, SOON).await.unwrap();
+    assert!(is_on(&client, &A));
+    assert_eq!(status.invalid.len(), 1);
+
+    let members = |key: &str, add: &[&str], remove: &[&str]| {
+        let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
+        let included = KeysChange { add: keys(add), remove: keys(remove) };
+        let (kind, excluded) = ("segment".to_owned(), KeysChange::default());
+        let change = MembersChange { kind, key: key.into(), version: 3, included, excluded };
+        ObjectChange::Members(change)
+    };
+    let added = vec![members("good", &["u-17"], &[]), members("bad", &["u-17"], &[])];
+    let status = client.wait_for(server.change(added), SOON).await.unwrap();
+    assert!(!is_on(&client, &A));
+    let broken: Vec<_> = status.invalid.iter().map(|object| &*object.key).collect();
+    assert_eq!(broken, ["bad"]);
+
+    let revision = server.change(vec![members("good", &[], &["u-17"])]);
+    let status = client.wait_for(revision, SOON).await.unwrap();
+    assert!(is_on(&client, &A));
+    assert_eq!((status.counters.failures, server.count("snapshot")), (0, 1));
+
+    // A key that is none breaks the segment, which is told like that of a whole one.
+    let revision = server.change(vec![members("good", &[""], &[])]);
+    let status = client.wait_for(revision, SOON).await.unwrap();
+    assert_eq!(status.invalid.len(), 2);
 }
 
 #[tokio::test]

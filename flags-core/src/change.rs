@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::members::{MembersChange, Pending};
 use crate::revision::{Epoch, Position, Revision};
 
 /// The `kind` of an [`Object`] that holds a [`FlagDefinition`](crate::FlagDefinition).
@@ -103,10 +104,8 @@ impl Document {
     /// # Errors
     /// [`Gap`] at the first change that does not follow; the changes before it are applied.
     pub fn fold<'a>(&mut self, changes: impl IntoIterator<Item = &'a Change>) -> Result<(), Gap> {
-        let mut objects: BTreeMap<(String, String), Object> = core::mem::take(&mut self.objects)
-            .into_iter()
-            .map(|object| ((object.kind.clone(), object.key.clone()), object))
-            .collect();
+        let objects = core::mem::take(&mut self.objects).into_iter();
+        let mut fold = Fold { objects: objects.map(Fold::entry).collect() };
         let mut outcome = Ok(());
         for change in changes {
             outcome = change.follows(&self.position());
@@ -115,18 +114,50 @@ impl Document {
             }
             self.revision = change.revision;
             for change in &change.objects {
-                match change {
-                    ObjectChange::Upsert(object) => {
-                        objects.insert((object.kind.clone(), object.key.clone()), object.clone());
-                    }
-                    ObjectChange::Delete { kind, key } => {
-                        objects.remove(&(kind.clone(), key.clone()));
-                    }
+                fold.push(change);
+            }
+        }
+        self.objects = fold.finish();
+        outcome
+    }
+}
+
+/// Objects by kind and key, each with what has become of its lists since its definition.
+struct Fold {
+    objects: BTreeMap<(String, String), (Object, Option<Pending>)>,
+}
+
+impl Fold {
+    fn entry(object: Object) -> ((String, String), (Object, Option<Pending>)) {
+        ((object.kind.clone(), object.key.clone()), (object, None))
+    }
+
+    fn push(&mut self, change: &ObjectChange) {
+        match change {
+            ObjectChange::Upsert(object) => self.objects.extend([Self::entry(object.clone())]),
+            ObjectChange::Delete { kind, key } => {
+                self.objects.remove(&(kind.clone(), key.clone()));
+            }
+            ObjectChange::Members(change) => {
+                let identity = (change.kind.clone(), change.key.clone());
+                if change.kind == SEGMENT_KIND
+                    && let Some((object, pending)) = self.objects.get_mut(&identity)
+                {
+                    object.version = change.version;
+                    pending.get_or_insert_default().push(change);
                 }
             }
         }
-        self.objects = objects.into_values().collect();
-        outcome
+    }
+
+    fn finish(self) -> Vec<Object> {
+        let objects = self.objects.into_values().map(|(mut object, pending)| {
+            if let Some(pending) = pending {
+                object.definition = pending.write_into(&object.definition);
+            }
+            object
+        });
+        objects.collect()
     }
 }
 
@@ -167,6 +198,9 @@ impl Change {
 }
 
 /// What a change did to one object.
+///
+/// A form that this version does not know makes the change unreadable, as to ignore it would leave
+/// the object as it no longer is: whoever receives such a change asks for a snapshot instead.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ObjectChange {
@@ -179,6 +213,8 @@ pub enum ObjectChange {
         /// As in [`Object::key`].
         key: String,
     },
+    /// A segment lists other keys; nothing where there is no such segment.
+    Members(MembersChange),
 }
 
 /// A change that does not follow what it was applied to.

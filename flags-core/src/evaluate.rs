@@ -2,14 +2,14 @@
 
 use core::cell::Cell;
 
-use crate::condition::{AttributePath, Condition, Truth};
+use crate::condition::{AttributePath, Condition, Subject, Test, Truth};
 use crate::context::{AttributeValue, Context};
 use crate::definition::FlagType;
 use crate::evaluation::{Answer, Evaluation, Reason, SplitOutcome};
 use crate::flag::{Flag, FlagKey, FlagValue};
 use crate::limits::{
     MAX_ATTRIBUTE_BYTES, MAX_CONTEXT_KEY_BYTES, MAX_FLAGS_PER_ANSWER, MAX_LIST_ELEMENTS,
-    MAX_PREREQUISITE_DEPTH,
+    MAX_PREREQUISITE_DEPTH, MAX_WORK_PER_ANSWER, WORK_PER_TEXT,
 };
 use crate::observer::{Asked, Found, Observer, Unobserved};
 use crate::outcome::{Decision, Outcome, Why};
@@ -175,6 +175,11 @@ struct Evaluator<'r, 'a, C: ?Sized, N, O> {
     now: CachedNow<N>,
     observer: O,
     flags_left: u32,
+    /// Negative once an answer has taken more work than it may; then no condition is looked at.
+    work_left: i64,
+    /// The attribute that was asked for last: rules often ask for the same one in a row.
+    path: Option<&'r AttributePath>,
+    subject: Subject<'a>,
 }
 
 /// The prerequisites of a flag are deeper or more than an answer may take: only a cycle or
@@ -192,14 +197,19 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
     #[inline]
     fn new(ruleset: &'r Ruleset, context: &'a C, now: N, observer: O) -> Self {
         let now = CachedNow { source: now, instant: Cell::new(None) };
-        Self { ruleset, context, now, observer, flags_left: 0 }
+        let subject = Subject::new(None);
+        Self { ruleset, context, now, observer, flags_left: 0, work_left: 0, path: None, subject }
     }
 
     /// What is served to the caller.
     #[inline]
     fn answer(&mut self, flag: &'r CompiledFlag) -> Outcome<'r> {
         self.flags_left = MAX_FLAGS_PER_ANSWER;
-        self.flag(flag, 0).unwrap_or(Outcome::default_because(Why::FlagInvalid))
+        self.work_left = MAX_WORK_PER_ANSWER.into();
+        match self.flag(flag, 0) {
+            Ok(outcome) if self.work_left >= 0 => outcome,
+            _ => Outcome::default_because(Why::FlagInvalid),
+        }
     }
 
     #[inline]
@@ -386,13 +396,27 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
                 self.observer.leave(Found::Truth(truth));
                 truth
             }
-            Condition::Attribute { path, test } => {
-                let value = self.attribute(path);
-                let truth = test.holds(value);
+            Condition::Attribute { path, test, searches } => {
+                let truth = self.test(path, test, *searches);
+                let value = self.subject.value;
                 self.observer.found(Asked::Attribute { path, test, value }, Found::Truth(truth));
                 truth
             }
         }
+    }
+
+    #[inline]
+    fn test(&mut self, path: &'r AttributePath, test: &'r Test, searches: u16) -> Truth {
+        // Of one ruleset, equal paths are one.
+        if !self.path.is_some_and(|asked| core::ptr::eq(asked, path)) {
+            self.subject = Subject::new(self.attribute(path));
+            self.path = Some(path);
+        }
+        self.work_left -= work(self.subject.value, searches);
+        if self.work_left < 0 {
+            return Truth::Unknown;
+        }
+        test.holds(&self.subject, || self.now.get())
     }
 
     fn segment(&mut self, slot: Slot) -> Truth {
@@ -425,8 +449,8 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
             AttributeValue::Float(float) => float.is_finite(),
             AttributeValue::String(text) => text.len() <= MAX_ATTRIBUTE_BYTES,
             AttributeValue::List(texts) => {
-                texts.len() <= MAX_LIST_ELEMENTS
-                    && texts.iter().all(|text| text.len() <= MAX_ATTRIBUTE_BYTES)
+                let add = |sum: usize, text: &str| sum.saturating_add(text.len());
+                texts.len() <= MAX_LIST_ELEMENTS && texts.iter().fold(0, add) <= MAX_ATTRIBUTE_BYTES
             }
             AttributeValue::Boolean(_) | AttributeValue::Integer(_) => true,
         })
@@ -436,6 +460,21 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
     fn key(&self, kind: &str) -> Option<&'a str> {
         let key = self.context.key(kind)?;
         (1..=MAX_CONTEXT_KEY_BYTES).contains(&key.len()).then_some(key)
+    }
+}
+
+/// What a condition on `value` takes of [`MAX_WORK_PER_ANSWER`].
+#[inline]
+fn work(value: Option<AttributeValue<'_>>, searches: u16) -> i64 {
+    match value {
+        Some(AttributeValue::String(text)) => {
+            WORK_PER_TEXT + i64::from(searches) * text.len() as i64
+        }
+        Some(AttributeValue::List(texts)) => {
+            let bytes: usize = if searches == 0 { 0 } else { texts.iter().map(str::len).sum() };
+            WORK_PER_TEXT * (1 + texts.len() as i64) + i64::from(searches) * bytes as i64
+        }
+        _ => WORK_PER_TEXT,
     }
 }
 

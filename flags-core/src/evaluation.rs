@@ -33,7 +33,8 @@ impl Evaluation<'_> {
     /// use flags_core::{Ruleset, Timestamp};
     ///
     /// let ruleset = Ruleset::default();
-    /// assert!(!ruleset.evaluate("exports", &(), Timestamp::from_millis(0)).is_true());
+    /// let evaluation = ruleset.evaluate("exports", &(), Timestamp::from_millis(0));
+    /// assert!(!evaluation.is_true());
     /// ```
     #[must_use]
     pub fn is_true(&self) -> bool {

@@ -6,7 +6,7 @@ use core::fmt;
 
 use serde::Serialize;
 
-use crate::condition::{Test, Truth};
+use crate::condition::{OneOfStrings, Test, Truth};
 use crate::context::Context;
 use crate::evaluation::Evaluation;
 use crate::flag::FlagKey;
@@ -111,6 +111,9 @@ pub enum Question {
         attribute: String,
         /// The operator.
         op: &'static str,
+        /// Whether strings compare ignoring case; their values are then shown folded.
+        #[serde(skip_serializing_if = "core::ops::Not::not")]
+        ignore_case: bool,
         /// Up to ten values it is compared with, sorted where their order means nothing.
         values: Vec<String>,
         /// How many further values there are.
@@ -219,6 +222,7 @@ fn question(asked: &Asked<'_>) -> Question {
             Question::Attribute {
                 attribute: path.to_string(),
                 op: test.operator().name(),
+                ignore_case: test.ignores_case(),
                 values,
                 further,
                 found: value.map(|value| value.to_string()),
@@ -251,22 +255,41 @@ fn shown(test: &Test) -> (Vec<String>, usize) {
         Test::Exists => Vec::new(),
         Test::OneOf(one_of) => {
             let [no, yes] = one_of.booleans;
-            let mut strings: Vec<&str> = one_of.strings.iter().map(|(text, ())| text).collect();
-            strings.sort_unstable();
+            let strings = match &one_of.strings {
+                OneOfStrings::None => Vec::new(),
+                OneOfStrings::One(string) => sorted([&**string].into_iter()),
+                OneOfStrings::Many(strings) => sorted(strings.iter().map(|(text, ())| text)),
+                OneOfStrings::Folded(strings) => sorted(strings.iter()),
+            };
             let booleans = [(no, "false"), (yes, "true")];
             let booleans =
                 booleans.iter().filter(|(there, _)| *there).map(|(_, b)| String::from(*b));
             let numbers = one_of.numbers.iter().map(ToString::to_string);
-            let strings = strings.iter().map(|text| alloc::format!("{text:?}"));
             booleans.chain(numbers).chain(strings).collect()
         }
-        Test::Text { values, .. } => values.iter().map(|text| alloc::format!("{text:?}")).collect(),
+        Test::Affix(affixes) => sorted(affixes.values()),
+        Test::Contains(values) => values.iter().map(quoted).collect(),
+        Test::ContainsFolded(values) => values.iter().map(|value| quoted(value.text())).collect(),
         Test::Compare { than, .. } => Vec::from([than.to_string()]),
         Test::Between { from, to } => Vec::from([from.to_string(), to.to_string()]),
+        Test::Date { than, .. } => Vec::from([quoted(than)]),
+        Test::Version { written, .. } => Vec::from([quoted(written)]),
+        Test::Matches(patterns) => patterns.iter().map(|pattern| quoted(pattern.text())).collect(),
+        Test::InCidr(networks) => networks.networks().map(quoted).collect(),
     };
     let further = values.len().saturating_sub(VALUES_SHOWN);
     values.truncate(VALUES_SHOWN);
     (values, further)
+}
+
+fn sorted<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut texts: Vec<&str> = texts.collect();
+    texts.sort_unstable();
+    texts.into_iter().map(quoted).collect()
+}
+
+fn quoted(value: impl fmt::Display) -> String {
+    serde_json::Value::String(value.to_string()).to_string()
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
@@ -314,8 +337,11 @@ impl fmt::Display for Question {
             Self::Any => f.write_str("any of"),
             Self::Not => f.write_str("not"),
             Self::Segment { key } => write!(f, "in segment `{key}`"),
-            Self::Attribute { attribute, op, values, further, found } => {
+            Self::Attribute { attribute, op, ignore_case, values, further, found } => {
                 write!(f, "{attribute} {op}")?;
+                if *ignore_case {
+                    f.write_str(" (ignoring case)")?;
+                }
                 if !values.is_empty() {
                     write!(f, " [{}", values.join(", "))?;
                     if *further > 0 {

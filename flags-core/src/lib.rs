@@ -66,10 +66,12 @@ mod flag;
 mod key;
 mod key_map;
 mod limits;
+mod members;
 mod misfit;
 mod observer;
 mod outcome;
 mod revision;
+mod rfc3339;
 mod ruleset;
 mod same;
 mod serve;
@@ -95,11 +97,13 @@ pub use explain::{Explanation, Outcome, Question, Step};
 pub use flag::{Flag, FlagKey, FlagValue, OverrideValue};
 pub use key::{folded_key, is_context_key, is_key, is_variant_name};
 pub use limits::{
-    MAX_ATTRIBUTE_BYTES, MAX_CONDITION_DEPTH, MAX_CONTEXT_KEY_BYTES, MAX_DIAGNOSTICS,
-    MAX_FLAGS_PER_ANSWER, MAX_KEY_BYTES, MAX_LIST_ELEMENTS, MAX_PREREQUISITE_DEPTH,
-    MAX_PREREQUISITES, MAX_RULES, MAX_TEXT_VALUES, MAX_VARIANT_NAME_BYTES, MAX_VARIANTS,
-    TOTAL_WEIGHT,
+    MAX_ATTRIBUTE_BYTES, MAX_CONDITION_DEPTH, MAX_CONDITIONS, MAX_CONTEXT_KEY_BYTES,
+    MAX_DIAGNOSTICS, MAX_FLAGS_PER_ANSWER, MAX_KEY_BYTES, MAX_LIST_ELEMENTS, MAX_PATTERN_BYTES,
+    MAX_PATTERNS, MAX_PREREQUISITE_DEPTH, MAX_PREREQUISITES, MAX_RULES, MAX_SEARCHES,
+    MAX_SEGMENT_CONDITIONS, MAX_SEGMENT_REFERENCES, MAX_SEGMENT_SEARCHES, MAX_TEXT_VALUES,
+    MAX_VARIANT_NAME_BYTES, MAX_VARIANTS, MAX_VERSION_BYTES, MAX_WORK_PER_ANSWER, TOTAL_WEIGHT,
 };
+pub use members::{KeysChange, MembersChange};
 pub use misfit::Misfit;
 pub use revision::{Epoch, Position, PositionError, Revision};
 pub use ruleset::{InvalidObject, Override, References, Report, Ruleset};

@@ -12,11 +12,55 @@ pub const MAX_CONTEXT_KEY_BYTES: usize = 512;
 /// Longest string attribute, in bytes; a longer one is *unknown* to every condition.
 pub const MAX_ATTRIBUTE_BYTES: usize = 64 * 1024;
 
-/// Most elements of a list attribute; a longer list is *unknown* to every condition.
+/// Most elements of a list attribute; a longer list is *unknown* to every condition, and so is one
+/// of more than [`MAX_ATTRIBUTE_BYTES`] together.
 pub const MAX_LIST_ELEMENTS: usize = 1_000;
 
-/// Most values of `starts_with`, `ends_with` and `contains`, which are tried one by one.
+/// Most values of one `starts_with` or `ends_with`.
 pub const MAX_TEXT_VALUES: usize = 1_000;
+
+/// Longest version, in bytes; a longer one is not a version.
+pub const MAX_VERSION_BYTES: usize = 256;
+
+/// Most patterns of one `matches`.
+pub const MAX_PATTERNS: usize = 10;
+
+/// Longest pattern of `matches`, in bytes.
+pub const MAX_PATTERN_BYTES: usize = 512;
+
+/// How deep a pattern may nest: groups, repetitions and classes.
+pub(crate) const MAX_PATTERN_DEPTH: u32 = 32;
+
+/// Largest automaton of a pattern, in bytes.
+pub(crate) const MAX_PATTERN_AUTOMATON_BYTES: usize = 256 * 1024;
+
+/// Largest program that an automaton is made from, in bytes.
+pub(crate) const MAX_PATTERN_PROGRAM_BYTES: usize = 64 * 1024;
+
+/// Most memory besides while an automaton is made, in bytes: with the program's size this bounds
+/// how long it takes.
+pub(crate) const MAX_PATTERN_BUILD_BYTES: usize = 64 * 1024;
+
+/// Most bytes of all automata of one object, with what they are built from.
+pub(crate) const MAX_PATTERNS_TOTAL_BYTES: usize = 1024 * 1024;
+
+/// Most conditions of one flag: groups and references to segments count too.
+pub const MAX_CONDITIONS: usize = 1_000;
+
+/// Most searches of one flag: values of `contains` and of `matches`, and other conditions that
+/// ignore case or ask for versions or networks. Each may read the whole of an attribute, and takes
+/// up to some 0.3 ms for one of [`MAX_ATTRIBUTE_BYTES`].
+pub const MAX_SEARCHES: usize = 250;
+
+/// Most references to segments of one flag, each counted each time: each costs what the segment
+/// does.
+pub const MAX_SEGMENT_REFERENCES: usize = 100;
+
+/// Most conditions of one segment.
+pub const MAX_SEGMENT_CONDITIONS: usize = 100;
+
+/// Most searches of one segment.
+pub const MAX_SEGMENT_SEARCHES: usize = 25;
 
 /// How deep `all`, `any` and `not` may nest, in groups.
 pub const MAX_CONDITION_DEPTH: usize = 8;
@@ -36,6 +80,14 @@ pub const MAX_PREREQUISITE_DEPTH: usize = 16;
 /// Most flags evaluated for one answer: the flag asked for and its prerequisites, counted each
 /// time one is asked.
 pub const MAX_FLAGS_PER_ANSWER: u32 = 256;
+
+/// Most work of one answer: 16 for each text that a condition looks at, and one for each byte that a
+/// search reads. A flag within its other limits takes less; with the segments and prerequisites
+/// that it refers to, it can take more.
+pub const MAX_WORK_PER_ANSWER: u32 = 1 << 25;
+
+/// What looking at one text costs of [`MAX_WORK_PER_ANSWER`].
+pub(crate) const WORK_PER_TEXT: i64 = 16;
 
 /// Most diagnostics of one document; what is wrong beyond is not told.
 pub const MAX_DIAGNOSTICS: usize = 1_000;

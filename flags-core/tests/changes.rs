@@ -3,7 +3,8 @@
 #![cfg(test)]
 
 use flags_core::{
-    Change, Document, Epoch, JsonContext, Object, ObjectChange, Position, Ruleset, Timestamp,
+    Change, Document, Epoch, JsonContext, KeysChange, MembersChange, Object, ObjectChange,
+    Position, Ruleset, Timestamp,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -25,8 +26,24 @@ fn object(kind: &str, key: &str, version: u64, definition: &Value) -> Object {
 /// What a random step does to one of a few objects that refer to each other.
 #[derive(Debug, Clone)]
 enum Step {
-    Flag { key: u8, on: bool, prerequisite: Option<u8>, segment: Option<u8>, valid: bool },
-    Segment { key: u8, included: Vec<u8>, excluded: Vec<u8>, valid: bool },
+    Flag {
+        key: u8,
+        on: bool,
+        prerequisite: Option<u8>,
+        segment: Option<u8>,
+        valid: bool,
+    },
+    Segment {
+        key: u8,
+        included: Vec<u8>,
+        excluded: Vec<u8>,
+        wrong: Option<u8>,
+    },
+    /// Keys of each list to add and to remove.
+    Members {
+        key: u8,
+        lists: [[Vec<&'static str>; 2]; 2],
+    },
     DeleteFlag(u8),
     DeleteSegment(u8),
     UnknownKind(u8),
@@ -34,6 +51,15 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let key = 0..5_u8;
+    // Keys of contexts, and few that are none.
+    let keys = || {
+        let key = prop_oneof![
+            12 => prop::sample::select(&["t0", "t1", "t2", "t3"][..]),
+            1 => prop::sample::select(&["", "\u{7}"][..]),
+        ];
+        prop::collection::vec(key, 0..4)
+    };
+    let list = move || [keys(), keys()];
     prop_oneof![
         4 => (key.clone(), any::<bool>(), prop::option::of(key.clone()),
               prop::option::of(key.clone()), prop::bool::weighted(0.9))
@@ -41,10 +67,11 @@ fn step() -> impl Strategy<Value = Step> {
                 key, on, prerequisite, segment, valid
             }),
         2 => (key.clone(), prop::collection::vec(0..4_u8, 0..4), prop::collection::vec(0..4_u8, 0..2),
-              prop::bool::weighted(0.9))
-            .prop_map(|(key, included, excluded, valid)| Step::Segment {
-                key, included, excluded, valid
+              prop::option::weighted(0.2, 0..5_u8))
+            .prop_map(|(key, included, excluded, wrong)| Step::Segment {
+                key, included, excluded, wrong
             }),
+        4 => (key.clone(), [list(), list()]).prop_map(|(key, lists)| Step::Members { key, lists }),
         1 => key.clone().prop_map(Step::DeleteFlag),
         1 => key.clone().prop_map(Step::DeleteSegment),
         1 => key.prop_map(Step::UnknownKind),
@@ -78,21 +105,38 @@ impl Step {
                     }),
                 ))
             }
-            Self::Segment { key, included, excluded, valid } => {
+            Self::Segment { key, included, excluded, wrong } => {
                 let mut keys: Vec<String> = included.iter().map(|t| format!("t{t}")).collect();
                 keys.sort();
                 keys.dedup();
+                keys.reverse();
                 let excluded: Vec<String> =
                     excluded.iter().take(1).map(|t| format!("t{t}")).collect();
-                let kind = if *valid { "tenant" } else { "no kind" };
-                ObjectChange::Upsert(object(
-                    "segment",
-                    &format!("s{key}"),
-                    revision,
-                    &json!({
-                        "kind": kind, "included": keys, "excluded": excluded,
-                    }),
-                ))
+                let mut definition = json!({
+                    "kind": "tenant", "included": keys, "excluded": excluded, "later": [1],
+                });
+                let mut needs = Vec::new();
+                match wrong {
+                    None => {}
+                    Some(0) => definition["kind"] = json!("no kind"),
+                    Some(1) => definition["included"] = json!(["t1", "t1"]),
+                    Some(2) => definition["excluded"] = json!("t1"),
+                    Some(3) => definition["included"] = json!([""]),
+                    Some(_) => needs.push("time travel".to_owned()),
+                }
+                let segment = object("segment", &format!("s{key}"), revision, &definition);
+                ObjectChange::Upsert(Object { needs, ..segment })
+            }
+            Self::Members { key, lists } => {
+                let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
+                let list = |[add, remove]: &[Vec<&str>; 2]| KeysChange {
+                    add: keys(add),
+                    remove: keys(remove),
+                };
+                let [included, excluded] = lists.each_ref().map(list);
+                let (kind, key) = ("segment".to_owned(), format!("s{key}"));
+                let version = revision;
+                ObjectChange::Members(MembersChange { kind, key, version, included, excluded })
             }
             Self::DeleteFlag(key) => {
                 ObjectChange::Delete { kind: "flag".into(), key: format!("f{key}") }
@@ -126,6 +170,7 @@ proptest! {
     fn incremental_equals_fresh(groups in prop::collection::vec(prop::collection::vec(step(), 1..4), 1..20)) {
         let mut document = Document::empty(epoch());
         let (mut ruleset, _) = Ruleset::compile(&document);
+        let mut changes = Vec::new();
         for (index, group) in groups.iter().enumerate() {
             let revision = index as u64 + 1;
             let change = change(revision, group.iter().map(|step| step.change(revision)).collect());
@@ -137,7 +182,113 @@ proptest! {
             prop_assert_eq!(answers(&next), answers(&fresh));
             prop_assert_eq!(next.position(), fresh.position());
             ruleset = next;
+            changes.push(change);
         }
+        // Together they come to the same as one by one.
+        let mut together = Document::empty(epoch());
+        together.fold(&changes).unwrap();
+        let json = |document| serde_json::to_value(document).unwrap();
+        prop_assert_eq!(json(&together), json(&document));
+    }
+}
+
+fn members(key: &str, version: u64, included: Value, excluded: Value) -> ObjectChange {
+    let change = json!({"kind": "segment", "key": key, "version": version,
+                        "included": included, "excluded": excluded});
+    ObjectChange::Members(serde_json::from_value(change).unwrap())
+}
+
+/// What a segment becomes, as an object in JSON.
+fn folded(definition: &Value, change: ObjectChange) -> Value {
+    let mut document = Document::empty(epoch());
+    let upsert = ObjectChange::Upsert(object("segment", "s", 1, definition));
+    document.fold([&self::change(1, vec![upsert]), &self::change(2, vec![change])]).unwrap();
+    serde_json::to_value(&document.objects[0]).unwrap()
+}
+
+#[test]
+fn members_are_added_and_removed_and_everything_else_stays() {
+    let definition = json!({"kind": "tenant", "included": ["b", "a"], "excluded": ["x"],
+                            "when": {"new_operator": 1.50}, "later": {"included": []}});
+    let change = members("s", 2, json!({"add": ["a", "c"], "remove": ["b", "z", "x"]}), json!({}));
+    let mut expected = definition.clone();
+    expected["included"] = json!(["a", "c"]);
+    let folded = folded(&definition, change);
+    assert_eq!(folded["definition"], expected);
+    assert_eq!(folded["version"], 2);
+}
+
+#[test]
+fn a_key_that_is_added_and_removed_is_there() {
+    let both = || json!({"add": ["a"], "remove": ["a"]});
+    let folded = folded(&json!({"kind": "tenant"}), members("s", 2, both(), both()));
+    let expected = json!({"kind": "tenant", "included": ["a"], "excluded": ["a"]});
+    assert_eq!(folded["definition"], expected);
+}
+
+#[test]
+fn lists_that_cannot_be_changed_are_broken_for_whoever_reads_them() {
+    // Or else a later version that can read the rest would take the lists for those of now.
+    for definition in [
+        json!({"kind": "tenant", "included": ["a", "a"]}),
+        json!({"kind": "tenant", "included": {"of": "another form"}}),
+        json!("a segment"),
+    ] {
+        let change = members("s", 2, json!({"remove": ["a"]}), json!({}));
+        assert_eq!(folded(&definition, change)["definition"], Value::Null, "{definition}");
+    }
+}
+
+#[test]
+fn a_segment_that_is_missing_or_broken_is_not_mended_by_its_members() {
+    let mut document = Document::empty(epoch());
+    document.revision = 1;
+    document.objects.push(object("segment", "broken", 1, &json!({"kind": "no kind"})));
+    let (ruleset, _) = Ruleset::compile(&document);
+    let add = |key| members(key, 2, json!({"add": ["acme"]}), json!({}));
+    let mut strange = add("broken");
+    if let ObjectChange::Members(change) = &mut strange {
+        change.kind = "horoscope".into();
+    }
+    let change = change(2, vec![add("broken"), add("missing"), strange]);
+    let (_, report) = ruleset.apply(&change).unwrap();
+    assert_eq!((report.invalid.len(), report.ignored), (0, 1));
+    document.fold([&change]).unwrap();
+    assert_eq!(document.objects.len(), 1);
+}
+
+#[test]
+fn an_invalid_member_breaks_the_segment_and_is_reported() {
+    let mut document = Document::empty(epoch());
+    document.objects.push(object("segment", "s", 1, &json!({"kind": "tenant"})));
+    let (ruleset, _) = Ruleset::compile(&document);
+    let (_, report) = ruleset
+        .apply(&change(1, vec![members("s", 2, json!({}), json!({"add": ["ok", "."]}))]))
+        .unwrap();
+    let [invalid] = &*report.invalid else { panic!("{report:?}") };
+    assert_eq!((&*invalid.kind, &*invalid.key), ("segment", "s"));
+    assert_eq!(invalid.diagnostics.len(), 1);
+    assert_eq!(&*invalid.diagnostics[0].pointer, "/excluded");
+    assert_eq!(&*invalid.diagnostics[0].code, "invalid_key");
+}
+
+#[test]
+fn a_form_of_change_that_is_not_known_makes_the_change_unreadable() {
+    let upsert = r#"{"upsert": {"kind": "flag", "key": "a", "version": 1, "definition": {}}}"#;
+    let change = |object: &str| {
+        let text = format!(
+            r#"{{"epoch": "e1", "revision": 1, "previous": 0, "objects": [{upsert}, {object}]}}"#
+        );
+        serde_json::from_str::<Change>(&text)
+    };
+    assert!(change(upsert).is_ok());
+    for unknown in [
+        r#"{"rename": {"kind": "flag", "key": "a", "to": "b"}}"#,
+        r#""clear""#,
+        r#"{"delete": {"kind": "flag", "key": "a"}, "unless": 1}"#,
+        "{}",
+    ] {
+        assert!(change(unknown).is_err(), "{unknown}");
     }
 }
 
@@ -178,7 +329,7 @@ fn a_fold_stops_at_the_first_gap_and_keeps_what_came_before() {
 
 #[test]
 fn changes_read_back_as_they_were_written() {
-    let text = r#"{"epoch":"e1","revision":58,"previous":57,"objects":[{"upsert":{"kind":"flag","key":"a","version":58,"needs":["x"],"definition":{"b": 1}}},{"delete":{"kind":"segment","key":"s"}}]}"#;
+    let text = r#"{"epoch":"e1","revision":58,"previous":57,"objects":[{"upsert":{"kind":"flag","key":"a","version":58,"needs":["x"],"definition":{"b": 1}}},{"delete":{"kind":"segment","key":"s"}},{"members":{"kind":"segment","key":"t","version":58,"included":{"add":["a"],"remove":["b"]}}},{"members":{"kind":"segment","key":"u","version":58,"excluded":{"remove":["b"]}}}]}"#;
     let change: Change = serde_json::from_str(text).unwrap();
     assert_eq!(serde_json::to_string(&change).unwrap(), text);
 }

@@ -16,7 +16,7 @@ fn flag() -> Value {
             "prerequisites": [{"flag": "payments", "variants": ["on"]}],
             "targets": [{"kind": "tenant", "keys": ["acme"], "variant": "on"}],
             "rules": [{"id": "r1", "when": {"all": [
-                {"attribute": "tenant.country", "op": "in", "values": ["DE"]},
+                {"attribute": "tenant.country", "op": "in", "values": ["DE"], "ignore_case": true},
                 {"any": [{"segment": "beta"}, {"not": {"attribute": "user.key", "op": "exists"}}]}
             ]}, "serve": {"split": {"by": "tenant", "weights": [
                 {"variant": "on", "weight": 1000}, {"weight": 99000}]}}}],
@@ -56,6 +56,14 @@ fn faults(mut json: Value, pointer: &str, value: Value) -> Vec<(String, String)>
 #[track_caller]
 fn flag_fault(pointer: &str, value: Value, at: &str, code: &str) {
     assert_eq!(faults(flag(), pointer, value), [(at.to_owned(), code.to_owned())]);
+}
+
+/// Adds an element to a list of a flag.
+#[track_caller]
+fn flag_fault_in(mut flag: Value, pointer: &str, added: Value, at: &str, code: &str) {
+    let (list, _) = pointer.rsplit_once('/').unwrap();
+    flag.pointer_mut(list).unwrap().as_array_mut().unwrap().push(json!(null));
+    assert_eq!(faults(flag, pointer, added), [(at.to_owned(), code.to_owned())]);
 }
 
 #[track_caller]
@@ -207,6 +215,10 @@ fn conditions() {
     let when = "/state/rules/0/when";
     let ask = |op: &str, values: Value| json!({"attribute": "user.x", "op": op, "values": values});
     let at = |rest: &str| format!("{when}{rest}");
+    let ignoring_case = |mut condition: Value| {
+        condition["ignore_case"] = json!(true);
+        condition
+    };
     for (condition, place, code) in [
         (ask("exists", json!([1])), "/values", "value_count"),
         (ask("equals", json!([])), "/values", "value_count"),
@@ -219,7 +231,41 @@ fn conditions() {
         (ask("between", json!([5])), "/values", "value_count"),
         (ask("between", json!([5, 1])), "/values", "out_of_range"),
         (ask("starts_with", json!(["a", 1])), "/values/1", "wrong_type"),
-        (ask("contains", vec!["a"; 1_001].into()), "/values", "too_many"),
+        (ask("starts_with", vec!["a"; 1_001].into()), "/values", "too_many"),
+        (ask("contains", json!([])), "/values", "value_count"),
+        (ask("before", json!([])), "/values", "value_count"),
+        (ask("after", json!([1, 2])), "/values", "value_count"),
+        (ask("before", json!(["soon"])), "/values/0", "invalid_time"),
+        (ask("before", json!(["2026-01-01T00:00:00+0100"])), "/values/0", "invalid_time"),
+        (ask("after", json!([1.5])), "/values/0", "wrong_type"),
+        (ask("after", json!([u64::MAX])), "/values/0", "wrong_type"),
+        (ask("semver_eq", json!([])), "/values", "value_count"),
+        (ask("semver_lt", json!(["1.2.3.4"])), "/values/0", "invalid_version"),
+        (ask("semver_lte", json!([1])), "/values/0", "wrong_type"),
+        (ask("semver_gt", json!(["1", "2"])), "/values", "value_count"),
+        (ask("matches", json!([])), "/values", "value_count"),
+        (ask("matches", vec!["a"; 11].into()), "/values", "too_many"),
+        (ask("matches", json!(["a", 1])), "/values/1", "wrong_type"),
+        (ask("matches", json!(["a", "(b"])), "/values/1", "invalid_pattern"),
+        (ask("matches", json!(["[ä]"])), "/values/0", "invalid_pattern"),
+        (ask("matches", json!(["a".repeat(513)])), "/values/0", "pattern_too_large"),
+        (ask("matches", json!(["a".repeat(10_000_000)])), "/values/0", "pattern_too_large"),
+        (ask("matches", json!(["(".repeat(500)])), "/values/0", "invalid_pattern"),
+        (ask("matches", json!(["(a{1000}){1000}"])), "/values/0", "pattern_too_large"),
+        (ask("matches", json!(["[a-z]{500}.*{500}"])), "/values/0", "pattern_too_large"),
+        // After the first that is too costly no other is built: its time is spent.
+        (
+            ask("matches", json!(["(a|b)*a(a|b){14}", "(a|b)*a(a|b){15}"])),
+            "/values/0",
+            "pattern_too_large",
+        ),
+        (ask("in_cidr", json!([])), "/values", "value_count"),
+        (ask("in_cidr", json!(["10.0.0.0/8", 10])), "/values/1", "wrong_type"),
+        (ask("in_cidr", json!(["10.0.0.0/33"])), "/values/0", "invalid_network"),
+        (ask("in_cidr", json!(["10.1.2.3/8"])), "/values/0", "invalid_network"),
+        (ignoring_case(ask("lt", json!([1]))), "/ignore_case", "not_applicable"),
+        (ignoring_case(ask("exists", json!([]))), "/ignore_case", "not_applicable"),
+        (ignoring_case(ask("matches", json!(["a"]))), "/ignore_case", "not_applicable"),
         (ask("sounds_like", json!(["a"])), "/op", "wrong_type"),
         (json!({"attribute": "user.x", "op": "equals", "value": 1}), "/value", "unknown_field"),
         (json!({"attribute": "user.x"}), "", "missing_field"),
@@ -242,6 +288,105 @@ fn conditions() {
     let found = faults(flag(), when, deep);
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].1, "too_deep");
+}
+
+/// Every sentence is whole by itself.
+#[test]
+fn what_is_said_of_a_value() {
+    let said = |op: &str, value: Value| {
+        let mut json = flag();
+        json["state"]["rules"][0]["when"] =
+            json!({"attribute": "user.x", "op": op, "values": [value]});
+        let found = check_flag(&serde_json::from_value(json).unwrap());
+        found.into_iter().map(|d| d.message).collect::<Vec<_>>().join(" / ")
+    };
+    for (op, value, sentence) in [
+        (
+            "before",
+            "tomorrow",
+            "expected RFC 3339, such as `2026-11-20T12:00:00Z`, `now`, or an integer, the \
+             milliseconds since 1970",
+        ),
+        ("semver_eq", "latest", "expected a version, such as `1.4.0` or `2.0-rc.1`"),
+        (
+            "in_cidr",
+            "10.1.2.3/8",
+            "the address has bits beyond the length: the network is `10.0.0.0/8`",
+        ),
+        (
+            "in_cidr",
+            "localhost",
+            "expected a network or an address, such as `10.0.0.0/8`, `2001:db8::/32`, `10.1.2.3`",
+        ),
+        ("matches", "a(b", "unclosed group (at byte 1)"),
+        ("matches", r"\B", r"there is no `\B`, nor halves of `\b` (at byte 0)"),
+        (
+            "matches",
+            "(a{1000}){1000}",
+            "the pattern is too costly: fewer or smaller repetitions make it cheaper",
+        ),
+    ] {
+        assert_eq!(said(op, json!(value)), sentence);
+    }
+}
+
+/// What each condition may cost is bounded, and so is what all of an object may.
+#[test]
+fn budgets() {
+    let when = "/state/rules/0/when";
+    let ask = |op: &str, values: Value| json!({"attribute": "user.x", "op": op, "values": values});
+    let many = |count: usize, condition: &Value| json!({"any": vec![condition; count]});
+    let folded = json!({"attribute": "user.x", "op": "in", "values": ["a"], "ignore_case": true});
+    let exists = ask("exists", json!([]));
+    // The most there may be, and where what is one more is told.
+    for (most, more, place) in [
+        (many(999, &exists), many(1_000, &exists), "/any/999"),
+        (
+            many(100, &json!({"segment": "s"})),
+            many(101, &json!({"segment": "s"})),
+            "/any/100/segment",
+        ),
+        (ask("contains", vec!["a"; 250].into()), ask("contains", vec!["a"; 251].into()), "/values"),
+        (
+            many(25, &ask("matches", vec!["a"; 10].into())),
+            many(26, &ask("matches", vec!["a"; 10].into())),
+            "/any/25/values",
+        ),
+        (many(250, &folded), many(251, &folded), "/any/250/values"),
+        (
+            many(250, &ask("semver_eq", json!(["1"]))),
+            many(300, &ask("semver_eq", json!(["1"]))),
+            "/any/250/values",
+        ),
+        (
+            many(250, &ask("in_cidr", json!(["::1"]))),
+            many(251, &ask("in_cidr", json!(["::1"]))),
+            "/any/250/values",
+        ),
+    ] {
+        assert_eq!(faults(flag(), when, most), []);
+        flag_fault(when, more, &format!("{when}{place}"), "too_many");
+    }
+    // The sum is that of all rules, and patterns that are large by themselves add up.
+    let mut two = flag();
+    let mut rule = two["state"]["rules"][0].clone();
+    rule["id"] = json!("r2");
+    rule["when"] = ask("contains", vec!["a"; 130].into());
+    two["state"]["rules"][0]["when"] = rule["when"].clone();
+    flag_fault_in(two, "/state/rules/1", rule, "/state/rules/1/when/values", "too_many");
+    let large: Vec<String> = (0..60).map(|n| format!("^[a-z]{{{}}}.{{70}}$", n + 1)).collect();
+    let large: Vec<Value> = large.chunks(10).map(|ten| ask("matches", json!(ten))).collect();
+    let found = faults(flag(), when, json!({"any": large}));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].1, "too_many");
+
+    let ask =
+        |op: &str, values: Value| json!({"attribute": "tenant.x", "op": op, "values": values});
+    let exists = ask("exists", json!([]));
+    assert_eq!(faults(segment(), "/when", many(99, &exists)), []);
+    segment_fault("/when", many(100, &exists), "/when/any/99", "too_many");
+    assert_eq!(faults(segment(), "/when", ask("contains", vec!["a"; 25].into())), []);
+    segment_fault("/when", ask("contains", vec!["a"; 26].into()), "/when/values", "too_many");
 }
 
 #[test]

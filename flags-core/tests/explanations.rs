@@ -32,6 +32,17 @@ fn ruleset() -> Ruleset {
             "fallthrough": {"ramp": {"by": "tenant", "variant": "on", "rest": "off", "from": 0,
                 "to": 100_000, "start": "1970-01-01T00:00:00Z", "end": "1970-01-01T00:00:10Z"}}})),
         boolean("guarded", json!({"prerequisites": [{"flag": "dark", "variants": ["on"]}]})),
+        boolean("operators", json!({"rules": [{"id": "all", "serve": {"variant": "on"}, "when": {"any": [
+            {"attribute": "user.email", "op": "ends_with", "values": ["@EXAMPLE.com", "@b"], "ignore_case": true},
+            {"attribute": "user.email", "op": "in", "values": ["Größe", 2, "B"], "ignore_case": true},
+            {"attribute": "user.email", "op": "contains", "values": ["Ö", "a"], "ignore_case": true},
+            {"attribute": "user.email", "op": "starts_with", "values": ["b", "abc", "ab"]},
+            {"attribute": "user.since", "op": "before", "values": ["now"]},
+            {"attribute": "user.since", "op": "after", "values": [1_767_225_600_000_i64]},
+            {"attribute": "user.app", "op": "semver_gte", "values": ["v2.1"]},
+            {"attribute": "user.app", "op": "matches", "values": ["^v?3\\.", "\"beta\""]},
+            {"attribute": "user.ip", "op": "in_cidr", "values": ["::ffff:10.0.0.0/104", "2001:DB8::1"]},
+            {"attribute": "user.n", "op": "in", "values": [3, 1, 2.5, 1.0]}]}}]})),
         {"kind": "segment", "key": "beta", "version": 2, "definition": {
             "kind": "tenant", "when": {"attribute": "tenant.key", "op": "in", "values": many}}},
     ]});
@@ -76,6 +87,44 @@ fn every_kind_of_step() {
     bucket of tenant.key: 44959, and those from 0 to below 50000 get `on`
 "#,
     );
+}
+
+#[test]
+fn every_operator_shows_what_it_compares_with() {
+    explains(
+        "operators",
+        json!({"user": {"email": ["x", "y"], "since": "2026-01-01T00:00:00Z", "app": "1.9-beta",
+               "ip": "10.0.0.256", "n": 4}}),
+        r#"operators serves `on`: fallthrough
+  the flag is on: true
+  rule `all`: no match
+    any of: unknown
+      user.email ends_with (ignoring case) ["@b", "@example.com"], is ["x", "y"]: false
+      user.email in (ignoring case) [2, "b", "größe"], is ["x", "y"]: false
+      user.email contains (ignoring case) ["ö", "a"], is ["x", "y"]: false
+      user.email starts_with ["ab", "b"], is ["x", "y"]: false
+      user.since before ["now"], is "2026-01-01T00:00:00Z": false
+      user.since after ["2026-01-01T00:00:00Z"], is "2026-01-01T00:00:00Z": false
+      user.app semver_gte ["v2.1"], is "1.9-beta": false
+      user.app matches ["^v?3\\.", "\"beta\""], is "1.9-beta": false
+      user.ip in_cidr ["10.0.0.0/8", "2001:db8::1/128"], is "10.0.0.256": unknown
+      user.n in [1, 2.5, 3], is 4: false
+  fallthrough: `on`
+"#,
+    );
+}
+
+#[test]
+fn ignoring_case_is_a_field_of_its_step() {
+    let context = JsonContext::read(&json!({"user": {"email": "ada@Example.com"}})).unwrap();
+    let ruleset = ruleset();
+    let explanation = ruleset.explain("operators", &context, Timestamp::from_millis(0));
+    let step = &serde_json::to_value(&explanation).unwrap()["steps"][1]["steps"][0]["steps"][0];
+    let expected = json!({
+        "step": "attribute", "attribute": "user.email", "op": "ends_with", "ignore_case": true,
+        "values": ["\"@b\"", "\"@example.com\""], "found": "\"ada@Example.com\"", "outcome": "true",
+    });
+    assert_eq!(step, &expected);
 }
 
 #[test]

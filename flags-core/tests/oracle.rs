@@ -15,6 +15,57 @@ const TENANTS: [&str; 4] = ["acme", "globex", "initech", "größe"];
 const NUMBERS: [f64; 4] = [-1.5, 0.0, 2.0, 9_007_199_254_740_992.0];
 const INTEGERS: [i64; 4] = [0, 2, 9_007_199_254_740_992, 9_007_199_254_740_993];
 const TEXTS: [&str; 7] = ["", "a", "ab", "abc", "b", "DE", "ö"];
+/// Each with what ignoring case makes of it, and what it does not.
+const CASED: [&str; 10] =
+    ["de", "De", "größe", "GRÖẞE", "GRÖSSE", "k", "\u{212A}", "ΟΔΟΣ", "οδος", "xDEx größe"];
+const DATES: [&str; 6] = [
+    "2025-12-31T23:59:59.9999Z",
+    "2026-01-01T00:00:00Z",
+    "2026-01-01T01:00:01+01:00",
+    "2026-01-01T00:00:01.0009Z",
+    "1969-12-31T23:59:59.9999Z",
+    "2016-12-31T23:59:60Z",
+];
+const NO_DATES: [&str; 4] =
+    ["now", "2026-01-01", "2026-01-01T00:00:00+0100", "2026-02-29T00:00:00Z"];
+const VERSIONS: [&str; 9] = [
+    "1",
+    "v1.0.0+b",
+    "1.0.0-rc.1",
+    "1-rc.02",
+    "1.0.0-rc.x",
+    "1.0.0--",
+    "1.10",
+    "0.9.1",
+    "2026.01.05",
+];
+const NO_VERSIONS: [&str; 4] = ["", "1.0.0.0", "1.0-", "latest"];
+const ADDRESSES: [&str; 6] =
+    ["10.0.0.0", "10.1.2.3", "::ffff:10.1.2.3", "::1", "2001:db8::ffff", "11.0.0.0"];
+const NO_ADDRESSES: [&str; 3] = ["10.1", "fe80::1%eth0", "10.1.2.3/32"];
+const NETWORKS: [&str; 9] = [
+    "10.0.0.0/8",
+    "10.1.2.3",
+    "10.1.2.2/31",
+    "0.0.0.0/0",
+    "::ffff:10.0.0.0/104",
+    "::/0",
+    "::/127",
+    "2001:db8::/112",
+    "::1",
+];
+const PATTERNS: [&str; 10] = [
+    "^a",
+    "b$",
+    "^.{2}$",
+    "^[^a]$",
+    r"\w\W",
+    r"^\d+\.",
+    r"\bdb8\b",
+    "(ö|a+b)",
+    "a{2}|[0-9]{4}-",
+    "",
+];
 const VARIANTS: [&str; 3] = ["red", "green", "blue"];
 const NOW_MS: i64 = 1_767_225_600_000; // 2026-01-01T00:00:00Z
 
@@ -30,6 +81,33 @@ fn scalar() -> BoxedStrategy<Value> {
         1 => any::<bool>().prop_map(|truth| json!(truth)),
     ]
     .boxed()
+}
+
+/// What an attribute may be: all that an operator is near to.
+fn found() -> BoxedStrategy<Value> {
+    let texts = prop_oneof![
+        pick(&TEXTS),
+        pick(&CASED),
+        prop_oneof![pick(&DATES), pick(&NO_DATES)],
+        prop_oneof![pick(&VERSIONS), pick(&NO_VERSIONS)],
+        prop_oneof![pick(&ADDRESSES), pick(&NO_ADDRESSES)],
+    ];
+    let texts = texts.boxed();
+    prop_oneof![
+        4 => scalar(),
+        4 => texts.clone().prop_map(|text| json!(text)),
+        1 => (-3..3_i64).prop_map(|ms| json!(NOW_MS + ms)),
+        2 => prop::collection::vec(texts, 0..3).prop_map(|texts| json!(texts)),
+    ]
+    .boxed()
+}
+
+fn some_of(from: &'static [&'static str]) -> BoxedStrategy<Value> {
+    prop::collection::vec(pick(from), 1..4).prop_map(|texts| json!(texts)).boxed()
+}
+
+fn one_of(from: &'static [&'static str]) -> BoxedStrategy<Value> {
+    pick(from).prop_map(|text| json!([text])).boxed()
 }
 
 fn number() -> BoxedStrategy<Value> {
@@ -50,21 +128,101 @@ fn attribute_of(kinds: &'static [&'static str]) -> BoxedStrategy<String> {
         .boxed()
 }
 
-fn test_of(kinds: &'static [&'static str]) -> BoxedStrategy<Value> {
-    let test = prop_oneof![
-        1 => Just(("exists", json!([]))),
-        3 => scalar().prop_map(|value| ("equals", json!([value]))),
-        3 => prop::collection::vec(scalar(), 1..5).prop_map(|values| ("in", json!(values))),
-        2 => (pick(&["starts_with", "ends_with", "contains"]), texts(1..3))
-            .prop_map(|(op, values)| (op, json!(values))),
-        2 => (pick(&["lt", "lte", "gt", "gte"]), number()).prop_map(|(op, value)| (op, json!([value]))),
-        1 => Just(("between", json!([-1.5, 2]))),
+/// An operator with its values, and whether it ignores case.
+type Asked = (&'static str, Value, bool);
+
+fn boxed<S: Strategy<Value = (&'static str, Value)> + 'static>(asked: S) -> BoxedStrategy<Asked> {
+    asked.prop_map(|(op, values)| (op, values, false)).boxed()
+}
+
+fn dates() -> BoxedStrategy<Asked> {
+    let instants = prop_oneof![
+        2 => one_of(&DATES),
+        1 => Just(json!(["now"])),
+        1 => (-3..3_i64).prop_map(|ms| json!([NOW_MS + ms])),
     ];
-    (attribute_of(kinds), test)
-        .prop_map(
-            |(attribute, (op, values))| json!({"attribute": attribute, "op": op, "values": values}),
-        )
+    boxed((pick(&["before", "after"]), instants))
+}
+
+fn versions() -> BoxedStrategy<Asked> {
+    let semver = &["semver_eq", "semver_lt", "semver_lte", "semver_gt", "semver_gte"];
+    boxed((pick(semver), one_of(&VERSIONS)))
+}
+
+fn patterns() -> BoxedStrategy<Asked> {
+    boxed((Just("matches"), some_of(&PATTERNS)))
+}
+
+fn networks() -> BoxedStrategy<Asked> {
+    boxed((Just("in_cidr"), some_of(&NETWORKS)))
+}
+
+fn cased() -> BoxedStrategy<Asked> {
+    let cased = prop_oneof![
+        one_of(&CASED).prop_map(|values| ("equals", values)),
+        (pick(&["in", "starts_with", "ends_with", "contains"]), some_of(&CASED)),
+    ];
+    (cased, any::<bool>()).prop_map(|((op, values), ignore)| (op, values, ignore)).boxed()
+}
+
+fn asked() -> BoxedStrategy<Asked> {
+    prop_oneof![
+        1 => boxed(Just(("exists", json!([])))),
+        3 => boxed(scalar().prop_map(|value| ("equals", json!([value])))),
+        3 => boxed(prop::collection::vec(scalar(), 1..5).prop_map(|values| ("in", json!(values)))),
+        2 => boxed((pick(&["starts_with", "ends_with", "contains"]), texts(1..3))
+            .prop_map(|(op, values)| (op, json!(values)))),
+        2 => boxed((pick(&["lt", "lte", "gt", "gte"]), number())
+            .prop_map(|(op, value)| (op, json!([value])))),
+        1 => boxed(Just(("between", json!([-1.5, 2])))),
+        2 => dates(),
+        2 => versions(),
+        1 => patterns(),
+        1 => networks(),
+        2 => cased(),
+    ]
+    .boxed()
+}
+
+fn condition_on(attribute: &str, (op, values, ignore_case): Asked) -> Value {
+    let mut test = json!({"attribute": attribute, "op": op, "values": values});
+    if ignore_case {
+        test["ignore_case"] = json!(true);
+    }
+    test
+}
+
+fn test_of(kinds: &'static [&'static str]) -> BoxedStrategy<Value> {
+    (attribute_of(kinds), asked())
+        .prop_map(|(attribute, asked)| condition_on(&attribute, asked))
         .boxed()
+}
+
+/// A condition on `user.x` and what `user.x` is: mostly something that the operator is about.
+fn pair() -> BoxedStrategy<(Value, Value)> {
+    let near = |asked: BoxedStrategy<Asked>,
+                texts: &'static [&'static str],
+                others: &'static [&'static str]| {
+        let text = move || prop_oneof![3 => pick(texts), 1 => pick(others)];
+        let found = prop_oneof![
+            6 => text().prop_map(|text| json!(text)),
+            2 => prop::collection::vec(text(), 0..3).prop_map(|texts| json!(texts)),
+            1 => found(),
+            1 => Just(Value::Null),
+        ];
+        (asked.prop_map(|asked| condition_on("user.x", asked)), found).boxed()
+    };
+    prop_oneof![
+        2 => near(dates(), &DATES, &NO_DATES),
+        3 => near(versions(), &VERSIONS, &NO_VERSIONS),
+        1 => near(patterns(), &TEXTS, &VERSIONS),
+        1 => near(patterns(), &ADDRESSES, &CASED),
+        1 => near(networks(), &ADDRESSES, &NO_ADDRESSES),
+        3 => near(cased(), &CASED, &TEXTS),
+        4 => near(asked(), &TEXTS, &DATES),
+        6 => (asked().prop_map(|asked| condition_on("user.x", asked)), found()),
+    ]
+    .boxed()
 }
 
 fn groups(leaf: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
@@ -185,8 +343,7 @@ fn environment() -> BoxedStrategy<Value> {
 fn attributes() -> BoxedStrategy<Value> {
     let value = || {
         prop_oneof![
-            3 => scalar(),
-            1 => texts(0..3).prop_map(|texts| json!(texts)),
+            4 => found(),
             2 => Just(Value::Null),
         ]
     };
@@ -244,6 +401,36 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_operator_agrees_with_the_written_rules((condition, found) in pair()) {
+        let rule = |id: &str, when: Value| json!({"id": id, "when": when, "serve": {"variant": id}});
+        let variants =
+            ["true", "false", "unknown"].map(|name| json!({"name": name, "value": name}));
+        let document = json!({"epoch": "e1", "revision": 1, "objects": [
+            {"kind": "flag", "key": "f", "version": 1, "definition": {
+                "type": "string",
+                "variants": variants,
+                "state": {"on": true, "off_variant": "unknown", "fallthrough": {"variant": "unknown"},
+                          "rules": [rule("true", condition.clone()),
+                                    rule("false", json!({"not": condition}))]}}}]});
+        let (ruleset, report) = Ruleset::compile(&serde_json::from_value(document).unwrap());
+        prop_assert!(report.is_clean(), "{:?}", report);
+        let context = json!({"user": {"x": found}});
+        let read = JsonContext::read(&context).unwrap();
+        let variant = ruleset.evaluate("f", &read, Timestamp::from_millis(NOW_MS)).variant;
+        let nothing = json!({"objects": []});
+        let expected = match Oracle::new(&nothing).truth(&condition, &context, NOW_MS) {
+            Some(true) => "true",
+            Some(false) => "false",
+            None => "unknown",
+        };
+        prop_assert_eq!(variant, Some(expected));
+    }
+}
+
 /// A generator that never reaches a reason proves nothing about it.
 #[test]
 fn the_generated_cases_reach_every_reason() {
@@ -277,5 +464,32 @@ fn the_generated_cases_reach_every_reason() {
         "target_match",
     ] {
         assert!(reached.get(reason).is_some_and(|count| *count >= 10), "{reason}: {reached:?}");
+    }
+}
+
+/// Nor does one that never makes an operator true, false or unknown.
+#[test]
+fn the_generated_conditions_reach_every_truth_of_every_operator() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let mut reached = std::collections::BTreeMap::new();
+    let nothing = json!({"objects": []});
+    let oracle = Oracle::new(&nothing);
+    for _ in 0..10_000 {
+        let (test, found) = pair().new_tree(&mut runner).unwrap().current();
+        let truth = oracle.truth(&test, &json!({"user": {"x": found}}), NOW_MS);
+        let case = if test["ignore_case"] == true { " ignoring case" } else { "" };
+        let op = format!("{}{case}", test["op"].as_str().unwrap());
+        *reached.entry((op, truth)).or_insert(0) += 1;
+    }
+    let operators: std::collections::BTreeSet<_> =
+        reached.keys().map(|(op, _)| op.clone()).collect();
+    assert_eq!(operators.len(), 20 + 5, "{operators:?}");
+    for op in operators {
+        for truth in [Some(true), Some(false), None] {
+            let count = reached.get(&(op.clone(), truth)).copied().unwrap_or(0);
+            assert!(count >= 5 || (&*op, truth) == ("exists", None), "{op} {truth:?}: {count}");
+        }
     }
 }

@@ -56,7 +56,21 @@ macro_rules! evaluation_vectors {
     )*};
 }
 
-evaluation_vectors!(order, conditions, segments, splits, prerequisites, invalid);
+evaluation_vectors!(
+    order,
+    conditions,
+    ignore_case,
+    dates,
+    semver,
+    matches,
+    cidr,
+    limits,
+    refused,
+    segments,
+    splits,
+    prerequisites,
+    invalid
+);
 
 #[test]
 fn bucketing() {

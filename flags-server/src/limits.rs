@@ -6,6 +6,9 @@ use std::time::Duration;
 /// Largest request body, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
 
+/// Largest request body of a route that takes many things at once, in bytes.
+pub(crate) const MAX_BULK_BODY_BYTES: usize = 16 * 1024 * 1024;
+
 /// Largest stored definition, in bytes of JSON: what is stored can be sent back in one body.
 pub(crate) const MAX_DEFINITION_BYTES: usize = MAX_BODY_BYTES;
 
@@ -27,6 +30,20 @@ pub(crate) const MAX_SEGMENTS: u64 = 5_000;
 
 /// Most included and excluded keys of all segments of an environment together.
 pub(crate) const MAX_SEGMENT_MEMBERS: u64 = 1_000_000;
+
+/// Most bytes of these keys together.
+pub(crate) const MAX_SEGMENT_MEMBER_BYTES: u64 = 128 * 1024 * 1024;
+
+/// Most keys that one request adds to segments and removes from them: the writer has time for
+/// nothing else meanwhile, not for a switch either.
+pub(crate) const MAX_MEMBERS_PER_REQUEST: u64 = 100_000;
+
+/// Most keys of a segment that are shown with it; more are shown a page at a time.
+pub(crate) const MAX_SHOWN_MEMBERS: u64 = 1_000;
+
+/// Most keys of each kind (added or removed, included or excluded) that the audit log tells of one
+/// change; the change log has all of them.
+pub(crate) const MAX_AUDITED_KEYS: usize = 100;
 
 /// Most tokens that are not revoked; all of them are kept in memory.
 pub(crate) const MAX_TOKENS: u64 = 10_000;
@@ -89,8 +106,8 @@ pub(crate) const MAX_STREAMED_CHANGE_BYTES: usize = 4 * 1024 * 1024;
 /// Most segments that one flag refers to.
 pub(crate) const MAX_SEGMENT_REFERENCES: usize = 1_000;
 
-/// Remote evaluations that run at the same time; further ones wait.
-pub(crate) const MAX_EVALUATIONS: usize = 4;
+/// Remote evaluations and large bodies that are worked on at the same time; further ones wait.
+pub(crate) const MAX_COMPUTATIONS: usize = 4;
 
 /// How long the headers of a request may take to arrive.
 pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);

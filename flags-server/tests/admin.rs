@@ -211,7 +211,8 @@ async fn segments_are_created_changed_and_deleted() {
     assert_eq!(created.header("location"), path);
     assert_eq!(
         created.is(201),
-        json!({"key": "beta", "kind": "tenant", "included": [], "excluded": [], "when": null, "version": 1, "revision": 1})
+        json!({"key": "beta", "kind": "tenant", "included": [], "excluded": [], "when": null,
+               "member_counts": {"included": 0, "excluded": 0}, "version": 1, "revision": 1})
     );
     let mut segment = server.get(&path).await.is(200);
     segment["included"] = json!(["acme"]);
@@ -220,7 +221,12 @@ async fn segments_are_created_changed_and_deleted() {
     let patched = server.patch(&path, 2, json!({"when": when})).await.is(200);
     assert_eq!((&patched["when"], &patched["included"]), (&when, &json!(["acme"])));
     let list = server.get(&format!("{PRODUCTION}/segments")).await.is(200);
-    assert_eq!(list["items"][0]["version"], 3);
+    assert_eq!(
+        list["items"][0],
+        json!({"key": "beta", "kind": "tenant", "when": when,
+               "member_counts": {"included": 1, "excluded": 0}, "version": 3}),
+        "a list of segments does not list their keys"
+    );
     assert_eq!(server.delete(&path, 3).await.is(200), json!({"revision": 4}));
     server.get(&path).await.problem(404, "not_found");
     let put = server.request(reqwest::Method::PUT, &path, ADMIN).header("if-none-match", "*");

@@ -127,7 +127,7 @@ async fn the_state_is_the_fold_of_the_log_after_any_operations() {
     let server = TestServer::start().await;
     let mut numbers = Numbers(7);
     let mut accepted = 0;
-    for _ in 0..300 {
+    for _ in 0..400 {
         let flag = format!("f{}", numbers.below(6));
         let other = format!("f{}", numbers.below(6));
         let segment = format!("s{}", numbers.below(3));
@@ -135,7 +135,9 @@ async fn the_state_is_the_fold_of_the_log_after_any_operations() {
         let path = format!("{PRODUCTION}/flags/{flag}");
         let at_segment = format!("{PRODUCTION}/segments/{segment}");
         let current = |found: server::Answer| found.body["version"].as_u64().unwrap_or(version);
-        let answered = match numbers.below(10) {
+        let tenant = format!("t{}", numbers.below(5));
+        let lists = ["included", "excluded"];
+        let answered = match numbers.below(13) {
             0 => server.post(FLAGS, json!({"key": flag, "type": "boolean"})).await,
             1 => server.press(&format!("{path}/on")).await,
             2 => server.press(&format!("{path}/off")).await,
@@ -167,6 +169,17 @@ async fn the_state_is_the_fold_of_the_log_after_any_operations() {
             8 => {
                 let version = current(server.get(&at_segment).await);
                 server.delete(&at_segment, version).await
+            }
+            9 | 10 => {
+                let list = lists[numbers.below(2) as usize];
+                let verb = ["add", "remove"][numbers.below(2) as usize];
+                let body = json!({list: {verb: [tenant, "\u{e4}", "z"]}});
+                server.post(&format!("{at_segment}/members"), body).await
+            }
+            11 => {
+                let list = lists[numbers.below(2) as usize];
+                let version = current(server.get(&at_segment).await);
+                server.patch(&at_segment, version, json!({list: [tenant, other]})).await
             }
             _ => {
                 let shared = format!("{FLAGS}/{flag}");

@@ -169,7 +169,9 @@ impl CacheFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flags_core::{Change, Epoch, FLAG_KIND, Object, ObjectChange};
+    use flags_core::{
+        Change, Epoch, FLAG_KIND, KeysChange, MembersChange, Object, ObjectChange, SEGMENT_KIND,
+    };
 
     fn cache(folder: &Path, token: &str) -> CacheFile {
         CacheFile::new(folder.join("flags.cache"), Identity::new("http://flags/", token))
@@ -252,6 +254,39 @@ mod tests {
         assert!(largest < 100_000, "{largest}");
         assert_eq!(revision(folder.path()), Some(40));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_member_more_of_a_large_segment_is_appended() {
+        let keys: Vec<String> = (0..100_000).map(|number| format!("tenant-{number}")).collect();
+        let definition = serde_json::json!({"kind": "tenant", "included": keys});
+        let segment = Object::new(SEGMENT_KIND, "s", 1, &definition).unwrap();
+        let epoch = Epoch::new("e");
+        let document = Document { epoch: epoch.clone(), revision: 1, objects: vec![segment] };
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = cache(folder.path(), "t");
+        writer.replace(&serde_json::to_vec(&document).unwrap()).unwrap();
+        let snapshot = writer.extent.unwrap().header;
+        for revision in 2..=9 {
+            let add = vec![format!("new-{revision}")];
+            let change = MembersChange {
+                kind: SEGMENT_KIND.into(),
+                key: "s".into(),
+                version: revision,
+                included: KeysChange { add, remove: Vec::new() },
+                excluded: KeysChange::default(),
+            };
+            let (previous, objects) = (revision - 1, vec![ObjectChange::Members(change)]);
+            let change = Change { epoch: epoch.clone(), revision, previous, objects };
+            writer.append(&[serde_json::to_vec(&change).unwrap()]).unwrap();
+            writer.compact().unwrap();
+            let rewritten = writer.extent.unwrap().header != snapshot;
+            assert!(!rewritten, "at revision {revision}");
+        }
+        let document = cache(folder.path(), "t").load().unwrap().unwrap();
+        let definition: serde_json::Value =
+            serde_json::from_str(document.objects[0].definition.get()).unwrap();
+        assert_eq!(definition["included"].as_array().unwrap().len(), 100_008);
     }
 
     #[test]

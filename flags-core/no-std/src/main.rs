@@ -80,12 +80,24 @@ pub extern "C" fn main(_argc: i32, _argv: *const *const u8) -> i32 {
             "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
             "state": {
                 "on": true, "off_variant": "off", "fallthrough": {"variant": "off"},
-                "targets": [{"kind": "tenant", "keys": ["acme"], "variant": "on"}]
+                "targets": [{"kind": "tenant", "keys": ["acme"], "variant": "on"}],
+                "rules": [{"id": "all", "serve": {"variant": "on"}, "when": {"all": [
+                    {"attribute": "user.key", "op": "matches", "values": ["(?i)^\\w+\\b.[^a-z]Ö$"]},
+                    {"attribute": "user.key", "op": "ends_with", "values": ["ö"], "ignore_case": true},
+                    {"attribute": "user.app", "op": "semver_gte", "values": ["2.1"]},
+                    {"attribute": "user.ip", "op": "in_cidr", "values": ["10.0.0.0/8"]},
+                    {"attribute": "user.since", "op": "before", "values": ["now"]}]}}]
             }
         }}
     ]}"#;
     let Ok(document) = serde_json::from_str::<Document>(document) else { return 1 };
     let (ruleset, report) = Ruleset::compile(&document);
     let answer = ruleset.get(&EXPORTS, &Account { id: "acme" }, Timestamp::from_millis(0));
-    if report.is_clean() && answer.value { 0 } else { 2 }
+    if !report.is_clean() || !answer.value {
+        return 2;
+    }
+    // Here no other crate turns on the tables that tests have: patterns need none.
+    let user = [("app", "v2.10".into()), ("ip", "::ffff:10.1.2.3".into()), ("since", (-1).into())];
+    let user = Entity::user("Ada-1Ö").with(&user);
+    if ruleset.get(&EXPORTS, &user, Timestamp::from_millis(0)).value { 0 } else { 3 }
 }

@@ -3,6 +3,7 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::budget::Budget;
 use super::serve::{ServeIn, compile_serve};
 use super::{Linker, check_kind, condition::compile_condition};
 use crate::definition as said;
@@ -156,6 +157,10 @@ fn compile_targets(
 pub(super) const CROWDED: &str =
     "thousands of these texts have the same hash: they were made to slow lookups down";
 
+/// The grammar of the keys of contexts in words.
+pub(super) const INVALID_CONTEXT_KEY: &str =
+    "a key is 1 to 512 bytes without control characters, not `.` or `..`";
+
 /// Adds keys to a set or a map of keys that each occur once.
 pub(super) fn compile_keys<V: Copy>(
     keys: &[alloc::string::String],
@@ -166,10 +171,7 @@ pub(super) fn compile_keys<V: Copy>(
     for (index, key) in keys.iter().enumerate() {
         if !is_context_key(key) {
             d.at(index, |d| {
-                d.report(
-                    "invalid_key",
-                    "a key is 1 to 512 bytes without control characters, not `.` or `..`",
-                );
+                d.report("invalid_key", INVALID_CONTEXT_KEY);
             });
         } else if into.insert(key, value).is_err() {
             d.at(index, |d| d.report("duplicate", format!("`{key}` is here twice")));
@@ -193,6 +195,7 @@ fn compile_rules(
     }
     let salt = state.salt.as_deref().unwrap_or(key);
     let mut ids = BTreeSet::new();
+    let mut budget = Budget::of_a_flag();
     let mut compiled = Vec::with_capacity(state.rules.len());
     for (index, rule) in state.rules.iter().enumerate() {
         d.at(index, |d| {
@@ -205,7 +208,7 @@ fn compile_rules(
             });
             compiled.push(Rule {
                 id: (*rule.id).into(),
-                when: d.at("when", |d| compile_condition(&rule.when, linker, d)),
+                when: d.at("when", |d| compile_condition(&rule.when, linker, &mut budget, d)),
                 serve: d.at("serve", |d| {
                     compile_serve(&rule.serve, salt, names, ServeIn::Rule, linker, d)
                 }),

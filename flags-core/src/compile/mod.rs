@@ -3,13 +3,15 @@
 //! Checking and compiling are one walk, so that what passes the check is what runs: there is no
 //! second opinion on what is valid.
 
+mod budget;
 mod condition;
 mod flag;
+mod operator;
 mod segment;
 mod serve;
 
 pub(crate) use flag::compile_flag;
-pub(crate) use segment::compile_segment;
+pub(crate) use segment::{change_members, compile_segment};
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

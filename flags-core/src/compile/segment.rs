@@ -1,11 +1,16 @@
+use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::flag::compile_keys;
+use super::budget::Budget;
+use super::flag::{CROWDED, INVALID_CONTEXT_KEY, compile_keys};
 use super::{Linker, check_kind, condition::compile_condition};
 use crate::condition::Condition;
 use crate::definition::SegmentDefinition;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::key::is_context_key;
 use crate::key_map::KeyMap;
+use crate::members::{KeysChange, MembersChange};
 use crate::ruleset::Members;
 
 pub(crate) fn compile_segment(
@@ -19,16 +24,47 @@ pub(crate) fn compile_segment(
     let mut excluded = KeyMap::with_capacity(definition.excluded.len());
     d.at("excluded", |d| compile_keys(&definition.excluded, &mut excluded, (), d));
     let when = d.at("when", |d| {
-        let condition = definition.when.as_ref().map(|when| compile_condition(when, linker, d));
+        let mut budget = Budget::of_a_segment();
+        let when = definition.when.as_ref();
+        let condition = when.map(|when| compile_condition(when, linker, &mut budget, d));
         if let Some(condition) = &condition {
             check_scope(condition, &definition.kind, d);
         }
-        condition
+        condition.map(Arc::new)
     });
     if d.is_clean() {
         Ok(Members { kind: (*definition.kind).into(), included, excluded, when })
     } else {
         Err(d.into_vec())
+    }
+}
+
+/// The members after a change, which share with those before it what it leaves as it is.
+pub(crate) fn change_members(
+    members: &Members,
+    change: &MembersChange,
+) -> Result<Members, Vec<Diagnostic>> {
+    let mut members = members.clone();
+    let mut d = Diagnostics::default();
+    d.at("included", |d| change_keys(&mut members.included, &change.included, d));
+    d.at("excluded", |d| change_keys(&mut members.excluded, &change.excluded, d));
+    if d.is_clean() { Ok(members) } else { Err(d.into_vec()) }
+}
+
+fn change_keys(keys: &mut KeyMap<()>, change: &KeysChange, d: &mut Diagnostics) {
+    for key in &change.remove {
+        keys.remove(key);
+    }
+    for key in &change.add {
+        if is_context_key(key) {
+            // One that is there stays there.
+            let _ = keys.insert(key, ());
+        } else {
+            d.report("invalid_key", INVALID_CONTEXT_KEY);
+        }
+    }
+    if keys.is_crowded() {
+        d.report("crowded", CROWDED);
     }
 }
 
@@ -45,7 +81,7 @@ fn check_scope(condition: &Condition, kind: &str, d: &mut Diagnostics) {
         Condition::Attribute { path, .. } if *path.kind != *kind => d.at("attribute", |d| {
             d.report(
                 "wrong_kind",
-                alloc::format!("a segment of kind `{kind}` asks only for attributes of that kind"),
+                format!("a segment of kind `{kind}` asks only for attributes of that kind"),
             );
         }),
         Condition::Attribute { .. } => {}

@@ -22,8 +22,8 @@ pub enum AttributeValue<'a> {
     Float(f64),
     /// Text; more than 64 KiB counts as absent.
     String(&'a str),
-    /// A list of texts; a condition holds when it holds for one of them. A list of more than 1,000
-    /// counts as absent.
+    /// A list of texts; a condition holds when it holds for one of them. A list of more than 1,000,
+    /// or of more than 64 KiB together, counts as absent.
     List(Strings<'a>),
 }
 

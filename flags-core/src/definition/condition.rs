@@ -26,6 +26,9 @@ pub enum Condition {
         op: Operator,
         /// What it is compared with; how many depends on the operator.
         values: Vec<Value>,
+        /// Whether strings compare after Unicode simple case folding; only for `equals`, `in`,
+        /// `starts_with`, `ends_with` and `contains`.
+        ignore_case: bool,
     },
 }
 
@@ -55,11 +58,29 @@ pub enum Operator {
     Gte,
     /// A number from the first to the second value, both included.
     Between,
+    /// An instant before the one value.
+    Before,
+    /// An instant after the one value.
+    After,
+    /// A version of the same precedence as the one value.
+    SemverEq,
+    /// A version below the one value.
+    SemverLt,
+    /// A version at most the one value.
+    SemverLte,
+    /// A version above the one value.
+    SemverGt,
+    /// A version at least the one value.
+    SemverGte,
+    /// A string in which one of the values, regular expressions, is found.
+    Matches,
+    /// An IP address in one of the values, which are networks.
+    InCidr,
 }
 
 impl Operator {
     /// Every operator, in the order of the documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 20] = [
         Self::Exists,
         Self::Equals,
         Self::In,
@@ -71,6 +92,15 @@ impl Operator {
         Self::Gt,
         Self::Gte,
         Self::Between,
+        Self::Before,
+        Self::After,
+        Self::SemverEq,
+        Self::SemverLt,
+        Self::SemverLte,
+        Self::SemverGt,
+        Self::SemverGte,
+        Self::Matches,
+        Self::InCidr,
     ];
 
     /// The name in JSON.
@@ -88,6 +118,15 @@ impl Operator {
             Self::Gt => "gt",
             Self::Gte => "gte",
             Self::Between => "between",
+            Self::Before => "before",
+            Self::After => "after",
+            Self::SemverEq => "semver_eq",
+            Self::SemverLt => "semver_lt",
+            Self::SemverLte => "semver_lte",
+            Self::SemverGt => "semver_gt",
+            Self::SemverGte => "semver_gte",
+            Self::Matches => "matches",
+            Self::InCidr => "in_cidr",
         }
     }
 }
@@ -119,13 +158,15 @@ struct Fields {
         skip_serializing_if = "Vec::is_empty"
     )]
     values: Vec<Value>,
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    ignore_case: bool,
 }
 
 impl TryFrom<Fields> for Condition {
     type Error = &'static str;
 
     fn try_from(fields: Fields) -> Result<Self, Self::Error> {
-        let Fields { all, any, not, segment, attribute, op, values } = fields;
+        let Fields { all, any, not, segment, attribute, op, values, ignore_case } = fields;
         match (all, any, not, segment, attribute) {
             (Some(conditions), None, None, None, None) => Ok(Self::All(conditions)),
             (None, Some(conditions), None, None, None) => Ok(Self::Any(conditions)),
@@ -135,6 +176,7 @@ impl TryFrom<Fields> for Condition {
                 attribute,
                 op: op.ok_or("a condition on an attribute needs `op`")?,
                 values,
+                ignore_case,
             }),
             _ => Err("a condition has exactly one of `all`, `any`, `not`, `segment`, `attribute`"),
         }
@@ -149,10 +191,11 @@ impl From<Condition> for Fields {
             Condition::Any(conditions) => fields.any = Some(conditions),
             Condition::Not(condition) => fields.not = Some(condition),
             Condition::Segment(key) => fields.segment = Some(key),
-            Condition::Attribute { attribute, op, values } => {
+            Condition::Attribute { attribute, op, values, ignore_case } => {
                 fields.attribute = Some(attribute);
                 fields.op = Some(op);
                 fields.values = values;
+                fields.ignore_case = ignore_case;
             }
         }
         fields

@@ -248,11 +248,13 @@ static CONDITION: Shape = Shape::Choice(&[
                 "op",
                 &Shape::Word(
                     "an operator (exists, equals, in, starts_with, ends_with, contains, lt, lte, \
-                     gt, gte, between)",
+                     gt, gte, between, before, after, semver_eq, semver_lt, semver_lte, semver_gt, \
+                     semver_gte, matches, in_cidr)",
                     |word| Operator::ALL.iter().any(|op| op.name() == word),
                 ),
             ),
             Field::optional("values", &Shape::List(&Shape::Any)),
+            Field::optional("ignore_case", &Shape::Boolean),
         ]),
     ),
 ]);

@@ -25,12 +25,7 @@ const CROWDED_SHARD_KEYS: usize = 8 * KEYS_PER_SHARD;
 /// The hash of a key; XXH3-64, which gives the same at compile time and at run time.
 #[inline]
 pub(crate) fn hash(key: &str) -> u64 {
-    hash_bytes(key.as_bytes())
-}
-
-#[inline]
-fn hash_bytes(key: &[u8]) -> u64 {
-    xxh3_64(key)
+    xxh3_64(key.as_bytes())
 }
 
 /// [`hash`], at compile time.

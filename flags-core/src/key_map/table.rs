@@ -1,11 +1,11 @@
 //! A hash map from text that is copied as a whole.
 
-use alloc::vec::Vec;
+use alloc::string::String;
 
 use hashbrown::HashTable;
 
-use super::hash_bytes;
-use crate::same::same_bytes;
+use super::hash;
+use crate::same::same;
 
 /// A hash table of entries whose keys lie one after the other in one block of memory.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ impl<V: Copy> KeyTable<V> {
     pub(crate) fn insert(&mut self, hash: u64, key: &str, value: V) {
         let entry = Entry { key: self.keys.push(key), value };
         let keys = &self.keys;
-        self.table.insert_unique(hash, entry, |entry| hash_bytes(keys.bytes_at(entry.key)));
+        self.table.insert_unique(hash, entry, |entry| super::hash(keys.get(entry.key)));
     }
 
     pub(crate) fn remove(&mut self, hash: u64, key: &str) {
@@ -44,7 +44,7 @@ impl<V: Copy> KeyTable<V> {
             entry.remove();
             self.keys.removed += key.len();
         }
-        if self.keys.removed > self.keys.bytes.len() / 2 {
+        if self.keys.removed > self.keys.text.len() / 2 {
             *self = self.split(|_| true).0;
         }
     }
@@ -53,7 +53,7 @@ impl<V: Copy> KeyTable<V> {
     pub(crate) fn split(&self, keep: impl Fn(u64) -> bool) -> (Self, Self) {
         let (mut kept, mut others) = (Self::default(), Self::default());
         for (key, value) in self.iter() {
-            let hash = hash_bytes(key.as_bytes());
+            let hash = hash(key);
             let table = if keep(hash) { &mut kept } else { &mut others };
             table.insert(hash, key, *value);
         }
@@ -61,9 +61,9 @@ impl<V: Copy> KeyTable<V> {
     }
 
     pub(crate) fn shrink(&mut self) {
-        self.keys.bytes.shrink_to_fit();
+        self.keys.text.shrink_to_fit();
         let keys = &self.keys;
-        self.table.shrink_to_fit(|entry| hash_bytes(keys.bytes_at(entry.key)));
+        self.table.shrink_to_fit(|entry| hash(keys.get(entry.key)));
     }
 }
 
@@ -92,73 +92,114 @@ impl<V> KeyTable<V> {
 #[derive(Debug, Clone, Copy)]
 struct Place(u32);
 
-/// Keys, each after its length: seven bits in a byte, the lowest first, and the eighth bit where
-/// more follow.
+/// Keys in one text, each after its length: a [`Length`].
 #[derive(Debug, Clone, Default)]
 struct Keys {
-    bytes: Vec<u8>,
+    text: String,
     /// How many bytes are of keys that are no more.
     removed: usize,
 }
 
 impl Keys {
     fn push(&mut self, key: &str) -> Place {
-        // The keys come from definitions that were in memory as JSON, by the hundred: 4 GiB
-        // of them cannot be.
-        let place = Place(self.bytes.len() as u32);
-        let mut length = key.len();
-        while length >= 0x80 {
-            self.bytes.push(length as u8 | 0x80);
-            length >>= 7;
-        }
-        self.bytes.push(length as u8);
-        self.bytes.extend(key.as_bytes());
+        // The keys come from definitions that were in memory as JSON, by the hundred: 4 GiB of
+        // them cannot be.
+        let place = Place(self.text.len() as u32);
+        Length(key.len()).write(&mut self.text);
+        self.text.push_str(key);
         place
     }
 
     /// Not inlined: it is called once for nearly every lookup, and the loop around it stays small.
     #[inline(never)]
     fn is(&self, place: Place, key: &str) -> bool {
-        same_bytes(self.bytes_at(place), key.as_bytes())
-    }
-
-    fn get(&self, place: Place) -> &str {
-        // What was pushed was text.
-        core::str::from_utf8(self.bytes_at(place)).unwrap_or_default()
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &str> {
-        let mut at = 0;
-        core::iter::from_fn(move || {
-            let key = self.bytes_at(Place(at as u32));
-            // A key ends where the next one begins.
-            let start = self.bytes.get(at..)?.iter().take_while(|byte| **byte >= 0x80).count() + 1;
-            at += start + key.len();
-            (at <= self.bytes.len()).then(|| core::str::from_utf8(key).unwrap_or_default())
-        })
+        same(self.get(place), key)
     }
 
     #[inline]
-    fn bytes_at(&self, place: Place) -> &[u8] {
-        let at = self.bytes.get(place.0 as usize..).unwrap_or_default();
-        match at.split_first() {
-            Some((length, rest)) if *length < 0x80 => {
-                rest.get(..usize::from(*length)).unwrap_or_default()
+    fn get(&self, place: Place) -> &str {
+        let start = place.0 as usize;
+        let (length, prefix) = Length::read(self.text.as_bytes(), start);
+        self.text.get(start + prefix..start + prefix + length.0).unwrap_or_default()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        let mut start = 0;
+        core::iter::from_fn(move || {
+            let (length, prefix) = Length::read(self.text.as_bytes(), start);
+            let key = self.text.get(start + prefix..start + prefix + length.0)?;
+            start += prefix + length.0;
+            Some(key)
+        })
+    }
+}
+
+/// The length of a key, in ASCII so that it can stand between texts: in one byte below 112, in two
+/// below 1,920, in six above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Length(usize);
+
+impl Length {
+    const TWO_BYTES: u8 = 0x70;
+    const SIX_BYTES: u8 = 0x7f;
+
+    fn write(self, text: &mut String) {
+        let mut push = |byte: usize| text.push(char::from(byte as u8 & 0x7f));
+        let Self(length) = self;
+        if length < usize::from(Self::TWO_BYTES) {
+            push(length);
+        } else if length < 15 << 7 {
+            push(usize::from(Self::TWO_BYTES) | length >> 7);
+            push(length);
+        } else {
+            push(usize::from(Self::SIX_BYTES));
+            (0..5).for_each(|digit| push(length >> (7 * digit)));
+        }
+    }
+
+    /// The length that stands at `start`, and how many bytes it takes itself.
+    #[inline]
+    fn read(text: &[u8], start: usize) -> (Self, usize) {
+        match text.get(start) {
+            Some(byte) if *byte < Self::TWO_BYTES => (Self(usize::from(*byte)), 1),
+            _ => Self::read_long(text, start),
+        }
+    }
+
+    #[cold]
+    fn read_long(text: &[u8], start: usize) -> (Self, usize) {
+        match text.get(start..).unwrap_or_default() {
+            [Self::SIX_BYTES, digits @ ..] => {
+                let digits = digits.iter().take(5).rev();
+                (Self(digits.fold(0, |sum, digit| sum << 7 | usize::from(*digit))), 6)
             }
-            _ => long_key(at),
+            [first, second, ..] => (Self(usize::from(first & 0xf) << 7 | usize::from(*second)), 2),
+            // Behind the last key.
+            _ => (Self(0), 1),
         }
     }
 }
 
-#[cold]
-fn long_key(bytes: &[u8]) -> &[u8] {
-    let (mut length, mut shift) = (0, 0);
-    for (index, byte) in bytes.iter().enumerate() {
-        length |= usize::from(byte & 0x7f) << shift;
-        shift += 7;
-        if *byte < 0x80 {
-            return bytes.get(index + 1..index + 1 + length).unwrap_or_default();
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn lengths_are_read_as_they_were_written() {
+        for length in (0..5_000).chain([65_535, 65_536, 1 << 20, (1 << 32) - 1]) {
+            let mut text = String::from("x");
+            Length(length).write(&mut text);
+            assert_eq!(Length::read(text.as_bytes(), 1), (Length(length), text.len() - 1));
         }
     }
-    &[]
+
+    #[test]
+    fn keys_of_every_length_are_found_and_listed_in_order() {
+        let mut keys = Keys::default();
+        let written: Vec<String> = (0..3_000).step_by(7).map(|length| "k".repeat(length)).collect();
+        let places: Vec<Place> = written.iter().map(|key| keys.push(key)).collect();
+        assert!(places.iter().zip(&written).all(|(place, key)| keys.is(*place, key)));
+        assert!(keys.iter().eq(written.iter().map(String::as_str)));
+    }
 }

@@ -25,12 +25,13 @@ use serde::de::DeserializeOwned;
 
 use crate::capability::CAPABILITIES;
 use crate::change::{Change, Document, FLAG_KIND, Gap, Object, ObjectChange, SEGMENT_KIND};
-use crate::compile::{Linker, compile_flag, compile_segment};
+use crate::compile::{Linker, change_members, compile_flag, compile_segment};
 use crate::condition::AttributePath;
 use crate::decoders::{Decoders, Undecodable};
 use crate::definition::FlagType;
 use crate::diagnostic::Diagnostic;
 use crate::flag::{Flag as TypedFlag, FlagValue};
+use crate::members::MembersChange;
 use crate::misfit::Misfit;
 use crate::revision::{Position, Revision};
 use crate::value::Stored;
@@ -149,6 +150,7 @@ impl Ruleset {
             match object {
                 ObjectChange::Upsert(object) => next.upsert(object, &mut report),
                 ObjectChange::Delete { kind, key } => next.delete(kind, key, &mut report),
+                ObjectChange::Members(change) => next.change_members(change, &mut report),
             }
         }
         Ok((next, report))
@@ -242,6 +244,28 @@ impl Ruleset {
             let (kind, key) = (object.kind.clone(), object.key.clone());
             report.invalid.push(InvalidObject { kind, key, diagnostics });
         }
+    }
+
+    /// A segment that is not there, or is broken, stays so until it comes whole again.
+    fn change_members(&mut self, change: &MembersChange, report: &mut Report) {
+        let MembersChange { kind, key, .. } = change;
+        if kind != SEGMENT_KIND {
+            report.ignored += 1;
+            return;
+        }
+        let Some(Segment::Members(members)) = self.segments.find_by_key(key) else {
+            return;
+        };
+        let segment = match change_members(members, change) {
+            Ok(members) => Segment::Members(members),
+            Err(diagnostics) => {
+                let (kind, key) = (kind.clone(), key.clone());
+                report.invalid.push(InvalidObject { kind, key, diagnostics });
+                Segment::Invalid
+            }
+        };
+        let slot = self.segments.slot(key);
+        self.segments.set(slot, Some(Arc::new(segment)));
     }
 
     fn delete(&mut self, kind: &str, key: &str, report: &mut Report) {

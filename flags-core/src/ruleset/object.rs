@@ -2,6 +2,7 @@
 //! asked.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::slots::Slot;
@@ -159,12 +160,13 @@ pub(crate) enum Segment {
     Members(Members),
 }
 
-#[derive(Debug)]
+/// A clone shares what a change of some keys leaves as it is.
+#[derive(Debug, Clone)]
 pub(crate) struct Members {
-    pub(crate) kind: Box<str>,
+    pub(crate) kind: Arc<str>,
     pub(crate) included: KeyMap<()>,
     pub(crate) excluded: KeyMap<()>,
-    pub(crate) when: Option<Condition>,
+    pub(crate) when: Option<Arc<Condition>>,
 }
 
 /// What an object refers to, for those who must keep references whole.

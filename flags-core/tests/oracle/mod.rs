@@ -1,6 +1,8 @@
 //! A naive interpreter of docs/semantics.md. It reads the JSON, follows the page sentence by
 //! sentence, and shares no condition, split or time code with the core.
 
+mod operators;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -98,7 +100,7 @@ impl<'a> Oracle<'a> {
             _ => text(&object["key"]),
         };
         for rule in list(&state["rules"]) {
-            if self.truth(&rule["when"], context) == Some(true) {
+            if self.truth(&rule["when"], context, now_ms) == Some(true) {
                 let mut more = Map::from_iter([("rule".to_owned(), rule["id"].clone())]);
                 let (variant, bucket) = serve(&rule["serve"], salt, context, now_ms);
                 if let Some(bucket) = bucket {
@@ -119,9 +121,9 @@ impl<'a> Oracle<'a> {
     }
 
     /// `None` is *unknown*.
-    fn truth(&self, condition: &Value, context: &Value) -> Option<bool> {
+    pub(crate) fn truth(&self, condition: &Value, context: &Value, now_ms: i64) -> Option<bool> {
         if let Some(all) = condition.get("all") {
-            let truths: Vec<_> = list(all).iter().map(|c| self.truth(c, context)).collect();
+            let truths: Vec<_> = list(all).iter().map(|c| self.truth(c, context, now_ms)).collect();
             return match truths {
                 truths if truths.contains(&Some(false)) => Some(false),
                 truths if truths.contains(&None) => None,
@@ -129,7 +131,7 @@ impl<'a> Oracle<'a> {
             };
         }
         if let Some(any) = condition.get("any") {
-            let truths: Vec<_> = list(any).iter().map(|c| self.truth(c, context)).collect();
+            let truths: Vec<_> = list(any).iter().map(|c| self.truth(c, context, now_ms)).collect();
             return match truths {
                 truths if truths.contains(&Some(true)) => Some(true),
                 truths if truths.contains(&None) => None,
@@ -137,7 +139,7 @@ impl<'a> Oracle<'a> {
             };
         }
         if let Some(inner) = condition.get("not") {
-            return self.truth(inner, context).map(|truth| !truth);
+            return self.truth(inner, context, now_ms).map(|truth| !truth);
         }
         if let Some(segment) = condition.get("segment") {
             let segment = &self.objects.get(&("segment", text(segment)))?["definition"];
@@ -150,74 +152,32 @@ impl<'a> Oracle<'a> {
             }
             return match &segment["when"] {
                 Value::Null => Some(false),
-                when => self.truth(when, context),
+                when => self.truth(when, context, now_ms),
             };
         }
         let found = attribute(context, text(&condition["attribute"]));
         let values = list(&condition["values"]);
+        let ignore_case = condition["ignore_case"] == true;
+        let single = |found: &Value| {
+            operators::single(text(&condition["op"]), found, values, ignore_case, now_ms)
+        };
         match (text(&condition["op"]), found) {
             ("exists", found) => Some(found.is_some()),
             (_, None) => None,
             (op, Some(Value::Array(elements))) => {
-                // A list fits where a string does; any element will do.
-                if !takes_strings(op, values) {
+                // A list fits where a string does, and is the `any` of its elements.
+                if !operators::takes_strings(op, values) {
                     return None;
                 }
-                Some(elements.iter().any(|element| single(op, element, values) == Some(true)))
+                let truths: Vec<_> = elements.iter().map(single).collect();
+                match truths {
+                    truths if truths.contains(&Some(true)) => Some(true),
+                    truths if truths.contains(&None) => None,
+                    _ => Some(false),
+                }
             }
-            (op, Some(found)) => single(op, &found, values),
+            (_, Some(found)) => single(&found),
         }
-    }
-}
-
-fn takes_strings(op: &str, values: &[Value]) -> bool {
-    match op {
-        "equals" | "in" => values.iter().any(Value::is_string),
-        "starts_with" | "ends_with" | "contains" => true,
-        _ => false,
-    }
-}
-
-/// One value, not a list, against an operator.
-fn single(op: &str, found: &Value, values: &[Value]) -> Option<bool> {
-    let text_against = |holds: fn(&str, &str) -> bool| {
-        let found = found.as_str()?;
-        Some(values.iter().any(|value| holds(found, text(value))))
-    };
-    let number_against = |index: usize| {
-        let value = values.get(index).expect("the operator has its values");
-        found.is_number().then(|| order(found, value))
-    };
-    match op {
-        "equals" | "in" => {
-            let same_type: Vec<&Value> = values
-                .iter()
-                .filter(|value| {
-                    (value.is_string() && found.is_string())
-                        || (value.is_number() && found.is_number())
-                        || (value.is_boolean() && found.is_boolean())
-                })
-                .collect();
-            (!same_type.is_empty()).then(|| {
-                same_type.iter().any(|value| match found {
-                    Value::Number(_) => order(found, value).is_eq(),
-                    _ => *value == found,
-                })
-            })
-        }
-        "starts_with" => {
-            text_against(|found, value| found.as_bytes().starts_with(value.as_bytes()))
-        }
-        "ends_with" => text_against(|found, value| found.as_bytes().ends_with(value.as_bytes())),
-        "contains" => text_against(|found, value| {
-            value.is_empty() || found.as_bytes().windows(value.len()).any(|w| w == value.as_bytes())
-        }),
-        "lt" => Some(number_against(0)?.is_lt()),
-        "lte" => Some(number_against(0)?.is_le()),
-        "gt" => Some(number_against(0)?.is_gt()),
-        "gte" => Some(number_against(0)?.is_ge()),
-        "between" => Some(number_against(0)?.is_ge() && number_against(1)?.is_le()),
-        other => panic!("the oracle does not know `{other}`"),
     }
 }
 
@@ -300,11 +260,13 @@ fn attribute(context: &Value, path: &str) -> Option<Value> {
         return key(context, kind).map(|key| json!(key));
     }
     let value = context.get(kind)?.get(name)?;
-    let too_long = |value: &Value| value.as_str().is_some_and(|text| text.len() > 65_536);
+    let length = |value: &Value| value.as_str().map_or(0, str::len);
     let absent = match value {
         Value::Null => true,
-        Value::Array(elements) => elements.iter().any(too_long),
-        value => too_long(value),
+        Value::Array(elements) => {
+            elements.len() > 1_000 || elements.iter().map(length).sum::<usize>() > 65_536
+        }
+        value => length(value) > 65_536,
     };
     (!absent).then(|| value.clone())
 }

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::problem::Problem;
-use crate::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
+use crate::limits::{BODY_TIMEOUT, MAX_BODY_BYTES, MAX_BULK_BODY_BYTES};
 
 /// A body with a fixed shape.
 pub(super) trait Shaped: DeserializeOwned {
@@ -24,6 +24,9 @@ pub(super) struct Definition(pub(super) Value);
 /// A body that has its shape.
 pub(super) struct Checked<T>(pub(super) T);
 
+/// A body of a route that takes many things at once, unread: reading it takes its time.
+pub(super) struct Bulk(pub(super) Bytes);
+
 /// A body that says nothing: none, or an object without members.
 pub(super) struct Nothing;
 
@@ -31,7 +34,7 @@ impl<S: Sync> FromRequest<S> for Definition {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        parse(&read(request).await?).map(Self)
+        parse(&read(request, MAX_BODY_BYTES).await?).map(Self)
     }
 }
 
@@ -39,10 +42,18 @@ impl<S: Sync, T: Shaped> FromRequest<S> for Checked<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let value = parse(&read(request).await?)?;
+        let value = parse(&read(request, MAX_BODY_BYTES).await?)?;
         check(T::SHAPE, &value)?;
         let misfit = |error: serde_json::Error| Problem::internal(error.to_string());
         serde_json::from_value(value).map(Self).map_err(misfit)
+    }
+}
+
+impl<S: Sync> FromRequest<S> for Bulk {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        read(request, MAX_BULK_BODY_BYTES).await.map(Self)
     }
 }
 
@@ -50,7 +61,7 @@ impl<S: Sync> FromRequest<S> for Nothing {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let bytes = read(request).await?;
+        let bytes = read(request, MAX_BODY_BYTES).await?;
         if !bytes.trim_ascii().is_empty() {
             check(&Shape::Object(&[]), &parse(&bytes)?)?;
         }
@@ -58,12 +69,12 @@ impl<S: Sync> FromRequest<S> for Nothing {
     }
 }
 
-fn check(shape: &Shape, value: &Value) -> Result<(), Problem> {
+pub(super) fn check(shape: &Shape, value: &Value) -> Result<(), Problem> {
     let errors = shape.check(value);
     if errors.is_empty() { Ok(()) } else { Err(Problem::invalid(errors)) }
 }
 
-fn parse(bytes: &[u8]) -> Result<Value, Problem> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     let plain: Result<PlainJson, _> = serde_json::from_slice(bytes);
     plain.map(|PlainJson(value)| value).map_err(|error| {
         let detail = format!("the body is not JSON that can be read: {error}");
@@ -71,22 +82,22 @@ fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     })
 }
 
-fn too_large() -> Problem {
-    let detail = format!("a body has at most {MAX_BODY_BYTES} bytes");
+fn too_large(maximum: usize) -> Problem {
+    let detail = format!("a body of this route has at most {maximum} bytes");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
 }
 
-async fn read(request: Request) -> Result<Bytes, Problem> {
+async fn read(request: Request, maximum: usize) -> Result<Bytes, Problem> {
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let length = length.and_then(|length| length.parse::<u64>().ok());
-    if length.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
-        return Err(too_large());
+    if length.is_some_and(|length| length > maximum as u64) {
+        return Err(too_large(maximum));
     }
     let body: HttpBody = request.into_body();
-    let body = Limited::new(body, MAX_BODY_BYTES).collect();
+    let body = Limited::new(body, maximum).collect();
     match tokio::time::timeout(BODY_TIMEOUT, body).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(maximum)),
         Ok(Err(error)) => {
             let detail = format!("the body did not arrive: {error}");
             Err(Problem::new(StatusCode::BAD_REQUEST, "incomplete_body", detail))
@@ -108,7 +119,7 @@ mod tests {
         let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
         let request = Request::new(HttpBody::from_stream(never));
         let begin = tokio::time::Instant::now();
-        let problem = read(request).await.unwrap_err();
+        let problem = read(request, MAX_BODY_BYTES).await.unwrap_err();
         assert_eq!(problem.into_response().status(), StatusCode::REQUEST_TIMEOUT);
         assert_eq!(begin.elapsed().as_secs(), BODY_TIMEOUT.as_secs());
     }

@@ -16,8 +16,8 @@ use super::path::Keys;
 use super::problem::Problem;
 use super::project::{Create, Rename};
 use crate::limits::{
-    MAX_BODY_BYTES, MAX_DEFINITION_BYTES, MAX_ENVIRONMENT_BYTES, MAX_FLAGS, MAX_SEGMENT_MEMBERS,
-    MAX_SEGMENTS,
+    MAX_BODY_BYTES, MAX_BULK_BODY_BYTES, MAX_DEFINITION_BYTES, MAX_ENVIRONMENT_BYTES, MAX_FLAGS,
+    MAX_MEMBERS_PER_REQUEST, MAX_SEGMENT_MEMBER_BYTES, MAX_SEGMENT_MEMBERS, MAX_SEGMENTS,
 };
 use crate::service::{Author, Service, project};
 use crate::store::Environment;
@@ -38,20 +38,26 @@ struct Limits {
     flags: u64,
     segments: u64,
     segment_members: u64,
+    segment_member_bytes: u64,
+    members_per_request: u64,
     rules_per_flag: usize,
     definition_bytes: usize,
     environment_bytes: u64,
     body_bytes: usize,
+    bulk_body_bytes: usize,
 }
 
 const LIMITS: Limits = Limits {
     flags: MAX_FLAGS,
     segments: MAX_SEGMENTS,
     segment_members: MAX_SEGMENT_MEMBERS,
+    segment_member_bytes: MAX_SEGMENT_MEMBER_BYTES,
+    members_per_request: MAX_MEMBERS_PER_REQUEST,
     rules_per_flag: MAX_RULES,
     definition_bytes: MAX_DEFINITION_BYTES,
     environment_bytes: MAX_ENVIRONMENT_BYTES,
     body_bytes: MAX_BODY_BYTES,
+    bulk_body_bytes: MAX_BULK_BODY_BYTES,
 };
 
 fn show(environment: Environment, epoch: &Epoch) -> Shown {

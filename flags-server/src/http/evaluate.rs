@@ -82,7 +82,7 @@ pub(super) async fn evaluate(
 ) -> Result<Response, Problem> {
     let ruleset = live(&service, &project, &key)?.ruleset();
     let context = context(&body.context)?;
-    let answered = service.evaluate(move || {
+    let answered = service.compute(move || {
         if let Some(flag) = body.flag {
             let evaluation = ruleset.evaluate(&*flag, &context, now);
             return Json(Answer { flag: &flag, evaluation }).into_response();
@@ -103,7 +103,7 @@ pub(super) async fn explain(
 ) -> Result<Response, Problem> {
     let ruleset = live(&service, &project, &key)?.ruleset();
     let context = context(&body.context)?;
-    let answered = service.evaluate(move || {
+    let answered = service.compute(move || {
         let explanation = ruleset.explain(&*body.flag, &context, now);
         let text = explanation.to_string();
         Json(Explained { explanation, text }).into_response()

@@ -7,15 +7,18 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
 use crate::limits::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
-use crate::store::Page;
+use crate::store::{MemberList, Page};
 
 /// Which page is asked for.
 pub(super) struct ListQuery {
     path: String,
+    /// What else names the list, as it stands in a query before the rest.
+    which: &'static str,
     after: Option<String>,
     limit: u32,
 }
@@ -33,13 +36,59 @@ struct List<T> {
     next_cursor: Option<String>,
 }
 
+/// Which page of which list of a segment is asked for.
+pub(super) struct MembersQuery {
+    pub(super) list: MemberList,
+    pub(super) query: ListQuery,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SaidOfMembers {
+    list: Option<ListName>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ListName {
+    Included,
+    Excluded,
+}
+
+async fn said<T: DeserializeOwned, S: Send + Sync>(
+    parts: &mut Parts,
+    state: &S,
+) -> Result<T, Problem> {
+    let query = Query::<T>::from_request_parts(parts, state).await;
+    query.map(|Query(said)| said).map_err(|rejection| Problem::query_rejected(&rejection))
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Query(said) = Query::<Said>::from_request_parts(parts, state)
-            .await
-            .map_err(|rejection| Problem::query_rejected(&rejection))?;
+        let said = said(parts, state).await?;
+        Self::new(parts, "", said)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for MembersQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let SaidOfMembers { list, limit, cursor } = said(parts, state).await?;
+        let (list, which) = match list.unwrap_or(ListName::Included) {
+            ListName::Included => (MemberList::Included, "list=included&"),
+            ListName::Excluded => (MemberList::Excluded, "list=excluded&"),
+        };
+        Ok(Self { list, query: ListQuery::new(parts, which, Said { limit, cursor })? })
+    }
+}
+
+impl ListQuery {
+    fn new(parts: &Parts, which: &'static str, said: Said) -> Result<Self, Problem> {
         let limit = said.limit.unwrap_or(DEFAULT_PAGE_ITEMS);
         if !(1..=MAX_PAGE_ITEMS).contains(&limit) {
             return Err(Problem::query(format!("`limit` is 1 to {MAX_PAGE_ITEMS}")));
@@ -49,11 +98,9 @@ impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
             let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
             key.ok_or_else(|| Problem::query("`cursor` is not one that a list gave"))
         });
-        Ok(Self { path: parts.uri.path().to_owned(), after: after.transpose()?, limit })
+        Ok(Self { path: parts.uri.path().to_owned(), which, after: after.transpose()?, limit })
     }
-}
 
-impl ListQuery {
     /// What to read: one item more than the page has tells whether there is a next one.
     pub(super) fn page(&self) -> Page {
         Page { after: self.after.clone(), limit: self.limit + 1 }
@@ -72,8 +119,8 @@ impl ListQuery {
         let last = found.last().filter(|_| more);
         let next_cursor = last.map(|last| URL_SAFE_NO_PAD.encode(key(last)));
         let link = next_cursor.as_ref().map(|cursor| {
-            let (path, limit) = (&self.path, self.limit);
-            [(LINK, format!("<{path}?limit={limit}&cursor={cursor}>; rel=\"next\""))]
+            let Self { path, which, limit, .. } = &self;
+            [(LINK, format!("<{path}?{which}limit={limit}&cursor={cursor}>; rel=\"next\""))]
         });
         let list = List { items: found.into_iter().map(show).collect(), next_cursor };
         match link {

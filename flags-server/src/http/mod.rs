@@ -7,6 +7,7 @@ mod evaluate;
 mod flag;
 mod health;
 mod list;
+mod members;
 mod path;
 mod problem;
 mod project;
@@ -63,6 +64,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
             &at("/segments/{segment}"),
             get(segment::get).put(segment::put).patch(segment::patch).delete(segment::delete),
         )
+        .route(&at("/segments/{segment}/members"), get(members::list).post(members::change))
         .route(&at("/evaluate"), post(evaluate::evaluate))
         .route(&at("/explain"), post(evaluate::explain));
     let others = Router::new()

@@ -7,7 +7,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use flags_core::SegmentDefinition;
 use serde::Serialize;
 use serde_json::json;
 
@@ -16,25 +15,50 @@ use super::list::ListQuery;
 use super::path::Keys;
 use super::problem::Problem;
 use super::write::etag;
-use crate::service::model::Segment;
+use crate::service::model::{Segment, SegmentDocument};
 use crate::service::segment::{self, Path};
 use crate::service::{Author, Precondition, Service};
+use crate::store::MemberCounts;
 
-type Triple = Keys<(String, String, String)>;
+pub(super) type Triple = Keys<(String, String, String)>;
 
 #[derive(Serialize)]
 struct Shown {
     key: String,
     #[serde(flatten)]
-    definition: SegmentDefinition,
+    document: SegmentDocument,
+    #[serde(flatten)]
+    lists: Option<Lists>,
+    member_counts: Counts,
     version: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     revision: Option<u64>,
 }
 
+#[derive(Serialize)]
+struct Lists {
+    included: Vec<String>,
+    excluded: Vec<String>,
+}
+
+/// How many keys the lists have, also where they are too long to be shown.
+#[derive(Serialize)]
+pub(super) struct Counts {
+    included: u64,
+    excluded: u64,
+}
+
+impl From<MemberCounts> for Counts {
+    fn from(counts: MemberCounts) -> Self {
+        let MemberCounts { included, excluded, .. } = counts;
+        Self { included, excluded }
+    }
+}
+
 fn show(segment: Segment) -> Shown {
-    let Segment { key, definition, version, revision } = segment;
-    Shown { key, definition, version, revision }
+    let Segment { key, document, lists, members, version, revision } = segment;
+    let lists = lists.map(|[included, excluded]| Lists { included, excluded });
+    Shown { key, document, lists, member_counts: members.into(), version, revision }
 }
 
 fn answer(segment: Segment) -> Response {
@@ -47,7 +71,7 @@ fn created(project: &str, environment: &str, segment: Segment) -> Response {
     (StatusCode::CREATED, [(LOCATION, path)], answer(segment)).into_response()
 }
 
-fn path(Keys((project, environment, segment)): Triple) -> Path {
+pub(super) fn path(Keys((project, environment, segment)): Triple) -> Path {
     Path { project, environment, segment }
 }
 

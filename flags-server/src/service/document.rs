@@ -6,8 +6,9 @@ use flags_core::{Document, Object, Position};
 use serde_json::Value;
 
 use super::fault::Fault;
-use super::model::{FlagDocument, wire_object};
-use crate::store::{Environment, EnvironmentId, ObjectKind, Page, View};
+use super::member_lists::MemberLists;
+use super::model::{FlagDocument, parse, wire_flag, wire_segment};
+use crate::store::{Environment, EnvironmentId, ObjectKind, Page, StoredObject, View};
 
 /// The definitions of an environment at the revision that the view shows.
 ///
@@ -21,12 +22,25 @@ pub(crate) fn read(view: &dyn View, environment: &Environment) -> Result<Documen
             Err(fault) => log_unreadable(environment, "flag", &stored.key, &fault),
         }
     }
+    let mut lists = MemberLists::of_all(view, environment.id)?;
     let mut objects = Vec::new();
     for kind in [ObjectKind::Flag, ObjectKind::Segment] {
-        for object in view.objects(environment.id, kind, &Page::ALL)? {
-            let wire = wire_object(&object, flags.get(&object.key)).or_else(|fault| {
-                log_unreadable(environment, kind.name(), &object.key, &fault);
-                Object::new(kind.name(), &object.key, object.version, &Value::Null)
+        for StoredObject { key, version, document, .. } in
+            view.objects(environment.id, kind, &Page::ALL)?
+        {
+            let wire = match kind {
+                ObjectKind::Flag => flags
+                    .get(&key)
+                    .ok_or_else(|| Fault::Internal("it has no shared definition".into()))
+                    .and_then(|shared| wire_flag(&key, version, &document, shared)),
+                ObjectKind::Segment => parse(&document).and_then(|document| {
+                    let lists = lists.remove(&key).unwrap_or_default();
+                    wire_segment(&key, version, &document, lists)
+                }),
+            };
+            let wire = wire.or_else(|fault| {
+                log_unreadable(environment, kind.name(), &key, &fault);
+                Object::new(kind.name(), &key, version, &Value::Null)
                     .map_err(|error| Fault::Internal(error.to_string()))
             });
             objects.push(wire?);

@@ -12,7 +12,7 @@ use super::model::{
 };
 use super::precondition::Precondition;
 use super::project;
-use super::publish::{Deed, Edit, Listed, Unit};
+use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
 use super::state::references;
 use crate::limits::{
@@ -130,12 +130,10 @@ pub(super) fn first_object<'a>(
     key: &'a str,
     document: &'a FlagDocument,
 ) -> Result<Edit<'a>, Fault> {
-    Ok(Edit::Put {
-        kind: ObjectKind::Flag,
+    Ok(Edit::Flag {
         key,
-        listed: Listed::default(),
         document: to_json(&document.first_state())?,
-        shared: Some(&document.shared),
+        shared: &document.shared,
         references: Vec::new(),
         limited: true,
     })
@@ -285,12 +283,10 @@ fn change(
     let stored = StoredFlag { key: stored.key, version, document: stored_json(&after)? };
     unit.tx.put_flag(project.id, &stored)?;
     for (environment, (document, definition)) in environments.iter_mut().zip(definitions) {
-        let edit = Edit::Put {
-            kind: ObjectKind::Flag,
+        let edit = Edit::Flag {
             key,
-            listed: Listed::default(),
             document,
-            shared: Some(&after.shared),
+            shared: &after.shared,
             references: references(&definition),
             limited: true,
         };

@@ -7,6 +7,8 @@
 pub(crate) mod document;
 mod fault;
 pub(crate) mod flag;
+mod member_lists;
+pub(crate) mod members;
 pub(crate) mod model;
 mod precondition;
 mod prerequisites;
@@ -35,7 +37,7 @@ use tokio::task::spawn_blocking;
 
 use self::writer::{Operation, Request, WriterThread};
 use crate::access::Tokens;
-use crate::limits::{MAX_EVALUATIONS, MAX_QUEUED_WRITES, MAX_READERS};
+use crate::limits::{MAX_COMPUTATIONS, MAX_QUEUED_WRITES, MAX_READERS};
 use crate::live::Live;
 use crate::store::{Store, View};
 
@@ -51,8 +53,8 @@ pub(crate) struct Service {
     pub(crate) tokens: Arc<Tokens>,
     store: Arc<dyn Store>,
     readers: Arc<Semaphore>,
-    /// Of those who evaluate for somebody else, whose lists may be long.
-    evaluators: Arc<Semaphore>,
+    /// Of those who evaluate for somebody else, or read what somebody sent, which may be long.
+    computers: Arc<Semaphore>,
     writes: mpsc::Sender<Box<dyn Operation>>,
 }
 
@@ -75,8 +77,8 @@ impl Service {
         let handle =
             std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
         let readers = Arc::new(Semaphore::new(MAX_READERS));
-        let evaluators = Arc::new(Semaphore::new(MAX_EVALUATIONS));
-        Ok((Self { live, tokens, store, readers, evaluators, writes }, handle))
+        let computers = Arc::new(Semaphore::new(MAX_COMPUTATIONS));
+        Ok((Self { live, tokens, store, readers, computers, writes }, handle))
     }
 
     /// Runs a verb on the writer thread; returns when what it wrote is durable.
@@ -109,15 +111,15 @@ impl Service {
         result.await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string())))
     }
 
-    /// Evaluates, away from the threads that answer requests; a few at a time.
-    pub(crate) async fn evaluate<T: Send + 'static>(
+    /// Does what takes its time, away from the threads that answer requests; a few at a time.
+    pub(crate) async fn compute<T: Send + 'static>(
         &self,
-        evaluate: impl FnOnce() -> T + Send + 'static,
+        compute: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Fault> {
-        let permit = Arc::clone(&self.evaluators).acquire_owned().await;
+        let permit = Arc::clone(&self.computers).acquire_owned().await;
         let permit = permit.map_err(|_| Fault::Stopping)?;
         let result = spawn_blocking(move || {
-            let result = evaluate();
+            let result = compute();
             drop(permit);
             result
         });

@@ -1,13 +1,15 @@
 //! The domain's documents as they are stored.
 
 use flags_core::{
-    FlagDefinition, FlagState, FlagType, Object, Revision, SegmentDefinition, Serve, Variant,
+    Condition, FlagDefinition, FlagState, FlagType, Object, Revision, Serve, Variant,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::Fault;
-use crate::store::{Environment, ObjectKind, StoreError, StoredFlag, StoredObject};
+use super::member_lists::MemberLists;
+use crate::store::{Environment, MemberCounts, ObjectKind, StoreError, StoredFlag};
 
 /// What all environments share of a flag.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,11 +90,24 @@ pub(crate) struct State {
     pub(crate) revision: Option<Revision>,
 }
 
+/// The stored form of a segment, without the keys that it lists: those are rows of their own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+// One that still has lists is damaged: it must not be taken for one that lists nothing.
+#[serde(deny_unknown_fields)]
+pub(crate) struct SegmentDocument {
+    pub(crate) kind: String,
+    #[serde(default)]
+    pub(crate) when: Option<Condition>,
+}
+
 /// A segment with its version and, after a write, the revision of the environment.
 #[derive(Debug, Clone)]
 pub(crate) struct Segment {
     pub(crate) key: String,
-    pub(crate) definition: SegmentDefinition,
+    pub(crate) document: SegmentDocument,
+    /// The included and the excluded keys, where they are few.
+    pub(crate) lists: Option<[Vec<String>; 2]>,
+    pub(crate) members: MemberCounts,
     pub(crate) version: Revision,
     pub(crate) revision: Option<Revision>,
 }
@@ -111,27 +126,43 @@ pub(crate) fn parse<T: DeserializeOwned>(document: &str) -> Result<T, Fault> {
 
 /// Writes a document.
 pub(crate) fn json(value: &impl Serialize) -> Result<String, Fault> {
-    serde_json::to_string(value).map_err(|error| Fault::Internal(error.to_string()))
+    serde_json::to_string(value).map_err(not_json)
 }
 
-/// A stored object in the form that SDKs get.
-pub(crate) fn wire_object(
-    object: &StoredObject,
-    shared: Option<&SharedFlag>,
+/// A flag in the form that SDKs get.
+pub(crate) fn wire_flag(
+    key: &str,
+    version: Revision,
+    document: &str,
+    shared: &SharedFlag,
 ) -> Result<Object, Fault> {
-    let key = &object.key;
-    let wire = match (object.kind, shared) {
-        (ObjectKind::Flag, Some(shared)) => {
-            let definition = shared.with_state(parse(&object.document)?);
-            Object::new(ObjectKind::Flag.name(), key, object.version, &definition)
-        }
-        (ObjectKind::Flag, None) => {
-            return Err(Fault::Internal(format!("the flag `{key}` has no shared definition")));
-        }
-        (ObjectKind::Segment, _) => {
-            let definition: SegmentDefinition = parse(&object.document)?;
-            Object::new(ObjectKind::Segment.name(), key, object.version, &definition)
-        }
-    };
-    wire.map_err(|error| Fault::Internal(error.to_string()))
+    let definition = shared.with_state(parse(document)?);
+    Object::new(ObjectKind::Flag.name(), key, version, &definition).map_err(not_json)
+}
+
+/// A segment in the form that SDKs get.
+pub(crate) fn wire_segment(
+    key: &str,
+    version: Revision,
+    document: &SegmentDocument,
+    lists: MemberLists,
+) -> Result<Object, Fault> {
+    /// As [`SegmentDefinition`](flags_core::SegmentDefinition) is written.
+    #[derive(Serialize)]
+    struct Definition<'a> {
+        kind: &'a str,
+        included: Box<RawValue>,
+        excluded: Box<RawValue>,
+        when: &'a Option<Condition>,
+    }
+
+    let (included, excluded) = lists.into_json().map_err(not_json)?;
+    let SegmentDocument { kind, when } = document;
+    let definition = Definition { kind, included, excluded, when };
+    Object::new(ObjectKind::Segment.name(), key, version, &definition).map_err(not_json)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+fn not_json(error: serde_json::Error) -> Fault {
+    Fault::Internal(error.to_string())
 }

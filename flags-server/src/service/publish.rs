@@ -1,14 +1,20 @@
 //! The one place where definitions are written.
 
-use flags_core::{Change, Epoch, Object, ObjectChange, Revision, Timestamp};
+use flags_core::{
+    Change, Epoch, KeysChange, MembersChange, ObjectChange, Revision, SEGMENT_KIND, Timestamp,
+};
 use serde_json::Value;
 
 use super::fault::Fault;
-use super::model::{Revisions, SharedFlag, json, wire_object};
-use crate::limits::{MAX_DEFINITION_BYTES, MAX_ENVIRONMENT_BYTES};
+use super::member_lists::MemberLists;
+use super::members::MembersEdit;
+use super::model::{Revisions, SegmentDocument, SharedFlag, json, wire_flag, wire_segment};
+use crate::limits::{
+    MAX_DEFINITION_BYTES, MAX_ENVIRONMENT_BYTES, MAX_SEGMENT_MEMBER_BYTES, MAX_SEGMENT_MEMBERS,
+};
 use crate::store::{
-    AuditEntry, Environment, EnvironmentId, LoggedChange, ObjectKind, Project, Reference,
-    StoredObject, StoredToken, Transaction,
+    AuditEntry, Environment, EnvironmentId, LoggedChange, MemberCounts, MemberList, ObjectKind,
+    Project, Reference, StoredObject, StoredToken, Transaction,
 };
 
 /// Who asks for a write, and why.
@@ -39,26 +45,21 @@ pub(crate) struct Unit<'t> {
     pub(crate) effects: Vec<Effect>,
 }
 
-/// The keys that a segment lists; a flag lists none.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Listed {
-    pub(crate) keys: u64,
-    /// What they take up of the document.
-    pub(crate) bytes: usize,
-}
-
 /// A change of one object.
 pub(crate) enum Edit<'a> {
-    Put {
-        kind: ObjectKind,
+    Flag {
         key: &'a str,
-        listed: Listed,
         document: String,
-        /// Of a flag.
-        shared: Option<&'a SharedFlag>,
+        shared: &'a SharedFlag,
         references: Vec<Reference>,
         /// Whether limits of size apply: not to a switch, so that nothing is in its way.
         limited: bool,
+    },
+    /// A segment as a whole. What its lists have already need not be said.
+    Segment {
+        key: &'a str,
+        document: &'a SegmentDocument,
+        members: &'a MembersEdit,
     },
     Delete {
         kind: ObjectKind,
@@ -87,10 +88,11 @@ impl Unit<'_> {
         environment: &mut Environment,
         edits: Vec<Edit<'_>>,
     ) -> Result<Revision, Fault> {
-        let previous = environment.revision;
-        let revision = previous + 1;
+        let revision = environment.revision + 1;
         let bytes_before = self.tx.definition_bytes(environment.id)?;
-        let limited = edits.iter().any(|edit| matches!(edit, Edit::Put { limited: true, .. }));
+        let limited = edits
+            .iter()
+            .any(|edit| matches!(edit, Edit::Flag { limited: true, .. } | Edit::Segment { .. }));
         let mut objects = Vec::with_capacity(edits.len());
         for edit in edits {
             objects.push(self.write(environment.id, revision, edit)?);
@@ -100,6 +102,37 @@ impl Unit<'_> {
             let maximum = MAX_ENVIRONMENT_BYTES;
             return Err(Fault::LimitExceeded { limit: "environment_bytes", maximum });
         }
+        self.append(environment, objects)
+    }
+
+    /// Changes the members of a segment and nothing else of it; at a cost that follows the change,
+    /// not the segment. `None`, and no revision, where everything is so already.
+    pub(crate) fn publish_members(
+        &mut self,
+        environment: &mut Environment,
+        key: &str,
+        edit: &MembersEdit,
+    ) -> Result<Option<MembersChange>, Fault> {
+        let [included, excluded] = self.write_members(environment.id, key, edit)?;
+        if included.is_empty() && excluded.is_empty() {
+            return Ok(None);
+        }
+        let version = environment.revision + 1;
+        self.tx.set_version(environment.id, ObjectKind::Segment, key, version)?;
+        let (kind, key) = (SEGMENT_KIND.to_owned(), key.to_owned());
+        let change = MembersChange { kind, key, version, included, excluded };
+        self.append(environment, vec![ObjectChange::Members(change.clone())])?;
+        Ok(Some(change))
+    }
+
+    /// The change log, and what the streams will carry.
+    fn append(
+        &mut self,
+        environment: &mut Environment,
+        objects: Vec<ObjectChange>,
+    ) -> Result<Revision, Fault> {
+        let previous = environment.revision;
+        let revision = previous + 1;
         let change = Change { epoch: self.epoch.clone(), revision, previous, objects };
         let logged = LoggedChange { revision, change: json(&change)? };
         self.tx.append_change(environment.id, &logged, self.now)?;
@@ -115,32 +148,74 @@ impl Unit<'_> {
         revision: Revision,
         edit: Edit<'_>,
     ) -> Result<ObjectChange, Fault> {
+        let fits = |document: &str| {
+            let maximum = MAX_DEFINITION_BYTES as u64;
+            let fault = Fault::LimitExceeded { limit: "definition_bytes", maximum };
+            if document.len() > MAX_DEFINITION_BYTES { Err(fault) } else { Ok(()) }
+        };
+        let object = |kind, key: &str, document, wire: &flags_core::Object| StoredObject {
+            kind,
+            key: key.to_owned(),
+            version: revision,
+            members: MemberCounts::default(),
+            // As SDKs get it: with the variants of a flag, without the keys of a segment.
+            bytes: wire.definition.get().len() as u64,
+            document,
+        };
         match edit {
-            Edit::Put { kind, key, listed, document, shared, references, limited } => {
-                if limited && document.len() > MAX_DEFINITION_BYTES {
-                    let maximum = MAX_DEFINITION_BYTES as u64;
-                    return Err(Fault::LimitExceeded { limit: "definition_bytes", maximum });
+            Edit::Flag { key, document, shared, references, limited } => {
+                if limited {
+                    fits(&document)?;
                 }
-                let mut object = StoredObject {
-                    kind,
-                    key: key.into(),
-                    version: revision,
-                    members: listed.keys,
-                    bytes: 0,
-                    document,
-                };
-                let wire: Object = wire_object(&object, shared)?;
-                // As SDKs get it: with the variants of a flag.
-                let bytes = wire.definition.get().len().saturating_sub(listed.bytes);
-                object.bytes = bytes as u64;
+                let wire = wire_flag(key, revision, &document, shared)?;
+                let object = object(ObjectKind::Flag, key, document, &wire);
                 self.tx.put_object(environment, &object, &references)?;
                 Ok(ObjectChange::Upsert(wire))
+            }
+            Edit::Segment { key, document, members } => {
+                let text = json(document)?;
+                fits(&text)?;
+                let bare = wire_segment(key, revision, document, MemberLists::default())?;
+                let object = object(ObjectKind::Segment, key, text, &bare);
+                self.tx.put_object(environment, &object, &[])?;
+                self.write_members(environment, key, members)?;
+                let lists = MemberLists::of(self.tx, environment, key)?;
+                Ok(ObjectChange::Upsert(wire_segment(key, revision, document, lists)?))
             }
             Edit::Delete { kind, key } => {
                 self.tx.delete_object(environment, kind, key)?;
                 Ok(ObjectChange::Delete { kind: kind.name().into(), key: key.into() })
             }
         }
+    }
+
+    /// Writes what is not so already, and says what that was: of the included and of the excluded
+    /// keys.
+    fn write_members(
+        &mut self,
+        environment: EnvironmentId,
+        key: &str,
+        edit: &MembersEdit,
+    ) -> Result<[KeysChange; 2], Fault> {
+        let before = self.tx.member_counts(environment)?;
+        let mut write = |list, keys: &KeysChange| -> Result<KeysChange, Fault> {
+            let remove = self.tx.remove_members(environment, key, list, &keys.remove)?;
+            let add = self.tx.add_members(environment, key, list, &keys.add)?;
+            let owned = |keys: Vec<&str>| keys.into_iter().map(str::to_owned).collect();
+            Ok(KeysChange { add: owned(add), remove: owned(remove) })
+        };
+        let included = write(MemberList::Included, &edit.included)?;
+        let excluded = write(MemberList::Excluded, &edit.excluded)?;
+        let after = self.tx.member_counts(environment)?;
+        for (limit, maximum, before, after) in [
+            ("segment_members", MAX_SEGMENT_MEMBERS, before.keys(), after.keys()),
+            ("segment_member_bytes", MAX_SEGMENT_MEMBER_BYTES, before.bytes, after.bytes),
+        ] {
+            if after > maximum && after > before {
+                return Err(Fault::LimitExceeded { limit, maximum });
+            }
+        }
+        Ok([included, excluded])
     }
 
     /// Writes who did what into the audit log.

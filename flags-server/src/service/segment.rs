@@ -1,16 +1,25 @@
 //! Segments of an environment.
 
-use flags_core::{Field, Revision, SEGMENT, SegmentDefinition, Shape, check_segment};
+use std::collections::HashSet;
+
+use flags_core::{
+    Condition, Field, KeysChange, Revision, SEGMENT, SegmentDefinition, Shape, check_segment,
+};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::fault::Fault;
-use super::model::{Segment, json as to_json, parse};
+use super::members::MembersEdit;
+use super::model::{Segment, SegmentDocument, parse};
 use super::precondition::Precondition;
 use super::project;
-use super::publish::{Deed, Edit, Listed, Unit};
+use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
-use crate::limits::{MAX_SEGMENT_MEMBERS, MAX_SEGMENTS};
-use crate::store::{Environment, ObjectKind, Page, Project, Scope, StoredObject, View};
+use crate::limits::{MAX_DEFINITION_BYTES, MAX_SEGMENTS, MAX_SHOWN_MEMBERS};
+use crate::store::{
+    Environment, EnvironmentId, MemberCounts, MemberList, ObjectKind, Page, Project, Scope,
+    StoredObject, View,
+};
 
 /// The members of a patch; their values are checked after merging.
 static PATCH: Shape = Shape::Object(&[
@@ -28,21 +37,74 @@ pub(crate) struct Path {
     pub(crate) segment: String,
 }
 
-fn read(object: StoredObject) -> Result<Segment, Fault> {
-    let definition = parse(&object.document)?;
-    Ok(Segment { key: object.key, definition, version: object.version, revision: None })
+/// A segment as it is sent. A list that is not there stays as it is.
+#[derive(Deserialize)]
+struct Said {
+    kind: String,
+    included: Option<Vec<String>>,
+    excluded: Option<Vec<String>>,
+    when: Option<Condition>,
 }
 
-fn not_found(environment: &Environment, key: &str) -> Fault {
-    Fault::NotFound(format!("the environment `{}` has no segment `{key}`", environment.key))
+impl Said {
+    /// Checks what is said.
+    fn read(received: Received) -> Result<Self, Fault> {
+        let Self { kind, included, excluded, when } = received.read()?;
+        let named = (included.is_some(), excluded.is_some());
+        let (included, excluded) = (included.unwrap_or_default(), excluded.unwrap_or_default());
+        let definition = SegmentDefinition { kind, included, excluded, when };
+        all_right(check_segment(&definition))?;
+        let SegmentDefinition { kind, included, excluded, when } = definition;
+        let (included, excluded) = (named.0.then_some(included), named.1.then_some(excluded));
+        Ok(Self { kind, included, excluded, when })
+    }
+}
+
+/// The segment of a path as it is stored, and where.
+pub(super) fn find(
+    view: &dyn View,
+    path: &Path,
+) -> Result<(Project, Environment, StoredObject), Fault> {
+    let (project, environment) = project::find_environment(view, &path.project, &path.environment)?;
+    let object = view.object(environment.id, ObjectKind::Segment, &path.segment)?;
+    let object = object.ok_or_else(|| {
+        let (environment, segment) = (&environment.key, &path.segment);
+        Fault::NotFound(format!("the environment `{environment}` has no segment `{segment}`"))
+    })?;
+    Ok((project, environment, object))
+}
+
+/// A stored segment without its lists.
+fn read(object: StoredObject) -> Result<Segment, Fault> {
+    let StoredObject { key, version, members, document, .. } = object;
+    let document = parse(&document)?;
+    Ok(Segment { key, document, lists: None, members, version, revision: None })
+}
+
+/// A stored segment with its lists, if they are short: so that it can be sent back in one body.
+fn read_whole(
+    view: &dyn View,
+    environment: EnvironmentId,
+    object: StoredObject,
+) -> Result<Segment, Fault> {
+    let MemberCounts { bytes, .. } = object.members;
+    let keys = object.members.keys();
+    // Each key between quotes and followed by a comma.
+    let bytes = object.document.len() as u64 + bytes + 3 * keys;
+    let mut segment = read(object)?;
+    if keys <= MAX_SHOWN_MEMBERS && bytes <= MAX_DEFINITION_BYTES as u64 {
+        let list = |list| view.members(environment, &segment.key, list, &Page::ALL);
+        segment.lists = Some([list(MemberList::Included)?, list(MemberList::Excluded)?]);
+    }
+    Ok(segment)
 }
 
 pub(crate) fn get(view: &dyn View, path: &Path) -> Result<Segment, Fault> {
-    let (_, environment) = project::find_environment(view, &path.project, &path.environment)?;
-    let object = view.object(environment.id, ObjectKind::Segment, &path.segment)?;
-    read(object.ok_or_else(|| not_found(&environment, &path.segment))?)
+    let (_, environment, object) = find(view, path)?;
+    read_whole(view, environment.id, object)
 }
 
+/// Segments without their lists.
 pub(crate) fn list(
     view: &dyn View,
     project: &str,
@@ -65,13 +127,29 @@ pub(crate) fn create(
     let (project, environment) = project::find_environment(unit.tx, project, environment)?;
     let mut received = Received::new(body)?;
     received.take_sent_back(None);
+    take_counts(&mut received);
     let key = received.take_new_key(key);
     received.check(&SEGMENT);
-    let definition: SegmentDefinition = received.read()?;
-    all_right(check_segment(&definition))?;
+    let Said { kind, included, excluded, when } = Said::read(received)?;
     let scope = Scope::Objects(environment.id, ObjectKind::Segment);
     project::check_new(unit.tx, scope, &key, ("segments", MAX_SEGMENTS))?;
-    save(unit, &project, environment, &key, "segment.create", None, definition)
+    let all = |list: Option<Vec<String>>| KeysChange {
+        add: list.unwrap_or_default(),
+        remove: Vec::new(),
+    };
+    let members = MembersEdit::sorted(all(included), all(excluded));
+    let document = SegmentDocument { kind, when };
+    let place = Place { project, environment, key };
+    place.save(unit, "segment.create", None, &document, &members)
+}
+
+/// The counts stand beside the lists for whoever reads, and may be sent back.
+fn take_counts(received: &mut Received) {
+    if let Some(counts) = received.members.remove("member_counts")
+        && !counts.is_object()
+    {
+        received.report("/member_counts", "wrong_type", "expected an object");
+    }
 }
 
 pub(crate) fn put(
@@ -97,6 +175,12 @@ pub(crate) fn patch(
 ) -> Result<Segment, Fault> {
     precondition.demand()?;
     change(unit, path, precondition, "segment.patch", body, |present, received| {
+        // A list that is removed is empty, unlike one that is not named.
+        for list in ["included", "excluded"] {
+            if let Some(keys) = received.members.get_mut(list).filter(|keys| keys.is_null()) {
+                *keys = json!([]);
+            }
+        }
         received.merge_into(json!(present), &PATCH);
     })
 }
@@ -107,80 +191,108 @@ fn change(
     precondition: &Precondition,
     action: &str,
     body: Value,
-    take_over: impl FnOnce(&SegmentDefinition, &mut Received),
+    take_over: impl FnOnce(&SegmentDocument, &mut Received),
 ) -> Result<Segment, Fault> {
-    let (project, environment) =
-        project::find_environment(unit.tx, &path.project, &path.environment)?;
-    let object = unit.tx.object(environment.id, ObjectKind::Segment, &path.segment)?;
-    let present = read(object.ok_or_else(|| not_found(&environment, &path.segment))?)?;
+    let (project, environment, object) = find(unit.tx, path)?;
+    let present = read_whole(unit.tx, environment.id, object)?;
     precondition.check(Some(present.version))?;
     let mut received = Received::new(body)?;
     received.take_sent_back(Some(present.version));
+    take_counts(&mut received);
     received.take_immutable("key", &present.key);
-    take_over(&present.definition, &mut received);
+    take_over(&present.document, &mut received);
     received.check(&SEGMENT);
-    let definition: SegmentDefinition = received.read()?;
-    if definition == present.definition {
-        return Ok(Segment { revision: Some(environment.revision), ..present });
+    let Said { kind, included, excluded, when } = Said::read(received)?;
+    let place = Place { project, environment, key: present.key.clone() };
+    let members = MembersEdit::sorted(
+        place.difference(unit.tx, MemberList::Included, included)?,
+        place.difference(unit.tx, MemberList::Excluded, excluded)?,
+    );
+    let document = SegmentDocument { kind, when };
+    if document == present.document && members.is_empty() {
+        return Ok(Segment { revision: Some(place.environment.revision), ..present });
     }
-    all_right(check_segment(&definition))?;
-    let key = &present.key;
-    save(unit, &project, environment, key, action, Some(&present.definition), definition)
+    place.save(unit, action, Some(&present), &document, &members)
 }
 
-fn listed(definition: &SegmentDefinition) -> Listed {
-    let keys = || definition.included.iter().chain(&definition.excluded);
-    Listed {
-        keys: keys().count() as u64,
-        // Each between quotes and followed by a comma.
-        bytes: keys().map(|key| key.len() + 3).sum(),
+/// A segment's place, where it may not be yet.
+struct Place {
+    project: Project,
+    environment: Environment,
+    key: String,
+}
+
+impl Place {
+    /// What has to change for a list to be `wanted`.
+    fn difference(
+        &self,
+        view: &dyn View,
+        list: MemberList,
+        wanted: Option<Vec<String>>,
+    ) -> Result<KeysChange, Fault> {
+        let Some(wanted) = wanted else {
+            return Ok(KeysChange::default());
+        };
+        let present = view.members(self.environment.id, &self.key, list, &Page::ALL)?;
+        let (new, old): (HashSet<&String>, HashSet<&String>) =
+            (wanted.iter().collect(), present.iter().collect());
+        let remove = present.iter().filter(|key| !new.contains(key)).cloned().collect();
+        let add = wanted.iter().filter(|key| !old.contains(key)).cloned().collect();
+        Ok(KeysChange { add, remove })
+    }
+
+    fn save(
+        mut self,
+        unit: &mut Unit<'_>,
+        action: &str,
+        before: Option<&Segment>,
+        document: &SegmentDocument,
+        members: &MembersEdit,
+    ) -> Result<Segment, Fault> {
+        // What travels is the lesser: what came and went, or everything.
+        let alone = before.is_some_and(|before| {
+            before.document == *document && members.is_less_than_all_of(&before.members)
+        });
+        let environment = &mut self.environment;
+        if alone {
+            unit.publish_members(environment, &self.key, members)?;
+        } else {
+            let edit = Edit::Segment { key: &self.key, document, members };
+            unit.publish(environment, vec![edit])?;
+        }
+        let revision = environment.revision;
+        let written = unit.tx.object(environment.id, ObjectKind::Segment, &self.key)?;
+        let written = written.ok_or_else(|| Fault::Internal("it was not written".into()))?;
+        let after = read_whole(unit.tx, environment.id, written)?;
+        unit.record(&Deed {
+            action,
+            project: Some(&self.project),
+            environment: Some(&self.environment),
+            kind: "segment",
+            key: &self.key,
+            before: before.map(shown).as_ref(),
+            after: Some(&shown(&after)),
+            revisions: &project::at_revision(&self.environment, revision),
+        })?;
+        Ok(Segment { revision: Some(revision), ..after })
     }
 }
 
-fn save(
-    unit: &mut Unit<'_>,
-    project: &Project,
-    mut environment: Environment,
-    key: &str,
-    action: &str,
-    before: Option<&SegmentDefinition>,
-    after: SegmentDefinition,
-) -> Result<Segment, Fault> {
-    let others = unit
-        .tx
-        .members(environment.id)?
-        .saturating_sub(before.map_or(0, |before| listed(before).keys));
-    if others + listed(&after).keys > MAX_SEGMENT_MEMBERS {
-        let maximum = MAX_SEGMENT_MEMBERS;
-        return Err(Fault::LimitExceeded { limit: "segment_members", maximum });
+/// What the audit log says of a segment: its keys where they are few.
+fn shown(segment: &Segment) -> Value {
+    let mut shown = json!(segment.document);
+    if let Some(members) = shown.as_object_mut() {
+        members.insert("member_counts".into(), counts_json(&segment.members));
+        if let Some([included, excluded]) = &segment.lists {
+            members.insert("included".into(), json!(included));
+            members.insert("excluded".into(), json!(excluded));
+        }
     }
-    let edit = Edit::Put {
-        kind: ObjectKind::Segment,
-        key,
-        listed: listed(&after),
-        document: to_json(&after)?,
-        shared: None,
-        references: Vec::new(),
-        limited: true,
-    };
-    let revision = unit.publish(&mut environment, vec![edit])?;
-    let (before, after_json) = (before.map(|before| json!(before)), json!(after));
-    unit.record(&Deed {
-        action,
-        project: Some(project),
-        environment: Some(&environment),
-        kind: "segment",
-        key,
-        before: before.as_ref(),
-        after: Some(&after_json),
-        revisions: &project::at_revision(&environment, revision),
-    })?;
-    Ok(Segment {
-        key: key.to_owned(),
-        definition: after,
-        version: revision,
-        revision: Some(revision),
-    })
+    shown
+}
+
+pub(super) fn counts_json(counts: &MemberCounts) -> Value {
+    json!({"included": counts.included, "excluded": counts.excluded})
 }
 
 /// Deletes a segment that no flag needs.
@@ -190,10 +302,8 @@ pub(crate) fn delete(
     precondition: &Precondition,
 ) -> Result<Revision, Fault> {
     precondition.demand()?;
-    let (project, mut environment) =
-        project::find_environment(unit.tx, &path.project, &path.environment)?;
-    let object = unit.tx.object(environment.id, ObjectKind::Segment, &path.segment)?;
-    let present = read(object.ok_or_else(|| not_found(&environment, &path.segment))?)?;
+    let (project, mut environment, object) = find(unit.tx, path)?;
+    let present = read_whole(unit.tx, environment.id, object)?;
     precondition.check(Some(present.version))?;
     let key = &*present.key;
     let referrers = unit.tx.referrers(environment.id, ObjectKind::Segment, key)?;
@@ -213,7 +323,7 @@ pub(crate) fn delete(
         environment: Some(&environment),
         kind: "segment",
         key,
-        before: Some(&json!(present.definition)),
+        before: Some(&shown(&present)),
         after: None,
         revisions: &project::at_revision(&environment, revision),
     })?;

@@ -12,7 +12,7 @@ use super::fault::{Fault, diagnostic};
 use super::model::{FlagDocument, State, json as to_json, parse};
 use super::precondition::Precondition;
 use super::prerequisites::{Prerequisites, Violation};
-use super::publish::{Deed, Edit, Listed, Unit};
+use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
 use super::{flag, project, rule_ids};
 use crate::limits::MAX_SEGMENT_REFERENCES;
@@ -190,12 +190,10 @@ impl Place {
         // A switch is the same state but for that.
         let limited = after != FlagState { on: after.on, ..self.state.clone() };
         let definition = self.document.shared.with_state(after);
-        let edit = Edit::Put {
-            kind: ObjectKind::Flag,
+        let edit = Edit::Flag {
             key: &self.key,
-            listed: Listed::default(),
             document: to_json(&definition.state)?,
-            shared: Some(&self.document.shared),
+            shared: &self.document.shared,
             references: references(&definition),
             limited,
         };

@@ -23,6 +23,7 @@ pub(super) fn check(open: impl Fn() -> Box<dyn Store>) {
 
     let environment = projects_and_environments(&*store, &mut *writer);
     flags_and_objects(&*store, &mut *writer, environment);
+    members(&*store, &mut *writer, environment);
     references(&mut *writer, environment);
     revisions_have_no_gaps(&mut *writer, environment);
     operations_are_rolled_back_alone(&mut *writer);
@@ -89,9 +90,10 @@ fn projects_and_environments(store: &dyn Store, writer: &mut dyn Writer) -> Envi
     environment
 }
 
-fn object(kind: ObjectKind, key: &str, version: Revision, members: u64) -> StoredObject {
+fn object(kind: ObjectKind, key: &str, version: Revision, bytes: u64) -> StoredObject {
     let document = format!("{{\"of\":\"{key}\"}}");
-    StoredObject { kind, key: key.into(), version, members, bytes: 10 * members + 1, document }
+    let members = MemberCounts::default();
+    StoredObject { kind, key: key.into(), version, members, bytes, document }
 }
 
 fn flags_and_objects(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {
@@ -100,13 +102,13 @@ fn flags_and_objects(store: &dyn Store, writer: &mut dyn Writer, environment: En
     write(writer, |tx| {
         tx.put_flag(project, &flag).unwrap();
         tx.put_flag(project, &StoredFlag { version: 2, ..flag.clone() }).unwrap();
-        for (key, members) in [("s1", 3), ("s2", 4)] {
-            let segment = object(ObjectKind::Segment, key, 1, members);
+        for (key, bytes) in [("s1", 31), ("s2", 41)] {
+            let segment = object(ObjectKind::Segment, key, 1, bytes);
             tx.put_object(environment, &segment, &[]).unwrap();
         }
-        tx.put_object(environment, &object(ObjectKind::Segment, "s1", 2, 5), &[]).unwrap();
-        tx.put_object(environment, &object(ObjectKind::Flag, "f.1", 1, 0), &[]).unwrap();
-        tx.put_object(environment, &object(ObjectKind::Flag, "f2", 1, 0), &[]).unwrap();
+        tx.put_object(environment, &object(ObjectKind::Segment, "s1", 2, 51), &[]).unwrap();
+        tx.put_object(environment, &object(ObjectKind::Flag, "f.1", 1, 1), &[]).unwrap();
+        tx.put_object(environment, &object(ObjectKind::Flag, "f2", 1, 1), &[]).unwrap();
     });
     let view = store.view().unwrap();
     assert_eq!(view.flag(project, "f.1").unwrap().unwrap().version, 2);
@@ -114,7 +116,7 @@ fn flags_and_objects(store: &dyn Store, writer: &mut dyn Writer, environment: En
     assert_eq!(view.key_like(Scope::Flags(project), "f_1").unwrap().unwrap(), "f.1");
     assert_eq!(view.count(Scope::Flags(project)).unwrap(), 1);
     let kind = ObjectKind::Segment;
-    let s1 = object(kind, "s1", 2, 5);
+    let s1 = object(kind, "s1", 2, 51);
     assert_eq!(view.object(environment, kind, "s1").unwrap(), Some(s1.clone()));
     assert_eq!(view.objects(environment, kind, &page("", 1)).unwrap(), [s1]);
     assert_eq!(view.objects(environment, kind, &page("s1", 9)).unwrap().len(), 1);
@@ -122,8 +124,60 @@ fn flags_and_objects(store: &dyn Store, writer: &mut dyn Writer, environment: En
     let scope = Scope::Objects(environment, kind);
     assert_eq!(view.count(scope).unwrap(), 2);
     assert_eq!(view.key_like(scope, "s2").unwrap().unwrap(), "s2");
-    assert_eq!(view.members(environment).unwrap(), 9);
     assert_eq!(view.definition_bytes(environment).unwrap(), 51 + 41 + 1 + 1);
+}
+
+fn members(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {
+    use MemberList::{Excluded, Included};
+    let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+    let (ab, bcz) = (keys(&["b", "a"]), keys(&["b", "c", "\u{e4}"]));
+    write(writer, |tx| {
+        assert_eq!(tx.add_members(environment, "s1", Included, &ab).unwrap(), ["b", "a"]);
+        assert_eq!(tx.add_members(environment, "s1", Included, &bcz).unwrap(), ["c", "\u{e4}"]);
+        assert_eq!(tx.add_members(environment, "s1", Excluded, &ab).unwrap(), ["b", "a"]);
+        assert_eq!(tx.remove_members(environment, "s1", Excluded, &bcz).unwrap(), ["b"]);
+        assert_eq!(tx.add_members(environment, "s2", Included, &ab).unwrap().len(), 2);
+        // The keys of a segment are not a part of what is put.
+        let segment = object(ObjectKind::Segment, "s1", 3, 51);
+        tx.put_object(environment, &segment, &[]).unwrap();
+        tx.set_version(environment, ObjectKind::Segment, "s1", 4).unwrap();
+        assert!(tx.set_version(environment, ObjectKind::Segment, "s9", 4).is_err());
+    });
+    let mut tx = writer.begin().unwrap();
+    assert!(tx.add_members(environment, "s9", Included, &ab).is_err(), "there is no such segment");
+    assert!(tx.add_members(environment, "f.1", Included, &ab).is_err(), "that is a flag");
+    drop(tx);
+
+    let view = store.view().unwrap();
+    let listed = |list, page| view.members(environment, "s1", list, &page).unwrap();
+    assert_eq!(listed(Included, Page::ALL), ["a", "b", "c", "\u{e4}"], "sorted by bytes");
+    assert_eq!(listed(Included, page("a", 2)), ["b", "c"]);
+    assert_eq!(listed(Excluded, Page::ALL), ["a"]);
+    let has = |list, keys: &[String]| view.has_members(environment, "s1", list, keys).unwrap();
+    assert!(has(Excluded, &ab) && !has(Excluded, &bcz) && !has(Excluded, &[]));
+    let s1 = view.object(environment, ObjectKind::Segment, "s1").unwrap().unwrap();
+    assert_eq!((s1.version, s1.bytes), (4, 51));
+    assert_eq!(s1.members, MemberCounts { included: 4, excluded: 1, bytes: 6 });
+    assert_eq!(view.objects(environment, ObjectKind::Segment, &Page::ALL).unwrap()[0], s1);
+    let all = MemberCounts { included: 6, excluded: 1, bytes: 8 };
+    assert_eq!(view.member_counts(environment).unwrap(), all);
+    let mut seen = Vec::new();
+    let mut visit = |segment: &str, list, key: &str| {
+        seen.push(format!("{segment} {list:?} {key}"));
+        Ok(())
+    };
+    view.each_member(environment, &mut visit).unwrap();
+    let expected = ["s1 Included a", "s1 Included b", "s1 Included c", "s1 Included \u{e4}"];
+    let expected = [&expected[..], &["s1 Excluded a", "s2 Included a", "s2 Included b"]].concat();
+    assert_eq!(seen, expected);
+
+    // They go with their segment.
+    let mut tx = writer.begin().unwrap();
+    tx.delete_object(environment, ObjectKind::Segment, "s1").unwrap();
+    assert_eq!(tx.member_counts(environment).unwrap().keys(), 2);
+    let segment = object(ObjectKind::Segment, "s1", 1, 1);
+    tx.put_object(environment, &segment, &[]).unwrap();
+    assert!(tx.members(environment, "s1", Included, &Page::ALL).unwrap().is_empty());
 }
 
 fn references(writer: &mut dyn Writer, environment: EnvironmentId) {

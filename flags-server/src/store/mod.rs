@@ -68,18 +68,40 @@ impl ObjectKind {
     }
 }
 
-/// One definition of an environment, as JSON.
+/// One definition of an environment, as JSON; that of a segment is without the keys it lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredObject {
     pub(crate) kind: ObjectKind,
     pub(crate) key: String,
     /// The revision that last changed it.
     pub(crate) version: Revision,
-    /// How many keys a segment lists; 0 for a flag.
-    pub(crate) members: u64,
+    /// What a segment lists, which the store counts by itself; nothing for a flag.
+    pub(crate) members: MemberCounts,
     /// What it counts towards the limit of an environment: a definition's bytes without such keys.
     pub(crate) bytes: u64,
     pub(crate) document: String,
+}
+
+/// A list of keys that a segment has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum MemberList {
+    Included,
+    Excluded,
+}
+
+/// How many keys there are in the lists of a segment, or of all segments of an environment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct MemberCounts {
+    pub(crate) included: u64,
+    pub(crate) excluded: u64,
+    /// Bytes of the keys of both lists.
+    pub(crate) bytes: u64,
+}
+
+impl MemberCounts {
+    pub(crate) const fn keys(&self) -> u64 {
+        self.included + self.excluded
+    }
 }
 
 /// What a flag's state needs of another object.
@@ -294,8 +316,33 @@ pub(crate) trait View {
 
     fn count(&self, scope: Scope) -> StoreResult<u64>;
 
-    /// How many keys the segments of an environment list.
-    fn members(&self, environment: EnvironmentId) -> StoreResult<u64>;
+    /// Keys that a segment lists.
+    fn members(
+        &self,
+        environment: EnvironmentId,
+        segment: &str,
+        list: MemberList,
+        page: &Page,
+    ) -> StoreResult<Vec<String>>;
+
+    /// Goes through the members of all segments of an environment, sorted by segment, list and key.
+    fn each_member(
+        &self,
+        environment: EnvironmentId,
+        visit: &mut dyn FnMut(&str, MemberList, &str) -> StoreResult<()>,
+    ) -> StoreResult<()>;
+
+    /// Whether one of `keys` is in a list.
+    fn has_members(
+        &self,
+        environment: EnvironmentId,
+        segment: &str,
+        list: MemberList,
+        keys: &[String],
+    ) -> StoreResult<bool>;
+
+    /// What all segments of an environment list together.
+    fn member_counts(&self, environment: EnvironmentId) -> StoreResult<MemberCounts>;
 
     /// The sum of [`StoredObject::bytes`] of an environment.
     fn definition_bytes(&self, environment: EnvironmentId) -> StoreResult<u64>;
@@ -329,7 +376,7 @@ pub(crate) trait Transaction: View {
 
     fn put_flag(&mut self, project: ProjectId, flag: &StoredFlag) -> StoreResult<()>;
 
-    /// Writes an object and what it needs, both anew.
+    /// Writes an object and what it needs, both anew. The keys that a segment lists stay.
     fn put_object(
         &mut self,
         environment: EnvironmentId,
@@ -337,12 +384,40 @@ pub(crate) trait Transaction: View {
         references: &[Reference],
     ) -> StoreResult<()>;
 
+    /// Says that a revision changed an object which is otherwise as it was.
+    fn set_version(
+        &mut self,
+        environment: EnvironmentId,
+        kind: ObjectKind,
+        key: &str,
+        version: Revision,
+    ) -> StoreResult<()>;
+
+    /// Deletes an object with what it needs and lists.
     fn delete_object(
         &mut self,
         environment: EnvironmentId,
         kind: ObjectKind,
         key: &str,
     ) -> StoreResult<()>;
+
+    /// Adds keys to a list of a segment; gives those that were not there.
+    fn add_members<'k>(
+        &mut self,
+        environment: EnvironmentId,
+        segment: &str,
+        list: MemberList,
+        keys: &'k [String],
+    ) -> StoreResult<Vec<&'k str>>;
+
+    /// Takes keys out of a list of a segment; gives those that were there.
+    fn remove_members<'k>(
+        &mut self,
+        environment: EnvironmentId,
+        segment: &str,
+        list: MemberList,
+        keys: &'k [String],
+    ) -> StoreResult<Vec<&'k str>>;
 
     /// Appends to the change log and moves the environment to that revision.
     ///

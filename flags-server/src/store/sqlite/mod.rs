@@ -50,7 +50,9 @@ impl SqliteStore {
         let mut connection = connect(path)?;
         claim(&connection)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        migrations::migrations::runner().run(&mut connection).map_err(StoreError::new)?;
+        // In one transaction with the note that they were applied: a crash leaves both or neither.
+        let migrations = migrations::migrations::runner().set_grouped(true);
+        migrations.run(&mut connection).map_err(StoreError::new)?;
         connection.execute(
             "INSERT INTO meta (id, epoch, created_at) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING",
             (uuid::Uuid::now_v7().simple().to_string(), now.as_millis()),
@@ -185,6 +187,84 @@ mod tests {
     fn it_is_a_store() {
         let dir = tempfile::tempdir().unwrap();
         conformance::check(|| Box::new(open(&dir).unwrap()));
+    }
+
+    /// What the first version of the schema had in it stays, in its new place.
+    #[test]
+    fn members_move_out_of_the_definitions_of_a_database_of_version_1() {
+        use crate::store::{EnvironmentId, MemberCounts, MemberList, ObjectKind, Page};
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("flags.db");
+        let mut connection = connect(&path).unwrap();
+        claim(&connection).unwrap();
+        let first = migrations::migrations::runner().set_target(refinery::Target::Version(1));
+        first.run(&mut connection).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO meta VALUES (1, 'e', 0);
+                 INSERT INTO project VALUES (1, 'p', 'p', 'P', 0);
+                 INSERT INTO environment (id, project_id, key, folded, name, revision,
+                     definition_bytes, created_at) VALUES (1, 1, 'a', 'a', 'A', 5, 99, 0),
+                     (2, 1, 'b', 'b', 'B', 0, 0, 0);",
+            )
+            .unwrap();
+        let segment = |environment: i64, key: &str, members: i64, document: &str| {
+            let sql = "INSERT INTO object VALUES (?1, 'segment', ?2, ?2, 4, ?3, 33, ?4)";
+            connection.execute(sql, (environment, key, members, document)).unwrap();
+        };
+        let when = r#"{"attribute":"tenant.x","op":"in","values":[1.0,"\u00e4",9007199254740993]}"#;
+        let kept = format!(r#"{{"kind":"tenant","when":{when}}}"#);
+        let lists = r#""included":["b","\u00e4\"","a"],"excluded":["b"]"#;
+        segment(1, "full", 4, &format!(r#"{{"kind":"tenant",{lists},"when":{when}}}"#));
+        segment(1, "empty", 0, r#"{"kind":"user","included":[],"excluded":[],"when":null}"#);
+        segment(1, "absent", 0, r#"{"kind":"user"}"#);
+        segment(2, "full", 1, r#"{"kind":"user","included":["u"],"excluded":[],"when":null}"#);
+        let damaged = [
+            ("damaged", "{"),
+            ("no-list", r#"{"kind":"user","included":"u"}"#),
+            ("no-keys", r#"{"kind":"user","excluded":["u",1]}"#),
+            ("twice", r#"{"kind":"user","included":["u","u"]}"#),
+            ("no-object", "[]"),
+        ];
+        for (key, document) in damaged {
+            segment(2, key, 1, document);
+        }
+        connection
+            .execute(
+                "INSERT INTO object VALUES (1, 'flag', 'full', 'full', 2, 0, 44, '{}'),
+                 (1, 'flag', 'odd', 'odd', 2, 0, 44, 'not json')",
+                (),
+            )
+            .unwrap();
+        drop(connection);
+
+        let store = open(&dir).unwrap();
+        let view = store.view().unwrap();
+        let (a, b) = (EnvironmentId(1), EnvironmentId(2));
+        let keys = |environment, segment, list| {
+            view.members(environment, segment, list, &Page::ALL).unwrap()
+        };
+        assert_eq!(keys(a, "full", MemberList::Included), ["a", "b", "\u{e4}\""]);
+        assert_eq!(keys(a, "full", MemberList::Excluded), ["b"]);
+        assert_eq!(keys(b, "full", MemberList::Included), ["u"]);
+        let object =
+            |environment, key| view.object(environment, ObjectKind::Segment, key).unwrap().unwrap();
+        let full = object(a, "full");
+        assert_eq!((full.version, full.bytes, &*full.document), (4, 33, &*kept));
+        assert_eq!(full.members, MemberCounts { included: 3, excluded: 1, bytes: 6 });
+        assert_eq!(object(a, "empty").document, r#"{"kind":"user","when":null}"#);
+        assert_eq!(object(a, "absent").document, r#"{"kind":"user"}"#);
+        assert_eq!(view.member_counts(a).unwrap(), full.members);
+        assert_eq!(view.member_counts(b).unwrap().keys(), 1);
+        assert_eq!(view.definition_bytes(a).unwrap(), 99);
+        for (key, document) in damaged {
+            assert_eq!(object(b, key).document, document, "it stays broken");
+        }
+        assert_eq!(view.objects(a, ObjectKind::Flag, &Page::ALL).unwrap().len(), 2);
+        drop(view);
+        drop(store);
+        open(&dir).unwrap();
     }
 
     #[test]

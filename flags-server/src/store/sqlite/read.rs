@@ -2,8 +2,9 @@ use flags_core::{Epoch, Revision, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use crate::store::{
-    Environment, EnvironmentId, LoggedChange, ObjectKind, Page, Project, ProjectId, Referrer,
-    Scope, StoreError, StoreResult, StoredFlag, StoredObject, StoredToken, TokenKind, View,
+    Environment, EnvironmentId, LoggedChange, MemberCounts, MemberList, ObjectKind, Page, Project,
+    ProjectId, Referrer, Scope, StoreError, StoreResult, StoredFlag, StoredObject, StoredToken,
+    TokenKind, View,
 };
 
 /// Whatever has a connection that is inside a transaction.
@@ -111,7 +112,7 @@ impl<T: Rows> View for T {
         page: &Page,
     ) -> StoreResult<Vec<StoredObject>> {
         self.all(
-            "SELECT key, version, members, bytes, document FROM object
+            "SELECT key, version, included, excluded, member_bytes, bytes, document FROM object
              WHERE environment_id = ?1 AND kind = ?2 AND key > ?3 ORDER BY key LIMIT ?4",
             (environment.0, kind.name(), after(page), page.limit),
             |row| object(kind, row),
@@ -125,7 +126,7 @@ impl<T: Rows> View for T {
         key: &str,
     ) -> StoreResult<Option<StoredObject>> {
         self.one(
-            "SELECT key, version, members, bytes, document FROM object
+            "SELECT key, version, included, excluded, member_bytes, bytes, document FROM object
              WHERE environment_id = ?1 AND kind = ?2 AND key = ?3",
             (environment.0, kind.name(), key),
             |row| object(kind, row),
@@ -240,12 +241,64 @@ impl<T: Rows> View for T {
         }
     }
 
-    fn members(&self, environment: EnvironmentId) -> StoreResult<u64> {
-        self.number(
-            "SELECT coalesce(sum(members), 0) FROM object
-             WHERE environment_id = ?1 AND kind = 'segment'",
-            [environment.0],
+    fn members(
+        &self,
+        environment: EnvironmentId,
+        segment: &str,
+        list: MemberList,
+        page: &Page,
+    ) -> StoreResult<Vec<String>> {
+        self.all(
+            "SELECT key FROM segment_member
+             WHERE environment_id = ?1 AND segment = ?2 AND excluded = ?3 AND key > ?4
+             ORDER BY key LIMIT ?5",
+            (environment.0, segment, is_excluded(list), after(page), page.limit),
+            |row| row.get(0),
         )
+    }
+
+    fn each_member(
+        &self,
+        environment: EnvironmentId,
+        visit: &mut dyn FnMut(&str, MemberList, &str) -> StoreResult<()>,
+    ) -> StoreResult<()> {
+        let sql = "SELECT segment, excluded, key FROM segment_member WHERE environment_id = ?1
+                   ORDER BY segment, excluded, key";
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        let mut rows = statement.query([environment.0])?;
+        while let Some(row) = rows.next()? {
+            let text = |column| row.get_ref(column)?.as_str().map_err(StoreError::new);
+            let list = if row.get(1)? { MemberList::Excluded } else { MemberList::Included };
+            visit(text(0)?, list, text(2)?)?;
+        }
+        Ok(())
+    }
+
+    fn has_members(
+        &self,
+        environment: EnvironmentId,
+        segment: &str,
+        list: MemberList,
+        keys: &[String],
+    ) -> StoreResult<bool> {
+        let sql = "SELECT 1 FROM segment_member
+                   WHERE environment_id = ?1 AND segment = ?2 AND excluded = ?3 AND key = ?4";
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        for key in keys {
+            if statement.exists((environment.0, segment, is_excluded(list), key))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn member_counts(&self, environment: EnvironmentId) -> StoreResult<MemberCounts> {
+        let counts = self.one(
+            "SELECT included, excluded, member_bytes FROM environment WHERE id = ?1",
+            [environment.0],
+            |row| member_counts(row, 0),
+        )?;
+        Ok(counts.unwrap_or_default())
     }
 
     fn definition_bytes(&self, environment: EnvironmentId) -> StoreResult<u64> {
@@ -282,10 +335,24 @@ fn object(kind: ObjectKind, row: &Row<'_>) -> rusqlite::Result<StoredObject> {
         kind,
         key: row.get(0)?,
         version: row.get(1)?,
-        members: row.get(2)?,
-        bytes: row.get(3)?,
-        document: row.get(4)?,
+        members: member_counts(row, 2)?,
+        bytes: row.get(5)?,
+        document: row.get(6)?,
     })
+}
+
+/// From three columns, the first of which is `first`.
+fn member_counts(row: &Row<'_>, first: usize) -> rusqlite::Result<MemberCounts> {
+    Ok(MemberCounts {
+        included: row.get(first)?,
+        excluded: row.get(first + 1)?,
+        bytes: row.get(first + 2)?,
+    })
+}
+
+/// How a list stands in the table.
+pub(super) fn is_excluded(list: MemberList) -> bool {
+    list == MemberList::Excluded
 }
 
 fn token(row: &Row<'_>) -> rusqlite::Result<StoredToken> {

@@ -1,10 +1,10 @@
 use flags_core::{Revision, Timestamp, folded_key};
 use rusqlite::{Connection, Params, Transaction as SqlTransaction, TransactionBehavior};
 
-use super::read::Rows;
+use super::read::{Rows, is_excluded};
 use crate::store::{
-    AuditEntry, EnvironmentId, LoggedChange, ObjectKind, ProjectId, Reference, StoreError,
-    StoreResult, StoredFlag, StoredObject, StoredToken, TokenKind, Transaction, Writer,
+    AuditEntry, EnvironmentId, LoggedChange, MemberList, ObjectKind, ProjectId, Reference,
+    StoreError, StoreResult, StoredFlag, StoredObject, StoredToken, TokenKind, Transaction, Writer,
 };
 
 pub(super) struct SqliteWriter {
@@ -32,6 +32,13 @@ pub(super) fn in_one_transaction(
     let mut tx = Box::new(SqliteTransaction { sql });
     write(&mut *tx)?;
     tx.commit()
+}
+
+/// How many keys, and how many bytes of them.
+fn sizes(keys: &[&str]) -> StoreResult<(i64, i64)> {
+    let bytes: usize = keys.iter().map(|key| key.len()).sum();
+    let number = |size| i64::try_from(size).map_err(StoreError::new);
+    Ok((number(keys.len())?, number(bytes)?))
 }
 
 /// Rolled back when dropped.
@@ -63,6 +70,51 @@ impl SqliteTransaction<'_> {
                  SELECT bytes FROM object WHERE environment_id = ?1 AND kind = ?2 AND key = ?3
              ), 0) WHERE id = ?1",
             (environment.0, kind.name(), key, bytes),
+        )
+    }
+
+    /// Executes a statement for each key; gives those for which it wrote a row.
+    fn touch_members<'k>(
+        &mut self,
+        sql: &str,
+        environment: EnvironmentId,
+        segment: &str,
+        list: MemberList,
+        keys: &'k [String],
+    ) -> StoreResult<Vec<&'k str>> {
+        let mut statement = self.sql.prepare_cached(sql)?;
+        let mut touched = Vec::new();
+        for key in keys {
+            if statement.execute((environment.0, segment, is_excluded(list), key))? > 0 {
+                touched.push(&**key);
+            }
+        }
+        Ok(touched)
+    }
+
+    /// Counts keys that came or went, for their segment and its environment.
+    fn count_members(
+        &mut self,
+        environment: EnvironmentId,
+        segment: &str,
+        list: MemberList,
+        (rows, bytes): (i64, i64),
+    ) -> StoreResult<()> {
+        if rows == 0 {
+            return Ok(());
+        }
+        let (included, excluded) = if is_excluded(list) { (0, rows) } else { (rows, 0) };
+        let environment = environment.0;
+        self.execute_one(
+            "UPDATE object SET included = included + ?3, excluded = excluded + ?4,
+             member_bytes = member_bytes + ?5
+             WHERE environment_id = ?1 AND kind = 'segment' AND key = ?2",
+            (environment, segment, included, excluded, bytes),
+        )?;
+        self.execute_one(
+            "UPDATE environment SET included = included + ?2, excluded = excluded + ?3,
+             member_bytes = member_bytes + ?4 WHERE id = ?1",
+            (environment, included, excluded, bytes),
         )
     }
 
@@ -144,17 +196,16 @@ impl Transaction for SqliteTransaction<'_> {
         let (environment, kind) = (environment.0, object.kind.name());
         self.execute_one(
             "INSERT INTO object
-             (environment_id, kind, key, folded, version, members, bytes, document)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             (environment_id, kind, key, folded, version, included, bytes, document)
+             VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)
              ON CONFLICT (environment_id, kind, key) DO UPDATE SET version = excluded.version,
-             members = excluded.members, bytes = excluded.bytes, document = excluded.document",
+             bytes = excluded.bytes, document = excluded.document",
             (
                 environment,
                 kind,
                 &object.key,
                 folded_key(&object.key),
                 object.version,
-                object.members,
                 object.bytes,
                 &object.document,
             ),
@@ -177,6 +228,19 @@ impl Transaction for SqliteTransaction<'_> {
         Ok(())
     }
 
+    fn set_version(
+        &mut self,
+        environment: EnvironmentId,
+        kind: ObjectKind,
+        key: &str,
+        version: Revision,
+    ) -> StoreResult<()> {
+        self.execute_one(
+            "UPDATE object SET version = ?4 WHERE environment_id = ?1 AND kind = ?2 AND key = ?3",
+            (environment.0, kind.name(), key, version),
+        )
+    }
+
     fn delete_object(
         &mut self,
         environment: EnvironmentId,
@@ -185,9 +249,48 @@ impl Transaction for SqliteTransaction<'_> {
     ) -> StoreResult<()> {
         self.count_bytes(environment, kind, key, 0)?;
         self.execute_one(
+            "UPDATE environment SET (included, excluded, member_bytes) = (
+                 SELECT environment.included - coalesce(sum(o.included), 0),
+                        environment.excluded - coalesce(sum(o.excluded), 0),
+                        environment.member_bytes - coalesce(sum(o.member_bytes), 0)
+                 FROM object AS o
+                 WHERE o.environment_id = ?1 AND o.kind = ?2 AND o.key = ?3
+             ) WHERE id = ?1",
+            (environment.0, kind.name(), key),
+        )?;
+        self.execute_one(
             "DELETE FROM object WHERE environment_id = ?1 AND kind = ?2 AND key = ?3",
             (environment.0, kind.name(), key),
         )
+    }
+
+    fn add_members<'k>(
+        &mut self,
+        environment: EnvironmentId,
+        segment: &str,
+        list: MemberList,
+        keys: &'k [String],
+    ) -> StoreResult<Vec<&'k str>> {
+        let sql = "INSERT INTO segment_member (environment_id, segment, excluded, key)
+                   VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+        let added = self.touch_members(sql, environment, segment, list, keys)?;
+        self.count_members(environment, segment, list, sizes(&added)?)?;
+        Ok(added)
+    }
+
+    fn remove_members<'k>(
+        &mut self,
+        environment: EnvironmentId,
+        segment: &str,
+        list: MemberList,
+        keys: &'k [String],
+    ) -> StoreResult<Vec<&'k str>> {
+        let sql = "DELETE FROM segment_member
+                   WHERE environment_id = ?1 AND segment = ?2 AND excluded = ?3 AND key = ?4";
+        let removed = self.touch_members(sql, environment, segment, list, keys)?;
+        let (rows, bytes) = sizes(&removed)?;
+        self.count_members(environment, segment, list, (-rows, -bytes))?;
+        Ok(removed)
     }
 
     fn append_change(
