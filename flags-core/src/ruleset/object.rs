@@ -153,7 +153,6 @@ pub(crate) struct Rule {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "each lies in an allocation of its own")]
 pub(crate) enum Segment {
     /// Could not be compiled: unknown for every context.
     Invalid,
