@@ -3,7 +3,7 @@
 use core::cell::Cell;
 
 use crate::condition::{AttributePath, Condition, Subject, Test, Truth};
-use crate::context::{AttributeValue, Context};
+use crate::context::{AttributeValue, Context, Strings};
 use crate::definition::FlagType;
 use crate::evaluation::{Answer, Evaluation, Reason, SplitOutcome};
 use crate::flag::{Flag, FlagKey, FlagValue};
@@ -349,8 +349,22 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
         }
     }
 
-    /// Recursion is bounded by the depth that compiling allows.
+    #[inline]
     fn truth(&mut self, condition: &'r Condition) -> Truth {
+        match condition {
+            Condition::Attribute { path, test, searches } => {
+                let truth = self.test(path, test, *searches);
+                let value = self.subject.value;
+                self.observer.found(Asked::Attribute { path, test, value }, Found::Truth(truth));
+                truth
+            }
+            group => self.truth_of_others(group),
+        }
+    }
+
+    /// Recursion is bounded by the depth that compiling allows.
+    #[inline(never)]
+    fn truth_of_others(&mut self, condition: &'r Condition) -> Truth {
         match condition {
             Condition::All(conditions) => {
                 self.observer.enter(Asked::All);
@@ -396,12 +410,7 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
                 self.observer.leave(Found::Truth(truth));
                 truth
             }
-            Condition::Attribute { path, test, searches } => {
-                let truth = self.test(path, test, *searches);
-                let value = self.subject.value;
-                self.observer.found(Asked::Attribute { path, test, value }, Found::Truth(truth));
-                truth
-            }
+            Condition::Attribute { .. } => self.truth(condition),
         }
     }
 
@@ -409,14 +418,19 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
     fn test(&mut self, path: &'r AttributePath, test: &'r Test, searches: u16) -> Truth {
         // Of one ruleset, equal paths are one.
         if !self.path.is_some_and(|asked| core::ptr::eq(asked, path)) {
-            self.subject = Subject::new(self.attribute(path));
-            self.path = Some(path);
+            self.look_up(path);
         }
         self.work_left -= work(self.subject.value, searches);
         if self.work_left < 0 {
             return Truth::Unknown;
         }
         test.holds(&self.subject, || self.now.get())
+    }
+
+    #[inline(never)]
+    fn look_up(&mut self, path: &'r AttributePath) {
+        self.subject = Subject::new(self.attribute(path));
+        self.path = Some(path);
     }
 
     fn segment(&mut self, slot: Slot) -> Truth {
@@ -470,12 +484,14 @@ fn work(value: Option<AttributeValue<'_>>, searches: u16) -> i64 {
         Some(AttributeValue::String(text)) => {
             WORK_PER_TEXT + i64::from(searches) * text.len() as i64
         }
-        Some(AttributeValue::List(texts)) => {
-            let bytes: usize = if searches == 0 { 0 } else { texts.iter().map(str::len).sum() };
-            WORK_PER_TEXT * (1 + texts.len() as i64) + i64::from(searches) * bytes as i64
-        }
+        Some(AttributeValue::List(texts)) => work_on_list(texts, searches),
         _ => WORK_PER_TEXT,
     }
+}
+
+fn work_on_list(texts: Strings<'_>, searches: u16) -> i64 {
+    let bytes: usize = if searches == 0 { 0 } else { texts.iter().map(str::len).sum() };
+    WORK_PER_TEXT * (1 + texts.len() as i64) + i64::from(searches) * bytes as i64
 }
 
 /// One instant for a whole answer, read only if a rule asks for it.

@@ -14,7 +14,7 @@ use crate::condition::{
 };
 use crate::definition::Operator;
 use crate::diagnostic::Diagnostics;
-use crate::key_map::KeyMap;
+use crate::key_map::{KeyTable, hash};
 use crate::limits::{MAX_PATTERNS, MAX_TEXT_VALUES};
 use crate::time::Timestamp;
 
@@ -132,18 +132,22 @@ pub(super) fn compile_test(
 }
 
 fn one_of(op: Operator, values: &[Value], ignore_case: bool, d: &mut Diagnostics) -> OneOf {
-    let mut exact = KeyMap::default();
+    let mut exact = KeyTable::default();
     let mut folded = FoldedSet::default();
     let mut booleans = [false; 2];
     let mut numbers = Vec::new();
     for (index, value) in values.iter().enumerate() {
+        if exact.is_crowded() {
+            d.report("crowded", CROWDED);
+            break;
+        }
         d.at(index, |d| match value {
             Value::Bool(false) => booleans[0] = true,
             Value::Bool(true) => booleans[1] = true,
             Value::Number(_) => numbers.extend(number(value, d)),
             Value::String(text) if ignore_case => folded.insert(text),
             // A value that is there twice means what it means once.
-            Value::String(text) => drop(exact.insert(text, ())),
+            Value::String(text) => drop(exact.insert(hash(text), text, ())),
             Value::Null | Value::Array(_) | Value::Object(_) => {
                 d.report("wrong_type", "expected a boolean, a number or a string");
             }
@@ -151,9 +155,6 @@ fn one_of(op: Operator, values: &[Value], ignore_case: bool, d: &mut Diagnostics
     }
     numbers.sort_by(|a, b| a.compare(*b));
     numbers.dedup_by(|a, b| a.compare(*b).is_eq());
-    if exact.is_crowded() {
-        d.report("crowded", CROWDED);
-    }
     exact.shrink();
     let only = exact.iter().next().map(|(text, ())| Box::from(text));
     let strings = match (only, exact.len()) {

@@ -23,7 +23,7 @@ pub(crate) use text::{Affixes, End};
 
 use crate::context::AttributeValue;
 use crate::definition::Operator;
-use crate::key_map::KeyMap;
+use crate::key_map::{KeyTable, hash};
 use crate::ruleset::Slot;
 use crate::same::same;
 use crate::time::Timestamp;
@@ -141,7 +141,7 @@ pub(crate) struct OneOf {
 pub(crate) enum OneOfStrings {
     None,
     One(Box<str>),
-    Many(Box<KeyMap<()>>),
+    Many(Box<KeyTable<()>>),
     Folded(Box<FoldedSet>),
 }
 
@@ -216,6 +216,7 @@ impl Test {
         }
     }
 
+    #[inline(never)]
     fn holds_otherwise(&self, subject: &Subject<'_>, now: impl Fn() -> Timestamp) -> Truth {
         let Some(value) = subject.value else {
             return match self {
@@ -260,7 +261,7 @@ impl OneOf {
     fn holds(&self, subject: &Subject<'_>) -> Truth {
         match (subject.value, &self.strings) {
             (Some(AttributeValue::String(text)), OneOfStrings::Many(strings)) => {
-                strings.get_hashed(subject.hash(text), text).is_some().into()
+                strings.get(subject.hash(text), text).is_some().into()
             }
             (Some(AttributeValue::String(text)), OneOfStrings::One(string)) => {
                 same(string, text).into()
@@ -270,13 +271,14 @@ impl OneOf {
         }
     }
 
+    #[inline(never)]
     fn holds_otherwise(&self, value: AttributeValue<'_>) -> Truth {
         match value {
             AttributeValue::String(_) | AttributeValue::List(_) => match &self.strings {
                 OneOfStrings::None => Truth::Unknown,
                 OneOfStrings::One(string) => of_any_text(value, |text| same(string, text).into()),
                 OneOfStrings::Many(strings) => {
-                    of_any_text(value, |text| strings.contains(text).into())
+                    of_any_text(value, |text| strings.get(hash(text), text).is_some().into())
                 }
                 OneOfStrings::Folded(strings) if strings.is_empty() => Truth::Unknown,
                 OneOfStrings::Folded(strings) => {

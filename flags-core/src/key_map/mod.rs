@@ -19,9 +19,6 @@ pub(crate) use self::table::KeyTable;
 /// twice as many.
 const KEYS_PER_SHARD: usize = 512;
 
-/// A shard with more keys than this holds keys that were made to hash alike.
-const CROWDED_SHARD_KEYS: usize = 8 * KEYS_PER_SHARD;
-
 /// The hash of a key; XXH3-64, which gives the same at compile time and at run time.
 #[inline]
 pub(crate) fn hash(key: &str) -> u64 {
@@ -37,7 +34,6 @@ pub(crate) const fn hash_at_compile_time(key: &str) -> u64 {
 #[derive(Debug, Clone)]
 pub(crate) struct KeyMap<V> {
     len: usize,
-    crowded: bool,
     shards: Shards<V>,
 }
 
@@ -50,7 +46,7 @@ enum Shards<V> {
 
 impl<V> Default for KeyMap<V> {
     fn default() -> Self {
-        Self { len: 0, crowded: false, shards: Shards::One(KeyTable::default()) }
+        Self { len: 0, shards: Shards::One(KeyTable::default()) }
     }
 }
 
@@ -66,21 +62,20 @@ impl<V: Copy> KeyMap<V> {
     /// Adds a key; gives the value back where the key is there already.
     pub(crate) fn insert(&mut self, key: &str, value: V) -> Result<(), V> {
         let hash = hash(key);
-        if self.get_hashed(hash, key).is_some() {
-            return Err(value);
-        }
-        let shard = match &mut self.shards {
-            Shards::One(shard) => Some(shard),
+        match &mut self.shards {
+            Shards::One(shard) => shard.insert(hash, key, value)?,
             Shards::Many(shards) => {
                 let index = shard_of(hash, shards.len());
-                shards.get_mut(index).map(Arc::make_mut)
+                // Looked for first, so that nothing is copied for a key that is there.
+                match shards.get_mut(index) {
+                    Some(shard) if shard.get(hash, key).is_none() => {
+                        Arc::make_mut(shard).insert(hash, key, value)?;
+                    }
+                    _ => return Err(value),
+                }
             }
-        };
-        if let Some(shard) = shard {
-            shard.insert(hash, key, value);
-            self.len += 1;
-            self.crowded |= shard.len() > CROWDED_SHARD_KEYS;
         }
+        self.len += 1;
         self.split_one_if_full();
         Ok(())
     }
@@ -136,9 +131,12 @@ impl<V: Copy> KeyMap<V> {
 }
 
 impl<V> KeyMap<V> {
-    /// Whether so many keys hash alike that finding one may take long: these were made for it.
+    /// Whether so many keys hash alike that finding one may take long.
     pub(crate) fn is_crowded(&self) -> bool {
-        self.crowded
+        match &self.shards {
+            Shards::One(shard) => shard.is_crowded(),
+            Shards::Many(shards) => shards.iter().any(|shard| shard.is_crowded()),
+        }
     }
 
     #[inline]
@@ -163,12 +161,14 @@ impl<V> KeyMap<V> {
         self.get(key).is_some()
     }
 
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.len
     }
 
     /// Every key with its value, in no particular order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
+    #[cfg(test)]
+    fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
         let (one, many): (_, &[Arc<KeyTable<V>>]) = match &self.shards {
             Shards::One(shard) => (Some(shard), &[]),
             Shards::Many(shards) => (None, shards),

@@ -12,7 +12,12 @@ use crate::same::same;
 pub(crate) struct KeyTable<V> {
     table: HashTable<Entry<V>>,
     keys: Keys,
+    crowded: bool,
 }
+
+/// A lookup compares few keys: those whose hash leads to the same place of the table and agrees in
+/// seven more bits. More than this were made to hash alike.
+const MAX_KEYS_ALIKE: usize = 64;
 
 #[derive(Debug, Clone, Copy)]
 struct Entry<V> {
@@ -22,20 +27,29 @@ struct Entry<V> {
 
 impl<V> Default for KeyTable<V> {
     fn default() -> Self {
-        Self { table: HashTable::new(), keys: Keys::default() }
+        Self { table: HashTable::new(), keys: Keys::default(), crowded: false }
     }
 }
 
 impl<V: Copy> KeyTable<V> {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self { table: HashTable::with_capacity(capacity), keys: Keys::default() }
+        Self { table: HashTable::with_capacity(capacity), ..Self::default() }
     }
 
-    /// Adds a key that is not there.
-    pub(crate) fn insert(&mut self, hash: u64, key: &str, value: V) {
+    /// Adds a key; gives the value back where the key is there already.
+    pub(crate) fn insert(&mut self, hash: u64, key: &str, value: V) -> Result<(), V> {
+        let mut alike = 0;
+        for entry in self.table.iter_hash(hash) {
+            if self.keys.is(entry.key, key) {
+                return Err(value);
+            }
+            alike += 1;
+        }
+        self.crowded |= alike > MAX_KEYS_ALIKE;
         let entry = Entry { key: self.keys.push(key), value };
         let keys = &self.keys;
         self.table.insert_unique(hash, entry, |entry| super::hash(keys.get(entry.key)));
+        Ok(())
     }
 
     pub(crate) fn remove(&mut self, hash: u64, key: &str) {
@@ -55,7 +69,8 @@ impl<V: Copy> KeyTable<V> {
         for (key, value) in self.iter() {
             let hash = hash(key);
             let table = if keep(hash) { &mut kept } else { &mut others };
-            table.insert(hash, key, *value);
+            // No key is here twice.
+            let _ = table.insert(hash, key, *value);
         }
         (kept, others)
     }
@@ -70,6 +85,11 @@ impl<V: Copy> KeyTable<V> {
 impl<V> KeyTable<V> {
     pub(crate) fn len(&self) -> usize {
         self.table.len()
+    }
+
+    /// Whether so many keys hash alike that finding one may take long.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded
     }
 
     #[inline]

@@ -50,7 +50,7 @@ impl<T> Slots<T> {
         }
         // A ruleset of 2³² objects does not fit into memory.
         let slot = Slot(self.keys.len() as u32);
-        Arc::make_mut(&mut self.keys).insert(hash, key, slot);
+        let _ = Arc::make_mut(&mut self.keys).insert(hash, key, slot);
         slot
     }
 
