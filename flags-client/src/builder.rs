@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flags_core::Decoders;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -13,6 +14,7 @@ use crate::backoff::Pace;
 use crate::cache::{Cache, Identity};
 use crate::client::Client;
 use crate::driver::Driver;
+use crate::misuse::Misuses;
 use crate::shared::Shared;
 use crate::source::http::Server;
 use crate::status::{ProblemKind, Source, State, Status};
@@ -28,6 +30,7 @@ pub struct Builder {
     url: String,
     token: SecretString,
     cache_file: Option<PathBuf>,
+    decoders: Decoders,
     first_snapshot_timeout: Duration,
     pace: Pace,
 }
@@ -38,6 +41,7 @@ impl Builder {
             url,
             token,
             cache_file: None,
+            decoders: Decoders::new(),
             first_snapshot_timeout: FIRST_SNAPSHOT_TIMEOUT,
             pace: Pace::default(),
         }
@@ -52,6 +56,31 @@ impl Builder {
     /// defaults of the code until the server is back.
     pub fn cache_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.cache_file = Some(path.into());
+        self
+    }
+
+    /// The types that the values of JSON flags are decoded into when their definitions arrive.
+    ///
+    /// Called again, it replaces what was given before. A `Deserialize` that panics counts as a
+    /// value that cannot be decoded, unless the program aborts on panics.
+    ///
+    /// ```
+    /// use flags_client::{Client, Decoded, Decoders, Flag};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Limits {
+    ///     requests: u32,
+    /// }
+    ///
+    /// const LIMITS: Flag<Decoded<Limits>> =
+    ///     Flag::new("limits", Decoded(&Limits { requests: 10 }));
+    ///
+    /// let builder = Client::builder("https://flags.example.com", "token")
+    ///     .decoders(Decoders::new().with(&LIMITS));
+    /// # let _ = (builder, LIMITS.default_value().requests);
+    /// ```
+    pub fn decoders(mut self, decoders: Decoders) -> Self {
+        self.decoders = decoders;
         self
     }
 
@@ -113,7 +142,8 @@ impl Builder {
         let cache = self
             .cache_file
             .map(|path| Cache::new(path, Identity::new(server.url(), self.token.expose_secret())));
-        let shared = Arc::new(Shared::new(State::Starting, Source::Nothing));
+        let (state, source) = (State::Starting, Source::Nothing);
+        let shared = Arc::new(Shared::new(state, source, self.decoders, Misuses::new(true)));
         let driver = Driver { shared: Arc::clone(&shared), server, cache, pace: self.pace };
         let (handles, last_handle_dropped) = oneshot::channel();
         runtime.spawn(driver.run(last_handle_dropped));
@@ -137,6 +167,7 @@ impl fmt::Debug for Builder {
         // Neither the token nor the URL, which has not been checked for secrets yet.
         f.debug_struct("Builder")
             .field("cache_file", &self.cache_file)
+            .field("decoders", &self.decoders)
             .field("first_snapshot_timeout", &self.first_snapshot_timeout)
             .finish_non_exhaustive()
     }

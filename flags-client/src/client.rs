@@ -4,15 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flags_core::{Context, Document, Epoch, Flag, FlagValue, Override, Revision, Ruleset};
+use flags_core::{
+    Context, Decoders, Document, Epoch, Flag, FlagValue, Override, Revision, Ruleset,
+};
 use secrecy::SecretString;
 use tokio::runtime::Handle;
+use tokio::select;
 use tokio::sync::oneshot;
 
 use crate::builder::Builder;
 use crate::layer::Layer;
+use crate::misuse::Misuses;
 use crate::shared::Shared;
-use crate::snapshot::{Pinned, Snapshot};
+use crate::snapshot::{Owned, Pinned, Snapshot};
 use crate::status::{Source, State, Status, TimedOut};
 
 /// Flags inside a service: answers from memory, kept up to date in the background.
@@ -77,15 +81,52 @@ impl Client {
     /// ```
     #[must_use]
     pub fn fixed(document: &Document) -> Self {
-        let shared = Shared::new(State::Fixed, Source::Fixed);
-        shared.install(document, State::Fixed, Source::Fixed);
-        Self::new(Arc::new(shared), None)
+        Self::fixed_with(document, Decoders::new())
     }
 
-    /// A [fixed](Self::fixed) client without any flag: what a test overrides flags on.
+    /// A [fixed](Self::fixed) client whose JSON flags are decoded into these types.
+    ///
+    /// ```
+    /// use flags_client::{Client, Decoded, Decoders, Document, Entity, Flag};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Limits {
+    ///     requests: u32,
+    /// }
+    ///
+    /// const LIMITS: Flag<Decoded<Limits>> =
+    ///     Flag::new("limits", Decoded(&Limits { requests: 10 }));
+    ///
+    /// let document: Document = serde_json::from_str(r#"{
+    ///     "epoch": "tests", "revision": 1,
+    ///     "objects": [{"kind": "flag", "key": "limits", "version": 1, "definition": {
+    ///         "type": "json",
+    ///         "variants": [{"name": "large", "value": {"requests": 500}}],
+    ///         "state": {"on": true, "off_variant": "large", "fallthrough": {"variant": "large"}}
+    ///     }}]
+    /// }"#)?;
+    /// let client = Client::fixed_with(&document, Decoders::new().with(&LIMITS));
+    /// let limits = client.snapshot();
+    /// assert_eq!(limits.get(&LIMITS, &Entity::tenant("acme")).value.requests, 500);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn fixed_with(document: &Document, decoders: Decoders) -> Self {
+        Self::of_document(document, decoders, Misuses::new(true))
+    }
+
+    /// A [fixed](Self::fixed) client without any flag: what a test overrides flags on. It does not
+    /// report that a flag is missing.
     #[must_use]
     pub fn empty() -> Self {
-        Self::fixed(&Document::empty(Epoch::new("fixed")))
+        let document = Document::empty(Epoch::new("fixed"));
+        Self::of_document(&document, Decoders::new(), Misuses::new(false))
+    }
+
+    fn of_document(document: &Document, decoders: Decoders, misuses: Misuses) -> Self {
+        let shared = Shared::new(State::Fixed, Source::Fixed, decoders, misuses);
+        shared.install(document, State::Fixed, Source::Fixed);
+        Self::new(Arc::new(shared), None)
     }
 
     pub(crate) fn new(shared: Arc<Shared>, handles: Option<oneshot::Sender<()>>) -> Self {
@@ -139,7 +180,7 @@ impl Client {
     /// ```
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(self.layer.ruleset.load_full())
+        Snapshot::new(Owned::new(self.layer.loaded.load_full()))
     }
 
     /// A view that counts no references, for many questions in a row on one thread.
@@ -157,7 +198,7 @@ impl Client {
     #[must_use]
     #[inline]
     pub fn pinned(&self) -> Snapshot<Pinned<'_>> {
-        Snapshot::new(Pinned::new(self.layer.ruleset.load()))
+        Snapshot::new(Pinned::new(self.layer.loaded.load()))
     }
 
     /// A new handle for which these flags have these values, whatever the server says.
@@ -196,7 +237,7 @@ impl Client {
     /// ```
     #[must_use]
     pub fn status(&self) -> Status {
-        self.inner.shared.status.borrow().clone()
+        self.inner.shared.status()
     }
 
     /// Waits for a ruleset that the server has supplied in this run: for a service that would
@@ -264,12 +305,28 @@ impl Client {
         if condition(&status) {
             return Ok(status);
         }
-        // Without a runtime there is no clock to wait by, and a fixed client never changes.
+        // Without a runtime there is no clock to wait by, and a fixed client hardly ever changes.
         if Handle::try_current().is_ok() {
-            let mut changes = self.inner.shared.status.subscribe();
-            let wait = tokio::time::timeout(timeout, changes.wait_for(condition));
-            if let Ok(Ok(status)) = wait.await {
-                return Ok(status.clone());
+            let shared = &self.inner.shared;
+            let mut changes = shared.status.subscribe();
+            let mut misuses = shared.misuses.subscribe();
+            // What came before the subscriptions is looked at first.
+            changes.mark_changed();
+            let wait = async {
+                loop {
+                    // Neither sender ends before the client does.
+                    select! {
+                        _ = changes.changed() => {}
+                        _ = misuses.changed() => {}
+                    }
+                    let status = self.status();
+                    if condition(&status) {
+                        break status;
+                    }
+                }
+            };
+            if let Ok(status) = tokio::time::timeout(timeout, wait).await {
+                return Ok(status);
             }
         }
         Err(TimedOut(Box::new(self.status())))
@@ -292,7 +349,8 @@ impl CopyValue for f64 {}
 impl From<Ruleset> for Client {
     /// A [fixed](Client::fixed) client of a compiled ruleset.
     fn from(ruleset: Ruleset) -> Self {
-        let shared = Shared::new(State::Fixed, Source::Fixed);
+        let (decoders, misuses) = (Decoders::new(), Misuses::new(true));
+        let shared = Shared::new(State::Fixed, Source::Fixed, decoders, misuses);
         shared.status.send_modify(|status| status.position = ruleset.position().cloned());
         shared.layers.replace(ruleset);
         Self::new(Arc::new(shared), None)
@@ -301,7 +359,6 @@ impl From<Ruleset> for Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let status = self.inner.shared.status.borrow();
-        f.debug_struct("Client").field("status", &format_args!("{}", *status)).finish()
+        f.debug_struct("Client").field("status", &format_args!("{}", self.status())).finish()
     }
 }

@@ -5,12 +5,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use arc_swap::ArcSwap;
 use flags_core::{Override, Ruleset};
 
+use crate::misuse::Misuses;
+
 /// What one handle reads: the live ruleset with the overrides of that handle.
 #[derive(Debug)]
 pub(crate) struct Layer {
-    pub(crate) ruleset: ArcSwap<Ruleset>,
+    pub(crate) loaded: ArcSwap<Loaded>,
     /// One for a flag at most; none in the base layer.
     overrides: Box<[Override]>,
+}
+
+/// A ruleset in place, and where its answers report what is missing: one load gives both.
+#[derive(Debug)]
+pub struct Loaded {
+    pub(crate) ruleset: Ruleset,
+    pub(crate) misuses: Arc<Misuses>,
 }
 
 /// The base layer, and the layers with overrides that handles have made on it.
@@ -23,13 +32,15 @@ pub(crate) struct Layers {
     derived: Mutex<Vec<Weak<Layer>>>,
     /// Replaced rulesets that somebody may still be reading. The last one to let go of a ruleset
     /// frees all of it; that must not be a request.
-    retired: Mutex<Vec<Arc<Ruleset>>>,
+    retired: Mutex<Vec<Arc<Loaded>>>,
+    misuses: Arc<Misuses>,
 }
 
 impl Layers {
-    pub(crate) fn new(ruleset: Ruleset) -> Self {
-        let base = Layer { ruleset: ArcSwap::from_pointee(ruleset), overrides: Box::default() };
-        Self { base: Arc::new(base), derived: Mutex::default(), retired: Mutex::default() }
+    pub(crate) fn new(ruleset: Ruleset, misuses: Arc<Misuses>) -> Self {
+        let loaded = Loaded { ruleset, misuses: Arc::clone(&misuses) };
+        let base = Layer { loaded: ArcSwap::from_pointee(loaded), overrides: Box::default() };
+        Self { base: Arc::new(base), derived: Mutex::default(), retired: Mutex::default(), misuses }
     }
 
     pub(crate) fn base(&self) -> &Arc<Layer> {
@@ -52,9 +63,9 @@ impl Layers {
         // The lock keeps a new ruleset from passing by between reading the present one and being
         // known to those who replace it.
         let mut derived = lock(&self.derived);
-        let ruleset = self.base.ruleset.load().overriding(&overrides);
-        let ruleset = ArcSwap::from_pointee(ruleset);
-        let layer = Arc::new(Layer { ruleset, overrides: overrides.into() });
+        let ruleset = self.base.loaded.load().ruleset.overriding(&overrides);
+        let loaded = ArcSwap::new(self.with_misuses(ruleset));
+        let layer = Arc::new(Layer { loaded, overrides: overrides.into() });
         derived.retain(|layer| layer.strong_count() > 0);
         derived.push(Arc::downgrade(&layer));
         layer
@@ -75,15 +86,19 @@ impl Layers {
     }
 
     fn swap(&self, layer: &Layer, ruleset: Ruleset) {
-        let old = layer.ruleset.swap(Arc::new(ruleset));
+        let old = layer.loaded.swap(self.with_misuses(ruleset));
         lock(&self.retired).push(old);
+    }
+
+    fn with_misuses(&self, ruleset: Ruleset) -> Arc<Loaded> {
+        Arc::new(Loaded { ruleset, misuses: Arc::clone(&self.misuses) })
     }
 
     /// Frees the replaced rulesets that nobody reads any more. Takes time: not for an async thread.
     pub(crate) fn sweep(&self) {
         let retired = std::mem::take(&mut *lock(&self.retired));
         let (read, unread): (Vec<_>, Vec<_>) =
-            retired.into_iter().partition(|ruleset| Arc::strong_count(ruleset) > 1);
+            retired.into_iter().partition(|loaded| Arc::strong_count(loaded) > 1);
         lock(&self.retired).extend(read);
         drop(unread);
     }
@@ -111,8 +126,12 @@ mod tests {
         Ruleset::compile(&Document { revision, ..Document::empty(Epoch::new("e")) }).0
     }
 
+    fn layers(revision: u64) -> Layers {
+        Layers::new(ruleset(revision), Arc::new(Misuses::new(true)))
+    }
+
     fn read(layer: &Layer) -> (bool, i64, u64) {
-        let ruleset = layer.ruleset.load();
+        let ruleset = &layer.loaded.load().ruleset;
         let nobody = Entity::user("");
         let now = Timestamp::from_millis(0);
         let a = ruleset.get(&A, &nobody, now);
@@ -121,7 +140,7 @@ mod tests {
 
     #[test]
     fn layers_stack_follow_the_base_and_do_not_see_each_other() {
-        let layers = Layers::new(ruleset(1));
+        let layers = layers(1);
         let a = layers.derive(layers.base(), [A.to(true)]);
         let both = layers.derive(&a, [B.to(1), B.to(2)]);
         let undone = layers.derive(&both, [A.to(false)]);
@@ -137,7 +156,7 @@ mod tests {
     #[test]
     fn readers_see_one_revision_at_a_time_and_never_go_back() {
         const LAST: u64 = 500;
-        let layers = Layers::new(ruleset(0));
+        let layers = layers(0);
         let handles =
             [Arc::clone(layers.base()), layers.derive(layers.base(), [A.to(true), B.to(1)])];
         std::thread::scope(|scope| {
@@ -162,7 +181,7 @@ mod tests {
 
     #[test]
     fn dropped_layers_are_forgotten() {
-        let layers = Layers::new(ruleset(1));
+        let layers = layers(1);
         let kept = layers.derive(layers.base(), [A.to(true)]);
         for _ in 0..100 {
             layers.derive(&kept, [B.to(1)]);
@@ -174,8 +193,8 @@ mod tests {
 
     #[test]
     fn a_replaced_ruleset_is_kept_until_its_last_reader_has_left() {
-        let layers = Layers::new(ruleset(1));
-        let reader = layers.base().ruleset.load();
+        let layers = layers(1);
+        let reader = layers.base().loaded.load();
         let old = Arc::downgrade(&reader);
         layers.replace(ruleset(2));
         assert!(layers.has_retired());

@@ -40,6 +40,41 @@
 //! # }
 //! ```
 //!
+//! # Types of flags
+//!
+//! `Flag<bool>`, `Flag<i64>`, `Flag<f64>`, `Flag<&str>`, and for JSON `Flag<&serde_json::Value>` or a
+//! type of the service's own. Such a type is registered, so that a value is decoded once, when its
+//! definition arrives, and lent by every answer:
+//!
+//! ```no_run
+//! use flags_client::{Client, Decoded, Decoders, Entity, Flag};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Limits {
+//!     requests: u32,
+//!     regions: Vec<String>,
+//! }
+//!
+//! const LIMITS: Flag<Decoded<Limits>> = Flag::new("limits", Decoded(&DEFAULT_LIMITS));
+//! static DEFAULT_LIMITS: Limits = Limits { requests: 10, regions: Vec::new() };
+//!
+//! # async fn start(token: String) -> Result<(), Box<dyn std::error::Error>> {
+//! let flags = Client::builder("https://flags.example.com", token)
+//!     .decoders(Decoders::new().with(&LIMITS))
+//!     .connect()
+//!     .await?;
+//! let snapshot = flags.snapshot();
+//! let limits = snapshot.get(&LIMITS, &Entity::tenant("acme")).value;
+//! println!("{} requests from {:?}", limits.requests, limits.regions);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A flag that is not as the code says (missing, of another type, of a type that was not
+//! registered, with a value that cannot be decoded) gives the code's default, with the reason
+//! `flag_not_found` or `type_mismatch`. The first time an answer meets it, it is logged and listed
+//! in [`Status::misused`]; [`Ruleset::misfit`] tells it beforehand, for a check at the start.
+//!
 //! # A test
 //!
 //! Overrides belong to a client value, so tests that run at the same time cannot meet. There is
@@ -53,6 +88,9 @@
 //! let flags = Client::empty().overriding([NEW_CHECKOUT.to(true)]);
 //! assert!(flags.is_on(&NEW_CHECKOUT, &Entity::user("u-17")));
 //! ```
+//!
+//! An override of a [`Decoded`] flag is given the value itself, whose type must be one that serde
+//! can also write: `LIMITS.to(Limits { … })`. It needs no registration.
 //!
 //! # A unit of work
 //!
@@ -82,6 +120,7 @@
 //! | the server sends what makes no sense | the last good ruleset | `Stale`, until it makes sense |
 //! | the token is refused | the last good ruleset | `Stale` or `Starting`; logged as an error |
 //! | one flag cannot be evaluated | the code's default for that flag alone | `Live`, with the flag in `invalid` |
+//! | a value cannot be decoded into the service's type | the code's default where that value would be | `Live`, with the flag in `undecodable` |
 //!
 //! The client goes on trying by itself, for ever: after pauses that grow up to a minute and are
 //! drawn at random, so that many clients do not come back at the same moment; after what the
@@ -93,7 +132,8 @@
 //!
 //! An answer costs one atomic load more than the evaluation itself, which
 //! [overriding](Client::overriding) does not change. Threads do not contend; the first read of a
-//! thread registers it once. Definitions are read and compiled on blocking threads, and a replaced
+//! thread registers it once, and the first that meets a flag which is not as the code says reports
+//! it: both allocate. Definitions are read and compiled on blocking threads, and a replaced
 //! ruleset is freed there too, not by the last request that read it. A change of one flag compiles
 //! that flag.
 //!
@@ -110,8 +150,9 @@
 //! # Logging
 //!
 //! Events of [`tracing`](https://docs.rs/tracing): once when flags become live, once for each kind
-//! of problem that begins, and for objects that cannot be evaluated. Tokens and contexts are never
-//! logged.
+//! of problem that begins, for objects that cannot be evaluated or decoded, and once for each flag
+//! that is not as the code says. Tokens and contexts are never logged; a key that was asked for by
+//! name and is missing is, so that a key should not be made of what users send.
 //!
 //! # Limits
 //!
@@ -120,6 +161,7 @@
 //! - a cache file: [`MAX_CACHE_BYTES`]; a larger one is ignored
 //! - changes that wait for the disk: 16 MiB; beyond that the file stays behind until the next
 //!   snapshot, and a start from it catches up from there
+//! - flags that are listed as not being what the code says: 256; some hundreds more are counted
 //!
 //! # Limitations
 //!
@@ -147,6 +189,7 @@ mod clock;
 mod driver;
 mod layer;
 mod limits;
+mod misuse;
 mod shared;
 mod snapshot;
 mod source;
@@ -195,15 +238,16 @@ pub use flags_core::__client::Context;
 #[doc(hidden)]
 pub use flags_core::__private;
 pub use flags_core::{
-    Answer, Attribute, AttributeValue, Change, ContextKey, Diagnostic, Document, Entity, Epoch,
-    Evaluation, Explanation, FLAG_KIND, Flag, FlagKey, FlagType, FlagValue, Gap, InvalidObject,
-    JsonContext, KeysChange, MembersChange, Now, Object, ObjectChange, Outcome, Override, Position,
-    Question, Reason, Report, Revision, Ruleset, SEGMENT_KIND, SplitOutcome, Step, Strings,
-    Timestamp, Value,
+    Answer, Attribute, AttributeValue, Change, ContextKey, Decoded, Decoders, Diagnostic, Document,
+    Entity, Epoch, Evaluation, Explanation, FLAG_KIND, Flag, FlagKey, FlagType, FlagValue, Gap,
+    InvalidObject, JsonContext, KeysChange, MembersChange, Misfit, Now, Object, ObjectChange,
+    Outcome, Override, OverrideValue, Position, Question, Reason, Report, Revision, Ruleset,
+    SEGMENT_KIND, SplitOutcome, Step, Strings, Timestamp, Undecodable, Value,
 };
 pub use limits::{MAX_CACHE_BYTES, MAX_EVENT_BYTES, MAX_SNAPSHOT_BYTES};
+pub use misuse::Misuse;
 pub use secrecy::SecretString;
-pub use snapshot::{Pinned, Snapshot};
+pub use snapshot::{Held, Owned, Pinned, Snapshot};
 pub use status::{Counters, Problem, ProblemKind, Source, State, Status, TimedOut};
 
 /// The code of the project's front page compiles.

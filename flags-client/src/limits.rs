@@ -37,3 +37,9 @@ pub(crate) const MAX_PROBLEM_BYTES: usize = 16 * 1024;
 
 /// Most redirects that are followed, all within one origin.
 pub(crate) const MAX_REDIRECTS: usize = 5;
+
+/// Most flags that are listed as not being what the code says.
+pub(crate) const MAX_MISUSES: usize = 256;
+
+/// Most of a key that is kept of such a flag, in bytes: all of it, if it is a flag's key.
+pub(crate) const MAX_MISUSE_KEY_BYTES: usize = 128;

@@ -1,18 +1,22 @@
 //! What all handles of a client share with the task that keeps it up to date.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use flags_core::{
-    Change, Document, Epoch, Gap, InvalidObject, ObjectChange, Position, Report, Ruleset,
+    Change, Decoders, Document, Epoch, FLAG_KIND, Gap, InvalidObject, ObjectChange, Position,
+    Report, Ruleset, Undecodable,
 };
 use tokio::sync::watch;
 
 use crate::clock;
 use crate::layer::Layers;
+use crate::misuse::{Misuses, Reported};
 use crate::status::{Failure, Problem, ProblemKind, Source, State, Status};
 
-/// Most invalid objects that are logged for one change or snapshot.
+/// Most invalid objects, and flags that cannot be decoded, that are logged for one change or
+/// snapshot.
 const INVALID_LOGGED: usize = 10;
 
 /// One writer at a time puts rulesets in place; the ruleset comes first and the status after it,
@@ -20,34 +24,52 @@ const INVALID_LOGGED: usize = 10;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) layers: Layers,
+    /// All of the status but the misuses, which answers report: none takes this lock.
     pub(crate) status: watch::Sender<Status>,
+    pub(crate) misuses: Arc<Misuses>,
+    decoders: Decoders,
 }
 
 impl Shared {
-    pub(crate) fn new(state: State, source: Source) -> Self {
+    pub(crate) fn new(state: State, source: Source, decoders: Decoders, misuses: Misuses) -> Self {
+        let decoders = decoders.guarded(catch_panic);
+        let misuses = Arc::new(misuses);
+        let ruleset = Ruleset::with_decoders(decoders.clone());
         Self {
-            layers: Layers::new(Ruleset::default()),
+            layers: Layers::new(ruleset, Arc::clone(&misuses)),
             status: watch::Sender::new(Status::new(state, source, clock::now())),
+            misuses,
+            decoders,
         }
+    }
+
+    /// How the client is doing.
+    pub(crate) fn status(&self) -> Status {
+        let mut status = self.status.borrow().clone();
+        let Reported { listed, unlisted } = self.misuses.reported();
+        status.misused = listed;
+        status.counters.unlisted_misuses = unlisted;
+        status
     }
 
     /// Puts a whole environment in place. Takes time: not for an async thread.
     pub(crate) fn install(&self, document: &Document, state: State, source: Source) {
-        let (ruleset, report) = Ruleset::compile(document);
+        let (ruleset, report) = Ruleset::compile_with(document, &self.decoders);
         self.layers.replace(ruleset);
-        log_invalid(&report);
+        self.log(&report);
         self.update(state, source, |status| {
             status.position = Some(document.position());
             status.counters.ignored_objects += report.ignored as u64;
             status.invalid = sorted(report.invalid);
+            status.undecodable = sorted_by_flag(report.undecodable);
         });
     }
 
     /// Puts one change in place. Takes time: not for an async thread.
     pub(crate) fn apply(&self, change: &Change) -> Result<(), Gap> {
-        let (ruleset, report) = self.layers.base().ruleset.load().apply(change)?;
+        let (ruleset, report) = self.layers.base().loaded.load().ruleset.apply(change)?;
         self.layers.replace(ruleset);
-        log_invalid(&report);
+        self.log(&report);
         self.update(State::Live, Source::Server, |status| {
             status.position = Some(change.position());
             status.counters.changes += 1;
@@ -58,13 +80,21 @@ impl Shared {
                 });
                 status.invalid = sorted(untouched.cloned().chain(report.invalid).collect());
             }
+            if !(status.undecodable.is_empty() && report.undecodable.is_empty()) {
+                let untouched = status.undecodable.iter().filter(|undecodable| {
+                    let id = (FLAG_KIND, &*undecodable.key);
+                    !change.objects.iter().filter_map(replaced).any(|touched| touched == id)
+                });
+                let all = untouched.cloned().chain(report.undecodable).collect();
+                status.undecodable = sorted_by_flag(all);
+            }
         });
         Ok(())
     }
 
     /// Whether the present ruleset is of this history.
     pub(crate) fn is_in(&self, epoch: &Epoch) -> bool {
-        self.layers.base().ruleset.load().position().is_some_and(|at| at.epoch == *epoch)
+        self.layers.base().loaded.load().ruleset.position().is_some_and(|at| at.epoch == *epoch)
     }
 
     /// The server is heard, so what is in place is up to date.
@@ -131,6 +161,17 @@ impl Shared {
         });
     }
 
+    /// Logs what is broken; of what cannot be decoded, the news alone.
+    fn log(&self, report: &Report) {
+        log_invalid(report);
+        let known = Arc::clone(&self.status.borrow().undecodable);
+        let news = report.undecodable.iter().filter(|undecodable| !known.contains(undecodable));
+        for Undecodable { key, type_name, diagnostics } in news.take(INVALID_LOGGED) {
+            let problem = diagnostics.first().map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(key, r#type = type_name, problem, "cannot be decoded");
+        }
+    }
+
     fn update(&self, state: State, source: Source, update: impl FnOnce(&mut Status)) {
         self.status.send_modify(|status| {
             update(status);
@@ -159,6 +200,11 @@ fn sorted(mut invalid: Vec<InvalidObject>) -> Arc<[InvalidObject]> {
     invalid.into()
 }
 
+fn sorted_by_flag(mut undecodable: Vec<Undecodable>) -> Arc<[Undecodable]> {
+    undecodable.sort_by(|a, b| (&a.key, a.type_name).cmp(&(&b.key, b.type_name)));
+    undecodable.into()
+}
+
 fn log_live(status: &Status) {
     let revision = status.position.as_ref().map(|position| position.revision);
     tracing::info!(revision, "flags are live");
@@ -178,6 +224,15 @@ fn log_failure(failure: &Failure, state: State) {
         }
         _ => tracing::warn!(problem, "flags are not up to date"),
     }
+}
+
+/// A service's own `Deserialize` must not keep it from its other flags.
+fn catch_panic(decode: &mut dyn FnMut()) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(decode)).map_err(|panic| {
+        let said = panic.downcast_ref::<&str>().copied();
+        let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        format!("decoding it panicked: {}", said.unwrap_or("without a message"))
+    })
 }
 
 fn log_invalid(report: &Report) {

@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use arc_swap::Guard;
 use flags_core::{
-    Answer, Context, Evaluation, Explanation, Flag, FlagKey, FlagValue, Position, Revision, Ruleset,
+    Answer, Context, Evaluation, Explanation, Flag, FlagKey, FlagValue, Position, Reason, Revision,
+    Ruleset,
 };
 
 use crate::clock;
+use crate::layer::Loaded;
 
 /// One consistent view of all flags: what a unit of work asks.
 ///
@@ -36,9 +37,42 @@ use crate::clock;
 /// ```
 ///
 /// A replaced ruleset stays in memory while a snapshot of it is held.
+///
+/// A flag that turns out to be missing, or of another type than the code says, gives the code's
+/// default, is logged, and is listed in [`Status::misused`](crate::Status::misused): the first
+/// time in the life of the client. That one answer takes a lock and allocates.
 #[derive(Clone)]
-pub struct Snapshot<R = Arc<Ruleset>> {
-    ruleset: R,
+pub struct Snapshot<R = Owned> {
+    held: R,
+}
+
+/// How a [`Snapshot`] holds its ruleset: [`Owned`] or [`Pinned`].
+pub trait Held: sealed::Sealed {
+    #[doc(hidden)]
+    fn loaded(&self) -> &Loaded;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// The ruleset of a [`Snapshot`] that may go anywhere.
+#[derive(Clone)]
+pub struct Owned(Arc<Loaded>);
+
+impl Owned {
+    pub(crate) fn new(loaded: Arc<Loaded>) -> Self {
+        Self(loaded)
+    }
+}
+
+impl sealed::Sealed for Owned {}
+
+impl Held for Owned {
+    #[inline]
+    fn loaded(&self) -> &Loaded {
+        &self.0
+    }
 }
 
 /// The ruleset of a [`Snapshot`] that counts no references. It stays on its thread:
@@ -52,30 +86,30 @@ pub struct Snapshot<R = Arc<Ruleset>> {
 /// A few of them at a time on one thread are free; with more than eight, further ones cost as much
 /// as owned snapshots do.
 pub struct Pinned<'c> {
-    guard: Guard<Arc<Ruleset>>,
+    guard: Guard<Arc<Loaded>>,
     stays_on_its_thread: PhantomData<(&'c (), *const ())>,
 }
 
 impl<'c> Pinned<'c> {
     #[inline]
-    pub(crate) fn new(guard: Guard<Arc<Ruleset>>) -> Self {
+    pub(crate) fn new(guard: Guard<Arc<Loaded>>) -> Self {
         Self { guard, stays_on_its_thread: PhantomData }
     }
 }
 
-impl Deref for Pinned<'_> {
-    type Target = Ruleset;
+impl sealed::Sealed for Pinned<'_> {}
 
+impl Held for Pinned<'_> {
     #[inline]
-    fn deref(&self) -> &Ruleset {
+    fn loaded(&self) -> &Loaded {
         &self.guard
     }
 }
 
-impl<R: Deref<Target = Ruleset>> Snapshot<R> {
+impl<R: Held> Snapshot<R> {
     #[inline]
-    pub(crate) fn new(ruleset: R) -> Self {
-        Self { ruleset }
+    pub(crate) fn new(held: R) -> Self {
+        Self { held }
     }
 
     /// Asks for a typed flag: the value, the variant and why. The value is the code's default
@@ -96,7 +130,10 @@ impl<R: Deref<Target = Ruleset>> Snapshot<R> {
         flag: &Flag<T>,
         context: &(impl Context + ?Sized),
     ) -> Answer<'_, T::Ref<'_>> {
-        self.ruleset.get(flag, context, clock::now)
+        let Loaded { ruleset, misuses } = self.held.loaded();
+        ruleset.get_or_notice(flag, context, clock::now, |reason| {
+            misuses.notice(flag, reason, ruleset);
+        })
     }
 
     /// Whether a boolean flag serves `true`.
@@ -121,7 +158,13 @@ impl<R: Deref<Target = Ruleset>> Snapshot<R> {
         flag: impl Into<FlagKey<'k>>,
         context: &(impl Context + ?Sized),
     ) -> Evaluation<'_> {
-        self.ruleset.evaluate(flag, context, clock::now)
+        let Loaded { ruleset, misuses } = self.held.loaded();
+        let key = flag.into();
+        let evaluation = ruleset.evaluate(key, context, clock::now);
+        if evaluation.value.is_none() && evaluation.reason == Reason::FlagNotFound {
+            misuses.missing(key, None);
+        }
+        evaluation
     }
 
     /// Every flag's key and answer for one context, in no particular order, with nothing
@@ -133,7 +176,8 @@ impl<R: Deref<Target = Ruleset>> Snapshot<R> {
     /// const EXPORTS: Flag<bool> = Flag::new("exports", false);
     ///
     /// let flags = Client::empty().overriding([EXPORTS.to(true)]).snapshot();
-    /// let answers = flags.evaluate_all(&Entity::user("u-17"));
+    /// let user = Entity::user("u-17");
+    /// let answers = flags.evaluate_all(&user);
     /// let on: Vec<&str> = answers.filter(|(_, answer)| answer.is_true()).map(|(key, _)| key).collect();
     /// assert_eq!(on, ["exports"]);
     /// ```
@@ -141,7 +185,7 @@ impl<R: Deref<Target = Ruleset>> Snapshot<R> {
         &self,
         context: &(impl Context + ?Sized),
     ) -> impl Iterator<Item = (&str, Evaluation<'_>)> {
-        self.ruleset.evaluate_all(context, clock::now)
+        self.ruleset().evaluate_all(context, clock::now)
     }
 
     /// The same with every step that led to the answer, for people and tools. It allocates.
@@ -161,26 +205,26 @@ impl<R: Deref<Target = Ruleset>> Snapshot<R> {
         flag: impl Into<FlagKey<'k>>,
         context: &(impl Context + ?Sized),
     ) -> Explanation<'_> {
-        self.ruleset.explain(flag, context, clock::now)
+        self.ruleset().explain(flag, context, clock::now)
     }
 
     /// Where it stands; `None` while the client has no ruleset.
     pub fn position(&self) -> Option<&Position> {
-        self.ruleset.position()
+        self.ruleset().position()
     }
 
     /// The revision it shows; 0 while the client has no ruleset.
     pub fn revision(&self) -> Revision {
-        self.ruleset.revision()
+        self.ruleset().revision()
     }
 
     /// The ruleset itself, to ask at another instant than the present one.
     pub fn ruleset(&self) -> &Ruleset {
-        &self.ruleset
+        &self.held.loaded().ruleset
     }
 }
 
-impl<R: Deref<Target = Ruleset>> fmt::Debug for Snapshot<R> {
+impl<R: Held> fmt::Debug for Snapshot<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Snapshot").field("position", &self.position()).finish_non_exhaustive()
     }

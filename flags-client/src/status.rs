@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flags_core::{InvalidObject, Position, Timestamp};
+use flags_core::{InvalidObject, Position, Timestamp, Undecodable};
+
+use crate::misuse::Misuse;
 
 /// How a client is doing.
 ///
@@ -38,6 +40,15 @@ pub struct Status {
     pub cache_error: Option<Problem>,
     /// Objects of the ruleset that cannot be evaluated, by kind and key. Each is broken alone.
     pub invalid: Arc<[InvalidObject]>,
+    /// Flags of the ruleset with values that are not of the types that were registered for them,
+    /// by key. Each is valid for whoever asks for its JSON.
+    pub undecodable: Arc<[Undecodable]>,
+    /// Flags that were not as the code says when they were first asked for, by key: each key and
+    /// kind of difference once in the life of the client, also when the flag has become right.
+    ///
+    /// At most 256; further ones are [counted](Counters::unlisted_misuses). A flag that is missing
+    /// from a [`Client::empty`](crate::Client::empty) is not among them.
+    pub misused: Arc<[Misuse]>,
     /// What has been counted since the client was made.
     pub counters: Counters,
 }
@@ -133,6 +144,9 @@ pub struct Counters {
     pub ignored_objects: u64,
     /// Things that went wrong with the cache file.
     pub cache_errors: u64,
+    /// Flags that are not as the code says, beyond those in [`Status::misused`]; counted up to
+    /// some hundreds.
+    pub unlisted_misuses: u64,
 }
 
 impl Status {
@@ -146,6 +160,8 @@ impl Status {
             last_error: None,
             cache_error: None,
             invalid: Arc::default(),
+            undecodable: Arc::default(),
+            misused: Arc::default(),
             counters: Counters::default(),
         }
     }
@@ -194,6 +210,19 @@ impl fmt::Display for Status {
             [] => {}
             [one] => write!(f, "; the {} `{}` cannot be evaluated", one.kind, one.key)?,
             many => write!(f, "; {} objects cannot be evaluated", many.len())?,
+        }
+        match &*self.undecodable {
+            [] => {}
+            [one] => write!(f, "; the flag `{}` cannot be decoded", one.key)?,
+            many => write!(f, "; {} flags cannot be decoded", many.len())?,
+        }
+        match &*self.misused {
+            [] => {}
+            [one] => write!(f, "; not as the code says: {one}")?,
+            many => {
+                let count = self.counters.unlisted_misuses + many.len() as u64;
+                write!(f, "; {count} flags are not as the code says")?;
+            }
         }
         if let Some(problem) = &self.cache_error {
             write!(f, "; last problem of the cache: {}", problem.message)?;

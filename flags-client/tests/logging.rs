@@ -7,7 +7,8 @@ mod support;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
-use support::{Canned, SOON, Server, TOKEN, reach};
+use flags_client::{Client, Decoded, Decoders, Document, Entity, Flag, Misfit};
+use support::{Canned, SOON, Server, TOKEN, boolean_flag, object, reach};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -43,6 +44,198 @@ impl Subscriber for Log {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
     fn enter(&self, _: &Id) {}
     fn exit(&self, _: &Id) {}
+}
+
+impl Log {
+    fn texts(&self) -> Vec<String> {
+        let events = self.0.lock().unwrap();
+        assert!(events.iter().all(|(level, _)| *level == Level::WARN), "{events:?}");
+        events.iter().map(|(_, text)| text.clone()).collect()
+    }
+}
+
+fn document(flags: &[(&str, serde_json::Value)]) -> Document {
+    let objects = flags.iter().map(|(key, definition)| object(key, 1, definition)).collect();
+    Document { objects, ..Document::empty(flags_client::Epoch::new("e")) }
+}
+
+fn json_flag(value: &serde_json::Value) -> serde_json::Value {
+    serde_json::json!({
+        "type": "json",
+        "variants": [{"name": "a", "value": value}],
+        "state": {"on": true, "off_variant": "a", "fallthrough": {"variant": "a"}},
+    })
+}
+
+const NOBODY: &() = &();
+
+#[test]
+fn a_flag_that_is_not_as_the_code_says_is_reported_once() {
+    const MISSING: Flag<bool> = Flag::new("missing", true);
+    const MISTYPED: Flag<i64> = Flag::new("boolean", 7);
+    const MISTYPED_TOO: Flag<&str> = Flag::new("boolean", "");
+    const UNREGISTERED: Flag<Decoded<u32>> = Flag::new("json", Decoded(&7));
+    const RIGHT: Flag<bool> = Flag::new("boolean", false);
+
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let definitions = [("boolean", boolean_flag(true)), ("json", json_flag(&1.into()))];
+    let client = Client::fixed(&document(&definitions));
+    let trial = client.overriding([]);
+    for client in [&client, &client.clone(), &trial] {
+        assert!(client.is_on(&MISSING, NOBODY));
+        assert_eq!(client.get(&MISTYPED, NOBODY), 7);
+        let (owned, pinned) = (client.snapshot(), client.pinned());
+        assert!(owned.is_on(&MISSING, NOBODY) && pinned.is_on(&MISSING, NOBODY));
+        assert_eq!(owned.get(&UNREGISTERED, NOBODY).value, &7);
+        assert_eq!(owned.evaluate("missing", NOBODY).value, None);
+        assert_eq!(owned.get(&MISTYPED_TOO, NOBODY).value, "");
+        assert!(owned.is_on(&RIGHT, NOBODY));
+        owned.explain("neither", NOBODY);
+        assert_eq!(owned.evaluate("by\nname", NOBODY).value, None);
+    }
+
+    let says = "message=a flag is not as the code says: the default of the code holds";
+    assert_eq!(
+        log.texts(),
+        [
+            format!(r#"{says} key="missing" asked="boolean" problem=there is no such flag "#),
+            format!(
+                r#"{says} key="boolean" asked="integer" problem=the flag is of the type boolean "#
+            ),
+            format!(
+                r#"{says} key="json" asked="u32" problem=the type is not registered for this flag "#
+            ),
+            format!(
+                r#"{says} key="boolean" asked="string" problem=the flag is of the type boolean "#
+            ),
+            format!(r#"{says} key="by\nname" problem=there is no such flag "#),
+        ]
+    );
+    let status = client.status();
+    let keys: Vec<_> = status.misused.iter().map(|misuse| &*misuse.key).collect();
+    assert_eq!(keys, ["boolean", "boolean", "by\nname", "json", "missing"]);
+    assert_eq!(status.misused[3].misfit, Misfit::Unregistered);
+    assert_eq!(status.misused[2].to_string(), "`by\\nname`: there is no such flag");
+    assert_eq!(status.to_string(), "fixed, at e.0; 5 flags are not as the code says");
+}
+
+#[test]
+fn threads_that_meet_the_same_missing_flags_report_them_once() {
+    let log = Log::default();
+    let client = Client::fixed(&document(&[]));
+    let keys: Vec<String> = (0..50).map(|index| format!("flag-{index}")).collect();
+    let start = std::sync::Barrier::new(4);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let _guard = tracing::subscriber::set_default(log.clone());
+                start.wait();
+                for key in &keys {
+                    client.snapshot().evaluate(key, NOBODY);
+                }
+            });
+        }
+    });
+    assert_eq!((log.texts().len(), client.status().misused.len()), (50, 50));
+}
+
+#[tokio::test]
+async fn whoever_waits_for_the_status_hears_of_a_missing_flag() {
+    const MISSING: Flag<bool> = Flag::new("missing", false);
+    let client = Client::fixed(&document(&[]));
+    let ask = async {
+        tokio::task::yield_now().await;
+        assert!(!client.is_on(&MISSING, NOBODY));
+    };
+    // Asking for a flag inside of the condition is nobody's deadlock.
+    let condition = |status: &flags_client::Status| {
+        client.snapshot().evaluate("another", NOBODY);
+        status.misused.iter().any(|misuse| &*misuse.key == "missing")
+    };
+    let (status, ()) = tokio::join!(client.wait_until(condition, SOON), ask);
+    assert_eq!(status.unwrap().misused.len(), 2);
+}
+
+#[test]
+fn an_empty_client_does_not_miss_flags() {
+    const MISSING: Flag<bool> = Flag::new("missing", false);
+    const MISTYPED: Flag<i64> = Flag::new("missing", 7);
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let client = Client::empty();
+    assert!(!client.is_on(&MISSING, NOBODY));
+    assert_eq!(client.status().misused.len(), 0);
+    assert_eq!(client.overriding([MISSING.to(true)]).get(&MISTYPED, NOBODY), 7);
+    assert_eq!((client.status().misused.len(), log.texts().len()), (1, 1));
+}
+
+#[test]
+fn what_cannot_be_decoded_is_said_when_it_arrives_and_when_it_is_served() {
+    const NUMBER: Flag<Decoded<u32>> = Flag::new("number", Decoded(&7));
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let document = document(&[("number", json_flag(&"many".into()))]);
+    let client = Client::fixed_with(&document, Decoders::new().with(&NUMBER));
+    let problem = "/variants/0/value: invalid type: string \"many\", expected u32";
+    let arrives =
+        format!("message=cannot be decoded key=\"number\" type=\"u32\" problem={problem:?} ");
+    assert_eq!(log.texts(), [arrives]);
+    assert_eq!(client.status().to_string(), "fixed, at e.0; the flag `number` cannot be decoded");
+    for _ in 0..2 {
+        assert_eq!(client.snapshot().get(&NUMBER, NOBODY).value, &7);
+    }
+    assert_eq!(
+        log.texts()[1..],
+        ["message=a flag is not as the code says: the default of the code holds key=\"number\" \
+          asked=\"u32\" problem=a value of the flag cannot be decoded "]
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_decoded_harms_nothing_else() {
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(try_from = "u64")]
+    struct Picky(u64);
+    impl TryFrom<u64> for Picky {
+        type Error = &'static str;
+        fn try_from(value: u64) -> Result<Self, Self::Error> {
+            match value {
+                0 => Err("zero"),
+                13 => panic!("thirteen"),
+                value => Ok(Self(value)),
+            }
+        }
+    }
+    const PICKY: Flag<Decoded<Picky>> = Flag::new("picky", Decoded(&Picky(1)));
+    const SWITCH: Flag<bool> = Flag::new("switch", false);
+
+    let server = Server::start().await;
+    server.put("picky", &json_flag(&5.into()));
+    server.put("switch", &boolean_flag(true));
+    let decoders = Decoders::new().with(&PICKY);
+    let client = server.builder().decoders(decoders).connect().await.unwrap();
+    let read = || client.snapshot().get(&PICKY, &Entity::user("u-17")).value.0;
+    assert_eq!(read(), 5);
+
+    for (bad, problem) in [(0, "zero"), (13, "decoding it panicked: thirteen")] {
+        server.put("picky", &json_flag(&bad.into()));
+        let status = reach(&client, |status| {
+            let undecodable = status.undecodable.first();
+            undecodable.is_some_and(|flag| flag.diagnostics[0].message == problem)
+        })
+        .await;
+        assert_eq!(status.undecodable.len(), 1);
+        assert!(status.to_string().contains("; the flag `picky` cannot be decoded"), "{status}");
+        assert_eq!(read(), 1, "the default");
+        assert!(client.is_on(&SWITCH, NOBODY));
+    }
+    server.put("picky", &json_flag(&6.into()));
+    let status = reach(&client, |status| status.undecodable.is_empty()).await;
+    assert_eq!(read(), 6);
+    assert_eq!((status.misused.len(), status.misused[0].misfit), (1, Misfit::Undecodable));
+    let asked = status.misused[0].asked.unwrap();
+    assert!(asked.ends_with("::Picky"), "{asked}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::thread;
 
-use flags_client::{Client, Document, Entity, Flag, Reason};
+use flags_client::{Client, Decoded, Decoders, Document, Entity, Flag, Reason};
 
 struct Counting;
 
@@ -61,6 +61,15 @@ const RULE: Flag<i64> = Flag::new("rule", 0);
 const RAMP: Flag<bool> = Flag::new("ramp", false);
 const TEXT: Flag<&str> = Flag::new("text", "");
 const MISSING: Flag<f64> = Flag::new("missing", 0.5);
+const MISTYPED: Flag<i64> = Flag::new("text", 3);
+const LIMITS: Flag<Decoded<Limits>> = Flag::new("limits", Decoded(&Limits { requests: 1 }));
+const UNREGISTERED: Flag<Decoded<String>> = Flag::new("limits", Decoded(&NOTHING));
+static NOTHING: String = String::new();
+
+#[derive(serde::Deserialize, serde::Serialize)]
+struct Limits {
+    requests: u32,
+}
 
 fn document() -> Document {
     let boolean = r#"[{"name": "on", "value": true}, {"name": "off", "value": false}]"#;
@@ -108,6 +117,12 @@ fn document() -> Document {
             r#"[{"name": "a", "value": "alpha"}]"#,
             r#""off_variant": "a", "fallthrough": {"variant": "a"}"#,
         ),
+        flag(
+            "limits",
+            "json",
+            r#"[{"name": "a", "value": {"requests": 500}}]"#,
+            r#""off_variant": "a", "fallthrough": {"variant": "a"}"#,
+        ),
     ];
     let text = format!(r#"{{"epoch": "t", "revision": 1, "objects": [{}]}}"#, objects.join(","));
     serde_json::from_str(&text).unwrap()
@@ -115,9 +130,10 @@ fn document() -> Document {
 
 #[test]
 fn reading_does_not_allocate() {
-    let client = Client::fixed(&document());
+    let client = Client::fixed_with(&document(), Decoders::new().with(&LIMITS));
     assert_eq!(client.status().invalid.len(), 0, "{:?}", client.status().invalid);
-    let trial = client.overriding([PLAIN.to(true), TEXT.to("beta")]);
+    let limits = LIMITS.to(Limits { requests: 500 });
+    let trial = client.overriding([PLAIN.to(true), TEXT.to("beta"), limits]);
     let account = [("country", "DE".into()), ("seats", 12.into())];
     let context = [Entity::user("u-17"), Entity::tenant("acme").with(&account)];
     assert_eq!(client.get(&RULE, &context), 2);
@@ -130,7 +146,11 @@ fn reading_does_not_allocate() {
             black_box(client.is_on(&RAMP, &context));
             black_box(client.get(&RULE, &context));
             black_box(client.get(&MISSING, &context));
+            black_box(client.get(&MISTYPED, &context));
             let flags = client.pinned();
+            assert_eq!(flags.get(&LIMITS, &context).value.requests, 500);
+            black_box(flags.get(&UNREGISTERED, &context).value.len());
+            black_box(flags.evaluate("missing too", &context).reason);
             black_box(flags.get(&TEXT, &context).value.len());
             black_box(flags.evaluate("rule", &context).variant);
             let flags = client.snapshot();

@@ -5,7 +5,7 @@ use core::cell::Cell;
 use crate::condition::{AttributePath, Condition, Subject, Test, Truth};
 use crate::context::{AttributeValue, Context, Strings};
 use crate::definition::FlagType;
-use crate::evaluation::{Answer, Evaluation, SplitOutcome};
+use crate::evaluation::{Answer, Evaluation, Reason, SplitOutcome};
 use crate::flag::{Flag, FlagKey, FlagValue};
 use crate::limits::{
     MAX_ATTRIBUTE_BYTES, MAX_CONTEXT_KEY_BYTES, MAX_FLAGS_PER_ANSWER, MAX_LIST_ELEMENTS,
@@ -20,6 +20,7 @@ use crate::ruleset::{
 use crate::same::same;
 use crate::serve::{Serve, Share, Unit};
 use crate::time::{Now, Timestamp};
+use crate::value::Stored;
 
 impl Ruleset {
     /// Asks for a flag of any type.
@@ -66,12 +67,44 @@ impl Ruleset {
         context: &(impl Context + ?Sized),
         now: impl Now,
     ) -> Answer<'r, T::Ref<'r>> {
+        self.get_or_notice(flag, context, now, |_| ())
+    }
+
+    /// [`get`](Self::get), and tells `notice` when the code's default holds because there is no
+    /// such flag, or because it is of another type than the code says. Other answers cost nothing
+    /// more.
+    #[doc(hidden)]
+    #[inline]
+    pub fn get_or_notice<'r, T: FlagValue>(
+        &'r self,
+        flag: &Flag<T>,
+        context: &(impl Context + ?Sized),
+        now: impl Now,
+        notice: impl FnOnce(Reason<'static>),
+    ) -> Answer<'r, T::Ref<'r>> {
         let decision = self.decide(flag.into(), Some(T::TYPE), context, now, Unobserved);
-        let value = decision.outcome.variant.and_then(|variant| T::read(variant.value.as_ref()));
+        let Outcome { variant, why } = decision.outcome;
+        if let Some(variant) = variant
+            && let Some(value) = T::read(Stored(&variant.value))
+        {
+            return Answer {
+                value,
+                variant: variant.name.as_deref(),
+                reason: why.reason(),
+                version: decision.version(),
+                revision: decision.revision,
+            };
+        }
+        let reason = if variant.is_some() { Reason::TypeMismatch } else { why.reason() };
+        match reason {
+            Reason::FlagNotFound => notice(Reason::FlagNotFound),
+            Reason::TypeMismatch => notice(Reason::TypeMismatch),
+            _ => {}
+        }
         Answer {
-            value: value.unwrap_or_else(|| flag.default_value()),
-            variant: decision.variant(),
-            reason: decision.outcome.why.reason(),
+            value: flag.default_value(),
+            variant: None,
+            reason,
             version: decision.version(),
             revision: decision.revision,
         }

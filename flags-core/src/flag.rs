@@ -1,9 +1,10 @@
 //! Typed flags: a key and a default that the compiler checks.
 
+use crate::decoders::Decoders;
 use crate::definition::FlagType;
 use crate::key_map::{hash, hash_at_compile_time};
 use crate::ruleset::Override;
-use crate::value::Value;
+use crate::value::{Stored, Value};
 
 /// A flag as a service's code knows it: its key, its type and the value without rules.
 ///
@@ -34,6 +35,8 @@ use crate::value::Value;
 ///     LazyLock::new(|| Flag::new("limits", &*DEFAULT_LIMITS));
 /// assert_eq!(LIMITS.default_value()["requests"], 10);
 /// ```
+///
+/// One whose values are a type of the service's own is a flag of [`Decoded`](crate::Decoded).
 #[derive(Debug, Clone, Copy)]
 pub struct Flag<T> {
     key: FlagKey<'static>,
@@ -65,16 +68,20 @@ impl<T: FlagValue> Flag<T> {
 
     /// An override that gives this flag `value`.
     #[must_use]
-    pub fn to(&self, value: T::Ref<'_>) -> Override {
-        Override::new(self.key.key, T::write(value))
+    pub fn to(&self, value: T::Given<'_>) -> Override
+    where
+        T: OverrideValue,
+    {
+        T::over(self.key.key, value)
     }
 }
 
 /// A type that a flag's value can have in code: `bool`, `&str`, `i64`, `f64` and, for JSON flags,
-/// `&serde_json::Value`.
+/// `&serde_json::Value` or a type of the service's own as [`Decoded`](crate::Decoded).
 #[diagnostic::on_unimplemented(
     message = "a flag cannot have values of the type `{Self}`",
-    note = "a flag is of `bool`, `i64`, `f64`, `&str` or `&serde_json::Value`"
+    note = "a flag is of `bool`, `i64`, `f64`, `&str`, `&serde_json::Value`, or `Decoded<T>` where \
+            serde can read `T`"
 )]
 pub trait FlagValue: Copy + sealed::Sealed {
     /// The value as an answer carries it, borrowed from the ruleset.
@@ -87,20 +94,41 @@ pub trait FlagValue: Copy + sealed::Sealed {
     #[doc(hidden)]
     fn borrowed<'r>(self) -> Self::Ref<'r>;
 
-    /// `value` as this type, `None` where it is of another.
+    /// The stored value as this type, `None` where it is of another.
     #[doc(hidden)]
-    fn read(value: Value<'_>) -> Option<Self::Ref<'_>>;
+    fn read(stored: Stored<'_>) -> Option<Self::Ref<'_>>;
 
+    /// The type in words, for reports.
     #[doc(hidden)]
-    fn write(value: Self::Ref<'_>) -> Value<'_>;
+    fn name() -> &'static str;
+
+    /// Whether values of the flag `key` become this type, where they can.
+    #[doc(hidden)]
+    fn is_registered(_key: &str, _decoders: &Decoders) -> bool {
+        true
+    }
 }
 
-mod sealed {
+/// A type whose flags can be overridden: every [`FlagValue`], but of
+/// [`Decoded`](crate::Decoded) those types alone that serde can also write.
+#[diagnostic::on_unimplemented(
+    message = "a flag of `{Self}` cannot be overridden",
+    note = "an override has its value as JSON too: derive `serde::Serialize` for the type"
+)]
+pub trait OverrideValue: FlagValue {
+    /// What an override is given: a value, or what it is copied from.
+    type Given<'a>;
+
+    #[doc(hidden)]
+    fn over(key: &'static str, value: Self::Given<'_>) -> Override;
+}
+
+pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
 macro_rules! flag_value {
-    ($type:ty, $ref:ty, $variant:ident) => {
+    ($type:ty, $ref:ty, $variant:ident, $name:literal) => {
         impl sealed::Sealed for $type {}
 
         impl FlagValue for $type {
@@ -113,25 +141,33 @@ macro_rules! flag_value {
             }
 
             #[inline]
-            fn read(value: Value<'_>) -> Option<Self::Ref<'_>> {
-                match value {
+            fn read(stored: Stored<'_>) -> Option<Self::Ref<'_>> {
+                match stored.0.as_ref() {
                     Value::$variant(value) => Some(value),
                     _ => None,
                 }
             }
 
-            fn write(value: Self::Ref<'_>) -> Value<'_> {
-                Value::$variant(value)
+            fn name() -> &'static str {
+                $name
+            }
+        }
+
+        impl OverrideValue for $type {
+            type Given<'r> = $ref;
+
+            fn over(key: &'static str, value: Self::Given<'_>) -> Override {
+                Override::new(key, Value::$variant(value))
             }
         }
     };
 }
 
-flag_value!(bool, bool, Boolean);
-flag_value!(&'static str, &'r str, String);
-flag_value!(i64, i64, Integer);
-flag_value!(f64, f64, Float);
-flag_value!(&'static serde_json::Value, &'r serde_json::Value, Json);
+flag_value!(bool, bool, Boolean, "boolean");
+flag_value!(&'static str, &'r str, String, "string");
+flag_value!(i64, i64, Integer, "integer");
+flag_value!(f64, f64, Float, "float");
+flag_value!(&'static serde_json::Value, &'r serde_json::Value, Json, "json");
 
 /// The key of a flag with its hash.
 ///
@@ -141,6 +177,25 @@ flag_value!(&'static serde_json::Value, &'r serde_json::Value, Json);
 pub struct FlagKey<'k> {
     pub(crate) key: &'k str,
     pub(crate) hash: u64,
+}
+
+impl<'k> FlagKey<'k> {
+    /// The key itself.
+    ///
+    /// ```
+    /// assert_eq!(flags_core::FlagKey::from("exports").key(), "exports");
+    /// ```
+    #[must_use]
+    pub const fn key(self) -> &'k str {
+        self.key
+    }
+
+    /// Not a promise: another version may hash otherwise.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn hash(self) -> u64 {
+        self.hash
+    }
 }
 
 impl<'k> From<&'k str> for FlagKey<'k> {

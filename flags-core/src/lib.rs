@@ -55,6 +55,8 @@ mod change;
 mod compile;
 mod condition;
 mod context;
+mod decoded;
+mod decoders;
 mod definition;
 mod diagnostic;
 mod evaluate;
@@ -65,6 +67,7 @@ mod key;
 mod key_map;
 mod limits;
 mod members;
+mod misfit;
 mod observer;
 mod outcome;
 mod revision;
@@ -81,6 +84,8 @@ pub use change::{Change, Document, FLAG_KIND, Gap, Object, ObjectChange, SEGMENT
 pub use compile::{check_flag, check_segment, flag_references};
 pub use context::derive::Context;
 pub use context::{Attribute, AttributeValue, Context, ContextKey, Entity, JsonContext, Strings};
+pub use decoded::Decoded;
+pub use decoders::{Decoders, Undecodable};
 pub use definition::shape::{FLAG, FLAG_STATE, FLAG_TYPE, Field, SEGMENT, Shape, VARIANTS};
 pub use definition::{
     Bucketing, Condition, FlagDefinition, FlagState, FlagType, Operator, PlainJson, Prerequisite,
@@ -89,7 +94,7 @@ pub use definition::{
 pub use diagnostic::Diagnostic;
 pub use evaluation::{Answer, Evaluation, Reason, SplitOutcome};
 pub use explain::{Explanation, Outcome, Question, Step};
-pub use flag::{Flag, FlagKey, FlagValue};
+pub use flag::{Flag, FlagKey, FlagValue, OverrideValue};
 pub use key::{folded_key, is_context_key, is_key, is_variant_name};
 pub use limits::{
     MAX_ATTRIBUTE_BYTES, MAX_CONDITION_DEPTH, MAX_CONDITIONS, MAX_CONTEXT_KEY_BYTES,
@@ -99,6 +104,7 @@ pub use limits::{
     MAX_VARIANT_NAME_BYTES, MAX_VARIANTS, MAX_VERSION_BYTES, MAX_WORK_PER_ANSWER, TOTAL_WEIGHT,
 };
 pub use members::{KeysChange, MembersChange};
+pub use misfit::Misfit;
 pub use revision::{Epoch, Position, PositionError, Revision};
 pub use ruleset::{InvalidObject, Override, References, Report, Ruleset};
 pub use time::{Now, Timestamp};

@@ -95,5 +95,8 @@ pub const MAX_DIAGNOSTICS: usize = 1_000;
 /// Most characters of one name in the pointer of a diagnostic; the rest is `…`.
 pub(crate) const MAX_POINTER_TOKEN_CHARS: usize = 200;
 
+/// Most characters of what serde says of one value that cannot be decoded; the rest is `…`.
+pub(crate) const MAX_DECODE_ERROR_CHARS: usize = 500;
+
 /// The whole of a split, in steps of 0.001 %.
 pub const TOTAL_WEIGHT: u32 = 100_000;

@@ -1,6 +1,9 @@
 //! The values that flags serve.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::{Any, TypeId};
 
 use serde::Serialize;
 
@@ -13,8 +16,59 @@ pub(crate) enum OwnedValue {
     String(Box<str>),
     Integer(i64),
     Float(f64),
-    Json(serde_json::Value),
+    /// Boxed, so that the variants of other flags lie close together.
+    Json(Box<OwnedJson>),
 }
+
+/// A value of any type that a service has registered.
+pub(crate) type AnyValue = Arc<dyn Any + Send + Sync>;
+
+/// A JSON value, and what it is as the types that were registered for its flag.
+#[derive(Debug, Clone)]
+pub(crate) struct OwnedJson {
+    value: serde_json::Value,
+    decoded: Vec<AnyValue>,
+}
+
+impl OwnedJson {
+    fn new(value: serde_json::Value) -> Box<Self> {
+        Box::new(Self { value, decoded: Vec::new() })
+    }
+
+    pub(crate) fn with_decoded<T: Any + Send + Sync>(value: serde_json::Value, decoded: T) -> Self {
+        Self { value, decoded: alloc::vec![Arc::new(decoded)] }
+    }
+
+    pub(crate) fn value(&self) -> &serde_json::Value {
+        &self.value
+    }
+
+    /// The value as a `T`, where that was registered and can be.
+    #[inline]
+    pub(crate) fn decoded<T: Any>(&self) -> Option<&T> {
+        self.decoded.iter().find_map(|decoded| decoded.downcast_ref())
+    }
+
+    pub(crate) fn is_decoded(&self, as_type: TypeId) -> bool {
+        self.decoded.iter().any(|decoded| (**decoded).type_id() == as_type)
+    }
+
+    pub(crate) fn add_decoded(&mut self, decoded: AnyValue) {
+        self.decoded.push(decoded);
+    }
+}
+
+/// What was said decides; what it is decoded into follows from that.
+impl PartialEq for OwnedJson {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+/// A value as a ruleset owns it, for the types that read it.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct Stored<'r>(pub(crate) &'r OwnedValue);
 
 impl OwnedValue {
     /// Reads a JSON value as one of `flag_type`, or `None` when it is not.
@@ -24,7 +78,7 @@ impl OwnedValue {
             FlagType::String => Self::String(value.as_str()?.into()),
             FlagType::Integer => Self::Integer(value.as_i64()?),
             FlagType::Float => Self::Float(exact_float(value)?),
-            FlagType::Json => Self::Json(value.clone()),
+            FlagType::Json => Self::Json(OwnedJson::new(value.clone())),
         })
     }
 
@@ -35,7 +89,7 @@ impl OwnedValue {
             Self::String(value) => Value::String(value),
             Self::Integer(value) => Value::Integer(*value),
             Self::Float(value) => Value::Float(*value),
-            Self::Json(value) => Value::Json(value),
+            Self::Json(json) => Value::Json(&json.value),
         }
     }
 }
@@ -94,7 +148,17 @@ impl Value<'_> {
             Self::String(value) => OwnedValue::String(value.into()),
             Self::Integer(value) => OwnedValue::Integer(value),
             Self::Float(value) => OwnedValue::Float(value),
-            Self::Json(value) => OwnedValue::Json(value.clone()),
+            Self::Json(value) => OwnedValue::Json(OwnedJson::new(value.clone())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_three_words() {
+        assert_eq!(size_of::<OwnedValue>(), 3 * size_of::<usize>());
     }
 }

@@ -8,7 +8,8 @@ use std::cell::Cell;
 use std::hint::black_box;
 
 use flags_core::{
-    Context, Document, Entity, Flag, JsonContext, Override, Ruleset, Timestamp, Value,
+    Context, Decoded, Decoders, Document, Entity, Flag, JsonContext, Override, Ruleset, Timestamp,
+    Value,
 };
 
 struct Counting;
@@ -124,9 +125,16 @@ fn no_typed_flag_and_no_context_allocates() {
     const MISTYPED: Flag<i64> = Flag::new("plain", 7);
     const OVERRIDDEN: Flag<&str> = Flag::new("overridden", "");
 
+    #[derive(serde::Deserialize)]
+    struct Table(std::collections::BTreeMap<String, serde_json::Value>);
+    const DECODED: Flag<Decoded<Table>> = Flag::new("json", Decoded(&NO_TABLE));
+    const UNDECODABLE: Flag<Decoded<u64>> = Flag::new("json", Decoded(&9));
+    static NO_TABLE: Table = Table(std::collections::BTreeMap::new());
+
     let vectors: Vectors =
         serde_json::from_str(include_str!("../testdata/evaluation/order.json")).unwrap();
-    let (ruleset, _) = Ruleset::compile(&vectors.document);
+    let decoders = Decoders::new().with(&DECODED).with(&UNDECODABLE);
+    let (ruleset, _) = Ruleset::compile_with(&vectors.document, &decoders);
     let ruleset = ruleset.overriding([&Override::new("overridden", Value::String("by hand"))]);
     let now = Timestamp::from_millis(0);
     let count = allocations(|| {
@@ -137,6 +145,8 @@ fn no_typed_flag_and_no_context_allocates() {
         assert_eq!(ruleset.get(&INTEGER, &context, now).value, 10);
         assert_eq!(ruleset.get(&FLOAT, &context, now).value, 1.0);
         assert!(ruleset.get(&JSON, &context, now).value.is_object());
+        assert!(!ruleset.get(&DECODED, &context, now).value.0.is_empty());
+        assert_eq!(ruleset.get(&UNDECODABLE, &context, now).value, &9);
         assert!(ruleset.get(&MISSING, &context, now).value);
         assert_eq!(ruleset.get(&MISTYPED, &context, now).value, 7);
         assert_eq!(ruleset.get(&OVERRIDDEN, &context, now).value, "by hand");

@@ -186,8 +186,9 @@ async fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::misuse::Misuses;
     use crate::status::{Source, State};
-    use flags_core::{Change, Epoch};
+    use flags_core::{Change, Decoders, Epoch};
     use std::path::Path;
 
     fn snapshot(revision: u64) -> Vec<u8> {
@@ -209,7 +210,8 @@ mod tests {
     }
 
     fn shared() -> Arc<Shared> {
-        Arc::new(Shared::new(State::Starting, Source::Nothing))
+        let (decoders, misuses) = (Decoders::new(), Misuses::new(true));
+        Arc::new(Shared::new(State::Starting, Source::Nothing, decoders, misuses))
     }
 
     async fn until_it_holds(folder: &Path, revision: u64) {

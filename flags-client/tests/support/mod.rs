@@ -139,8 +139,12 @@ impl Server {
 
     /// Changes a flag and tells it to the open streams; the new revision.
     pub(crate) fn set(&self, key: &str, on: bool) -> u64 {
+        self.put(key, &boolean_flag(on))
+    }
+
+    pub(crate) fn put(&self, key: &str, definition: &Value) -> u64 {
         let revision = self.position().revision + 1;
-        self.change(vec![ObjectChange::Upsert(object(key, revision, &boolean_flag(on)))])
+        self.change(vec![ObjectChange::Upsert(object(key, revision, definition))])
     }
 
     pub(crate) fn change(&self, objects: Vec<ObjectChange>) -> u64 {

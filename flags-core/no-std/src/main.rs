@@ -8,7 +8,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use flags_core::{Context, Document, Flag, Ruleset, Timestamp};
+use flags_core::{Context, Document, Entity, Flag, Ruleset, Timestamp};
 
 const EXPORTS: Flag<bool> = Flag::new("exports", false);
 

@@ -27,10 +27,14 @@ use crate::capability::CAPABILITIES;
 use crate::change::{Change, Document, FLAG_KIND, Gap, Object, ObjectChange, SEGMENT_KIND};
 use crate::compile::{Linker, change_members, compile_flag, compile_segment};
 use crate::condition::AttributePath;
+use crate::decoders::{Decoders, Undecodable};
 use crate::definition::FlagType;
 use crate::diagnostic::Diagnostic;
+use crate::flag::{Flag as TypedFlag, FlagValue};
 use crate::members::MembersChange;
+use crate::misfit::Misfit;
 use crate::revision::{Position, Revision};
+use crate::value::Stored;
 
 /// All flags and segments of one environment at one revision, compiled: what questions are asked
 /// of.
@@ -45,6 +49,7 @@ pub struct Ruleset {
     pub(crate) flags: Slots<Flag>,
     pub(crate) segments: Slots<Segment>,
     paths: Paths,
+    decoders: Decoders,
 }
 
 /// What compiling found that is broken or not for this version.
@@ -52,6 +57,8 @@ pub struct Ruleset {
 pub struct Report {
     /// Objects that will not be evaluated, each broken alone.
     pub invalid: Vec<InvalidObject>,
+    /// Flags with values that are not of the types that the service has registered for them.
+    pub undecodable: Vec<Undecodable>,
     /// How many objects were of a kind that this version does not know.
     pub ignored: usize,
 }
@@ -60,7 +67,7 @@ impl Report {
     /// Whether everything was understood.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.invalid.is_empty() && self.ignored == 0
+        self.invalid.is_empty() && self.undecodable.is_empty() && self.ignored == 0
     }
 }
 
@@ -79,12 +86,40 @@ impl Ruleset {
     /// Compiles a whole environment. Never fails: a broken object is broken alone and reported.
     #[must_use]
     pub fn compile(document: &Document) -> (Self, Report) {
-        let mut ruleset = Self { position: Some(document.position()), ..Self::default() };
+        Self::compile_with(document, &Decoders::new())
+    }
+
+    /// [Compiles](Self::compile) a whole environment, and decodes the values of JSON flags into
+    /// the types that are registered for them. Every ruleset that is made from it does the same.
+    ///
+    /// [`Decoded`](crate::Decoded) has an example.
+    #[must_use]
+    pub fn compile_with(document: &Document, decoders: &Decoders) -> (Self, Report) {
+        let mut ruleset = Self::with_decoders(decoders.clone());
+        ruleset.position = Some(document.position());
         let mut report = Report::default();
         for object in &document.objects {
             ruleset.upsert(object, &mut report);
         }
         (ruleset, report)
+    }
+
+    /// The default ruleset, with types for JSON values to be decoded into: overrides made of JSON
+    /// need them even before there is a snapshot.
+    ///
+    /// ```
+    /// use flags_core::{Decoded, Decoders, Flag, Override, Ruleset, Timestamp, Value};
+    ///
+    /// const PORTS: Flag<Decoded<Vec<u16>>> = Flag::new("ports", Decoded(&DEFAULT));
+    /// static DEFAULT: Vec<u16> = Vec::new();
+    ///
+    /// let by_hand = Override::new("ports", Value::Json(&serde_json::json!([80, 443])));
+    /// let ruleset = Ruleset::with_decoders(Decoders::new().with(&PORTS)).overriding([&by_hand]);
+    /// assert_eq!(ruleset.get(&PORTS, &(), Timestamp::from_millis(0)).value, &[80, 443]);
+    /// ```
+    #[must_use]
+    pub fn with_decoders(decoders: Decoders) -> Self {
+        Self { decoders, ..Self::default() }
     }
 
     /// The ruleset after `change`; this one stays as it is.
@@ -141,13 +176,48 @@ impl Ruleset {
         self.flags.iter().map(|(key, flag)| (key, flag.flag_type, flag.version))
     }
 
+    /// How a flag differs from what the code says of it; `None` where it does not, and where that
+    /// is not known: before the first snapshot, and of a flag that cannot be evaluated.
+    ///
+    /// ```
+    /// use flags_core::{Document, Epoch, Flag, Misfit, Ruleset};
+    ///
+    /// const EXPORTS: Flag<bool> = Flag::new("exports", false);
+    ///
+    /// assert_eq!(Ruleset::default().misfit(&EXPORTS), None);
+    /// let (empty, _) = Ruleset::compile(&Document::empty(Epoch::new("e1")));
+    /// assert_eq!(empty.misfit(&EXPORTS), Some(Misfit::Missing));
+    /// assert_eq!(empty.overriding([&EXPORTS.to(true)]).misfit(&EXPORTS), None);
+    /// ```
+    #[must_use]
+    pub fn misfit<T: FlagValue>(&self, flag: &TypedFlag<T>) -> Option<Misfit> {
+        let Some(found) = self.flags.find_by_key(flag.key()) else {
+            return self.position.is_some().then_some(Misfit::Missing);
+        };
+        if found.is_other_than(Some(T::TYPE)) {
+            return found.flag_type.map(Misfit::OtherType);
+        }
+        if found.variants().iter().all(|variant| T::read(Stored(&variant.value)).is_some()) {
+            None
+        } else if T::is_registered(flag.key(), &self.decoders) {
+            Some(Misfit::Undecodable)
+        } else {
+            Some(Misfit::Unregistered)
+        }
+    }
+
     fn upsert(&mut self, object: &Object, report: &mut Report) {
         let diagnostics = match &*object.kind {
             FLAG_KIND => {
                 let body = readable(object)
                     .and_then(|definition| compile_flag(&object.key, &definition, self));
                 let (body, diagnostics) = match body {
-                    Ok(rules) => (FlagBody::Rules(rules), Vec::new()),
+                    Ok(mut rules) => {
+                        let (variants, undecodable) =
+                            (&mut rules.variants, &mut report.undecodable);
+                        self.decoders.decode_variants(&object.key, variants, undecodable);
+                        (FlagBody::Rules(rules), Vec::new())
+                    }
                     Err(diagnostics) => (FlagBody::Invalid, diagnostics),
                 };
                 let slot = self.flags.slot(&object.key);

@@ -55,6 +55,15 @@ impl Flag {
         Some(Outcome { variant: rules.variant(variant), why })
     }
 
+    /// Every value that it can serve.
+    pub(crate) fn variants(&self) -> &[Variant] {
+        match &self.body {
+            FlagBody::Invalid => &[],
+            FlagBody::Overridden(variant) => core::slice::from_ref(variant),
+            FlagBody::Rules(rules) => &rules.variants,
+        }
+    }
+
     /// Whether the flag is of a type, and that is not the one asked for.
     #[inline]
     pub(crate) fn is_other_than(&self, asked: Option<FlagType>) -> bool {
@@ -160,7 +169,6 @@ pub(crate) struct Rule {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "each lies in an allocation of its own")]
 pub(crate) enum Segment {
     /// Could not be compiled: unknown for every context.
     Invalid,

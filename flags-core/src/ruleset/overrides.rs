@@ -24,9 +24,16 @@ pub struct Override {
 impl Override {
     /// Gives the flag `key` the value `value`; a typed flag's `to` does the same with its type
     /// checked.
+    ///
+    /// A JSON value is decoded into the types that the ruleset's [`Decoders`](crate::Decoders)
+    /// have for the flag; what `to` makes of a [`Decoded`](crate::Decoded) flag needs none.
     #[must_use]
     pub fn new(key: &str, value: Value<'_>) -> Self {
         Self { key: key.into(), value: value.to_owned() }
+    }
+
+    pub(crate) fn owning(key: &str, value: OwnedValue) -> Self {
+        Self { key: key.into(), value }
     }
 
     /// The key of the flag.
@@ -55,7 +62,9 @@ impl Ruleset {
                 FlagBody::Invalid | FlagBody::Overridden(_) => None,
             });
             let version = current.map_or(0, |flag| flag.version);
-            let body = FlagBody::Overridden(Variant { name, value: over.value.clone() });
+            let mut value = over.value.clone();
+            next.decoders.decode_override(&over.key, &mut value);
+            let body = FlagBody::Overridden(Variant { name, value });
             let slot = next.flags.slot(&over.key);
             next.flags.set(slot, Some(Arc::new(Flag::new(version, body))));
         }

@@ -1,0 +1,198 @@
+//! The types that a service has registered for its JSON flags.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::{TypeId, type_name};
+use core::fmt;
+
+use serde::de::DeserializeOwned;
+
+use crate::decoded::Decoded;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::flag::Flag;
+use crate::limits::MAX_DECODE_ERROR_CHARS;
+use crate::ruleset::Variant;
+use crate::value::{AnyValue, OwnedValue};
+
+/// The types into which the values of JSON flags are decoded when a ruleset is compiled.
+///
+/// They are given to a ruleset before it is compiled, and stay with every ruleset that is made
+/// from it by a change or by overrides. A flag may be registered with several types. Cheap to
+/// clone.
+///
+/// A `Deserialize` that panics unwinds through [`Ruleset::compile_with`](crate::Ruleset) and
+/// `apply`; the client turns it into a value that cannot be decoded.
+///
+/// ```
+/// use flags_core::{Decoded, Decoders, Flag};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Limits {
+///     requests: u32,
+/// }
+///
+/// const LIMITS: Flag<Decoded<Limits>> = Flag::new("limits", Decoded(&Limits { requests: 10 }));
+/// const BURST: Flag<Decoded<Limits>> = Flag::new("burst", Decoded(&Limits { requests: 50 }));
+///
+/// let decoders = Decoders::new().with(&LIMITS).with(&BURST);
+/// # let _ = decoders;
+/// # assert_eq!(LIMITS.default_value().requests, 10);
+/// ```
+#[derive(Clone)]
+pub struct Decoders {
+    by_flag: Arc<BTreeMap<&'static str, Vec<Decoder>>>,
+    guard: Guard,
+}
+
+/// Runs a service's own code, and says what it died of.
+type Guard = fn(&mut dyn FnMut()) -> Result<(), String>;
+
+#[derive(Debug, Clone, Copy)]
+struct Decoder {
+    type_id: TypeId,
+    type_name: &'static str,
+    decode: fn(&serde_json::Value) -> Result<AnyValue, String>,
+}
+
+/// A JSON flag with values that cannot be decoded into a type that was registered for it.
+///
+/// The flag is valid, and its values are there for whoever asks for JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undecodable {
+    /// The flag's key.
+    pub key: String,
+    /// The type, as [`type_name`] has it.
+    pub type_name: &'static str,
+    /// What serde says of each value; pointers lead into the flag's definition.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Decoders {
+    /// None yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            by_flag: Arc::default(),
+            guard: |decode| {
+                decode();
+                Ok(())
+            },
+        }
+    }
+
+    /// Registers the type of `flag` for its key.
+    #[must_use]
+    pub fn with<T>(mut self, flag: &Flag<Decoded<T>>) -> Self
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        if !self.has::<T>(flag.key()) {
+            Arc::make_mut(&mut self.by_flag).entry(flag.key()).or_default().push(Decoder {
+                type_id: TypeId::of::<T>(),
+                type_name: type_name::<T>(),
+                decode: decode::<T>,
+            });
+        }
+        self
+    }
+
+    /// Runs every `Deserialize` inside of `guard`, which can catch what this crate, without the
+    /// standard library, cannot.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn guarded(self, guard: fn(&mut dyn FnMut()) -> Result<(), String>) -> Self {
+        Self { guard, ..self }
+    }
+
+    pub(crate) fn has<T: 'static>(&self, key: &str) -> bool {
+        self.of(key).iter().any(|decoder| decoder.type_id == TypeId::of::<T>())
+    }
+
+    fn of(&self, key: &str) -> &[Decoder] {
+        self.by_flag.get(key).map_or(&[], |decoders| decoders)
+    }
+
+    /// Decodes the variants of the flag `key`, and adds what cannot be.
+    pub(crate) fn decode_variants(
+        &self,
+        key: &str,
+        variants: &mut [Variant],
+        undecodable: &mut Vec<Undecodable>,
+    ) {
+        for decoder in self.of(key) {
+            let mut diagnostics = Diagnostics::default();
+            diagnostics.at("variants", |d| {
+                for (index, variant) in variants.iter_mut().enumerate() {
+                    if let Err(error) = self.decode(*decoder, &mut variant.value) {
+                        d.at(index, |d| d.at("value", |d| d.report("undecodable", error)));
+                    }
+                }
+            });
+            if !diagnostics.is_clean() {
+                undecodable.push(Undecodable {
+                    key: key.into(),
+                    type_name: decoder.type_name,
+                    diagnostics: diagnostics.into_vec(),
+                });
+            }
+        }
+    }
+
+    /// Decodes the value of an override; what cannot be is missed when it is asked for.
+    pub(crate) fn decode_override(&self, key: &str, value: &mut OwnedValue) {
+        for decoder in self.of(key) {
+            let _ = self.decode(*decoder, value);
+        }
+    }
+
+    /// Adds a decoded form to a JSON value that lacks it.
+    fn decode(&self, decoder: Decoder, value: &mut OwnedValue) -> Result<(), String> {
+        let OwnedValue::Json(json) = value else {
+            return Ok(());
+        };
+        if json.is_decoded(decoder.type_id) {
+            return Ok(());
+        }
+        let mut decoded = None;
+        (self.guard)(&mut || decoded = Some((decoder.decode)(json.value())))
+            .and(decoded.unwrap_or_else(|| Err("the guard has not run it".into())))
+            .map(|decoded| json.add_decoded(decoded))
+            .map_err(cut)
+    }
+}
+
+impl Default for Decoders {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Decoders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |decoders: &Vec<Decoder>| -> Vec<_> {
+            decoders.iter().map(|decoder| decoder.type_name).collect()
+        };
+        f.debug_map().entries(self.by_flag.iter().map(|(key, d)| (key, names(d)))).finish()
+    }
+}
+
+fn decode<T>(value: &serde_json::Value) -> Result<AnyValue, String>
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+{
+    match T::deserialize(value) {
+        Ok(value) => Ok(Arc::new(value)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// What serde says may hold the whole value.
+fn cut(mut error: String) -> String {
+    if let Some((end, _)) = error.char_indices().nth(MAX_DECODE_ERROR_CHARS) {
+        error.truncate(end);
+        error.push('…');
+    }
+    error
+}

@@ -1,0 +1,33 @@
+//! How a flag can differ from what the code says of it.
+
+use core::fmt;
+
+use crate::definition::FlagType;
+
+/// How a flag differs from what the code says of it, so that the code's default holds.
+///
+/// See [`Ruleset::misfit`](crate::Ruleset::misfit). Its `Display` is a clause: "there is no such
+/// flag".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Misfit {
+    /// There is no such flag.
+    Missing,
+    /// The flag is of this type, and the code asks for another.
+    OtherType(FlagType),
+    /// The flag is of JSON, but nobody has registered the code's type for it: see
+    /// [`Decoders`](crate::Decoders).
+    Unregistered,
+    /// A value of the flag cannot be decoded into the code's type.
+    Undecodable,
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("there is no such flag"),
+            Self::OtherType(flag_type) => write!(f, "the flag is of the type {flag_type}"),
+            Self::Unregistered => f.write_str("the type is not registered for this flag"),
+            Self::Undecodable => f.write_str("a value of the flag cannot be decoded"),
+        }
+    }
+}
