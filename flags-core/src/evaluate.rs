@@ -3,19 +3,19 @@
 use core::cell::Cell;
 
 use crate::condition::{AttributePath, Condition, Subject, Test, Truth};
-use crate::context::{AttributeValue, Context, Strings};
+use crate::context::{AttributeValue, Context};
 use crate::definition::FlagType;
 use crate::evaluation::{Answer, Evaluation, Reason, SplitOutcome};
 use crate::flag::{Flag, FlagKey, FlagValue};
 use crate::limits::{
     MAX_ATTRIBUTE_BYTES, MAX_CONTEXT_KEY_BYTES, MAX_FLAGS_PER_ANSWER, MAX_LIST_ELEMENTS,
-    MAX_PREREQUISITE_DEPTH, MAX_WORK_PER_ANSWER, WORK_PER_TEXT,
+    MAX_PREREQUISITE_DEPTH, MAX_WORK_PER_ANSWER,
 };
 use crate::observer::{Asked, Found, Observer, Unobserved};
 use crate::outcome::{Decision, Outcome, Why};
 use crate::ruleset::{
-    Flag as CompiledFlag, FlagBody, FlagRules, Prerequisite, Questions, Rule, Ruleset, Segment,
-    Slot, Targets, VariantIndex,
+    Flag as CompiledFlag, FlagBody, FlagRules, Prerequisite, Questions, Ruleset, Segment, Slot,
+    Targets, VariantIndex,
 };
 use crate::same::same;
 use crate::serve::{Serve, Share, Unit};
@@ -273,9 +273,14 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
             }
         }
         for rule in &questions.rules {
-            if let Some((variant, bucket)) = self.rule(flag, rule) {
+            self.observer.enter(Asked::Rule { id: &rule.id });
+            if self.truth(&rule.when) == Truth::True
+                && let Choice::Variant(variant, bucket) = self.serve(flag, &rule.serve)
+            {
+                self.observer.leave(Found::variant(flag.variant(variant)));
                 return Ok(Some((variant, Why::RuleMatch(rule, bucket))));
             }
+            self.observer.leave(Found::Nothing);
         }
         Ok(None)
     }
@@ -309,21 +314,6 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
     fn target(&self, targets: &[Targets]) -> Option<VariantIndex> {
         let entries = targets.iter().filter_map(|t| t.keys.get(self.key(&t.kind)?));
         entries.min_by_key(|entry| entry.place).map(|entry| entry.variant)
-    }
-
-    fn rule(&mut self, flag: &'r FlagRules, rule: &'r Rule) -> Option<(VariantIndex, Option<u32>)> {
-        self.observer.enter(Asked::Rule { id: &rule.id });
-        let choice = match self.truth(&rule.when) {
-            Truth::True => self.serve(flag, &rule.serve),
-            Truth::False | Truth::Unknown => Choice::GoOn,
-        };
-        let served = match choice {
-            Choice::Variant(variant, bucket) => Some((variant, bucket)),
-            Choice::GoOn | Choice::UnitMissing => None,
-        };
-        let found = served.and_then(|(variant, _)| flag.variant(variant));
-        self.observer.leave(Found::variant(found));
-        served
     }
 
     #[inline]
@@ -440,7 +430,7 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
         if !self.path.is_some_and(|asked| core::ptr::eq(asked, path)) {
             self.look_up(path);
         }
-        self.work_left -= work(self.subject.value, searches);
+        self.work_left -= self.subject.work(searches);
         if self.work_left < 0 {
             return Truth::Unknown;
         }
@@ -495,23 +485,6 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
         let key = self.context.key(kind)?;
         (1..=MAX_CONTEXT_KEY_BYTES).contains(&key.len()).then_some(key)
     }
-}
-
-/// What a condition on `value` takes of [`MAX_WORK_PER_ANSWER`].
-#[inline]
-fn work(value: Option<AttributeValue<'_>>, searches: u16) -> i64 {
-    match value {
-        Some(AttributeValue::String(text)) => {
-            WORK_PER_TEXT + i64::from(searches) * text.len() as i64
-        }
-        Some(AttributeValue::List(texts)) => work_on_list(texts, searches),
-        _ => WORK_PER_TEXT,
-    }
-}
-
-fn work_on_list(texts: Strings<'_>, searches: u16) -> i64 {
-    let bytes: usize = if searches == 0 { 0 } else { texts.iter().map(str::len).sum() };
-    WORK_PER_TEXT * (1 + texts.len() as i64) + i64::from(searches) * bytes as i64
 }
 
 /// One instant for a whole answer, read only if a rule asks for it.
