@@ -430,9 +430,11 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
         if !self.path.is_some_and(|asked| core::ptr::eq(asked, path)) {
             self.look_up(path);
         }
-        self.work_left -= self.subject.work(searches);
-        if self.work_left < 0 {
-            return Truth::Unknown;
+        if let Some(work) = self.subject.work(searches) {
+            self.work_left -= work;
+            if self.work_left < 0 {
+                return Truth::Unknown;
+            }
         }
         test.holds(&self.subject, || self.now.get())
     }

@@ -259,6 +259,7 @@ fn shown(test: &Test) -> (Vec<String>, usize) {
                 OneOfStrings::None => Vec::new(),
                 OneOfStrings::One(string) => sorted([&**string].into_iter()),
                 OneOfStrings::Many(strings) => sorted(strings.iter().map(|(text, ())| text)),
+                OneOfStrings::Shared(list) => sorted(list.texts()),
                 OneOfStrings::Folded(strings) => sorted(strings.iter()),
             };
             let booleans = [(no, "false"), (yes, "true")];

@@ -81,13 +81,13 @@ pub const MAX_PREREQUISITE_DEPTH: usize = 16;
 /// time one is asked.
 pub const MAX_FLAGS_PER_ANSWER: u32 = 256;
 
-/// Most work of one answer: 16 for each text that a condition looks at, and one for each byte that a
-/// search reads. A flag within its other limits takes less; with the segments and prerequisites
-/// that it refers to, it can take more.
+/// Most work of one answer: 16 for each element of a list that a condition looks at, and one for
+/// each byte that a search reads. A flag within its other limits takes less; with the segments and
+/// prerequisites that it refers to, it can take more.
 pub const MAX_WORK_PER_ANSWER: u32 = 1 << 25;
 
-/// What looking at one text costs of [`MAX_WORK_PER_ANSWER`].
-pub(crate) const WORK_PER_TEXT: i64 = 16;
+/// What looking at an element of a list takes of [`MAX_WORK_PER_ANSWER`].
+pub(crate) const WORK_PER_ELEMENT: i64 = 16;
 
 /// Most diagnostics of one document; what is wrong beyond is not told.
 pub const MAX_DIAGNOSTICS: usize = 1_000;

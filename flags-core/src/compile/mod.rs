@@ -6,6 +6,7 @@
 mod budget;
 mod condition;
 mod flag;
+mod lists;
 mod operator;
 mod segment;
 mod serve;

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::budget::Budget;
 use super::flag::{CROWDED, INVALID_CONTEXT_KEY, compile_keys};
+use super::lists::share_lists;
 use super::{Linker, check_kind, condition::compile_condition};
 use crate::condition::Condition;
 use crate::definition::SegmentDefinition;
@@ -26,7 +27,8 @@ pub(crate) fn compile_segment(
     let when = d.at("when", |d| {
         let mut budget = Budget::of_a_segment();
         let when = definition.when.as_ref();
-        let condition = when.map(|when| compile_condition(when, linker, &mut budget, d));
+        let mut condition = when.map(|when| compile_condition(when, linker, &mut budget, d));
+        share_lists(condition.iter_mut());
         if let Some(condition) = &condition {
             check_scope(condition, &definition.kind, d);
         }

@@ -142,7 +142,31 @@ pub(crate) enum OneOfStrings {
     None,
     One(Box<str>),
     Many(Box<KeyTable<()>>),
+    Shared(SharedList),
     Folded(Box<FoldedSet>),
+}
+
+/// One of several lists in a table that says of each text, bit by bit, which of them it is in.
+#[derive(Debug)]
+pub(crate) struct SharedList {
+    pub(crate) table: Arc<KeyTable<u64>>,
+    pub(crate) bit: u8,
+}
+
+impl SharedList {
+    #[inline]
+    fn is_in(&self, lists: u64) -> bool {
+        lists >> self.bit & 1 == 1
+    }
+
+    fn contains(&self, text: &str) -> bool {
+        self.table.get(hash(text), text).is_some_and(|lists| self.is_in(*lists))
+    }
+
+    /// In no particular order.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.table.iter().filter(|(_, lists)| self.is_in(**lists)).map(|(text, _)| text)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -259,7 +283,20 @@ impl Test {
 impl OneOf {
     #[inline]
     fn holds(&self, subject: &Subject<'_>) -> Truth {
+        if let OneOfStrings::Shared(list) = &self.strings
+            && let Some(lists) = subject.known_lists(&list.table)
+        {
+            return list.is_in(lists).into();
+        }
+        self.looked_up(subject)
+    }
+
+    #[inline(never)]
+    fn looked_up(&self, subject: &Subject<'_>) -> Truth {
         match (subject.value, &self.strings) {
+            (Some(AttributeValue::String(text)), OneOfStrings::Shared(list)) => {
+                list.is_in(subject.lists(&list.table, text)).into()
+            }
             (Some(AttributeValue::String(text)), OneOfStrings::Many(strings)) => {
                 strings.get(subject.hash(text), text).is_some().into()
             }
@@ -280,6 +317,7 @@ impl OneOf {
                 OneOfStrings::Many(strings) => {
                     of_any_text(value, |text| strings.get(hash(text), text).is_some().into())
                 }
+                OneOfStrings::Shared(list) => of_any_text(value, |text| list.contains(text).into()),
                 OneOfStrings::Folded(strings) if strings.is_empty() => Truth::Unknown,
                 OneOfStrings::Folded(strings) => {
                     of_any_text(value, |text| strings.contains(text).into())

@@ -286,7 +286,12 @@ mod tests {
             text in patterns(),
             attributes in prop::collection::vec("[abA_1 ö€\n🦀]{0,6}", 8),
         ) {
-            let (ours, oracle) = (pattern(&text).unwrap(), with_ascii_classes(&text));
+            let ours = match pattern(&text) {
+                // Repetitions of whole characters add up.
+                Err(NotAPattern::TooLarge(_)) => return Ok(()),
+                ours => ours.unwrap(),
+            };
+            let oracle = with_ascii_classes(&text);
             for attribute in &attributes {
                 let expected = oracle.is_match(attribute);
                 prop_assert_eq!(ours.is_in(attribute), expected, "{} in {:?}", text, attribute);

@@ -1,8 +1,8 @@
 use core::cell::Cell;
 
 use crate::context::AttributeValue;
-use crate::key_map;
-use crate::limits::WORK_PER_TEXT;
+use crate::key_map::{self, KeyTable};
+use crate::limits::WORK_PER_ELEMENT;
 
 /// What the context says of an attribute, and what conditions need to know of that besides: rules
 /// that ask for one attribute after the other have it found out once.
@@ -11,30 +11,36 @@ pub(crate) struct Subject<'a> {
     pub(crate) value: Option<AttributeValue<'a>>,
     /// Of the value, if it is a string and a condition has needed it.
     hash: Cell<Option<u64>>,
-    /// How many texts it is, at least one.
-    texts: u32,
-    /// How many bytes they have.
+    /// Where the table of lists lies that was looked into last, and in which of its lists the value
+    /// is.
+    lists: Cell<(usize, u64)>,
+    /// How many elements it has, if it is a list.
+    elements: u32,
+    /// How many bytes its texts have.
     bytes: u32,
 }
 
 impl<'a> Subject<'a> {
     pub(crate) fn new(value: Option<AttributeValue<'a>>) -> Self {
         // Longer attributes are as good as absent, see the limits.
-        let (texts, bytes) = match value {
-            Some(AttributeValue::String(text)) => (1, text.len() as u32),
+        let (elements, bytes) = match value {
+            Some(AttributeValue::String(text)) => (0, text.len() as u32),
             Some(AttributeValue::List(texts)) => {
-                (1 + texts.len() as u32, texts.iter().map(|text| text.len() as u32).sum())
+                (texts.len() as u32, texts.iter().map(|text| text.len() as u32).sum())
             }
-            _ => (1, 0),
+            _ => (0, 0),
         };
-        Self { value, hash: Cell::new(None), texts, bytes }
+        Self { value, hash: Cell::new(None), lists: Cell::new((0, 0)), elements, bytes }
     }
 
     /// What a condition on it that reads it as a whole `searches` times takes of the work that an
-    /// answer may do.
+    /// answer may do; `None` for most, which take none.
     #[inline]
-    pub(crate) fn work(&self, searches: u16) -> i64 {
-        WORK_PER_TEXT * i64::from(self.texts) + i64::from(searches) * i64::from(self.bytes)
+    pub(crate) fn work(&self, searches: u16) -> Option<i64> {
+        (searches > 0 || self.elements > 0).then(|| {
+            WORK_PER_ELEMENT * i64::from(self.elements)
+                + i64::from(searches) * i64::from(self.bytes)
+        })
     }
 
     /// The hash of `text`, which is the value.
@@ -43,5 +49,19 @@ impl<'a> Subject<'a> {
         let hash = self.hash.get().unwrap_or_else(|| key_map::hash(text));
         self.hash.set(Some(hash));
         hash
+    }
+
+    /// In which lists of `table` the value is, if that was the last thing looked up.
+    #[inline]
+    pub(super) fn known_lists(&self, table: &KeyTable<u64>) -> Option<u64> {
+        let (known, lists) = self.lists.get();
+        (known == core::ptr::from_ref(table).addr()).then_some(lists)
+    }
+
+    /// In which lists of `table` the value is, which is `text`.
+    pub(super) fn lists(&self, table: &KeyTable<u64>, text: &str) -> u64 {
+        let lists = table.get(self.hash(text), text).copied().unwrap_or_default();
+        self.lists.set((core::ptr::from_ref(table).addr(), lists));
+        lists
     }
 }

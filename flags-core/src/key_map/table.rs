@@ -52,6 +52,18 @@ impl<V: Copy> KeyTable<V> {
         Ok(())
     }
 
+    /// Replaces the value of a key; one that is not there is added with the default to begin with.
+    pub(crate) fn update(&mut self, hash: u64, key: &str, update: impl FnOnce(V) -> V)
+    where
+        V: Default,
+    {
+        let keys = &self.keys;
+        match self.table.find_mut(hash, |entry| keys.is(entry.key, key)) {
+            Some(entry) => entry.value = update(entry.value),
+            None => drop(self.insert(hash, key, update(V::default()))),
+        }
+    }
+
     pub(crate) fn remove(&mut self, hash: u64, key: &str) {
         let keys = &self.keys;
         if let Ok(entry) = self.table.find_entry(hash, |entry| keys.is(entry.key, key)) {
