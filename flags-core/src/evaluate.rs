@@ -7,6 +7,7 @@ use crate::context::{AttributeValue, Context};
 use crate::definition::FlagType;
 use crate::evaluation::{Answer, Evaluation, Reason, SplitOutcome};
 use crate::flag::{Flag, FlagKey, FlagValue};
+use crate::key_map::hash;
 use crate::limits::{
     MAX_ATTRIBUTE_BYTES, MAX_CONTEXT_KEY_BYTES, MAX_FLAGS_PER_ANSWER, MAX_LIST_ELEMENTS,
     MAX_PREREQUISITE_DEPTH, MAX_WORK_PER_ANSWER,
@@ -348,7 +349,10 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
     /// The variant of the first target, in the order of the definition, that holds the key of its
     /// kind.
     fn target(&self, targets: &[Targets]) -> Option<VariantIndex> {
-        let entries = targets.iter().filter_map(|t| t.keys.get(self.key(&t.kind)?));
+        let entries = targets.iter().filter_map(|targets| {
+            let key = self.key(&targets.kind)?;
+            targets.keys.get(hash(key), key)
+        });
         entries.min_by_key(|entry| entry.place).map(|entry| entry.variant)
     }
 

@@ -10,7 +10,7 @@ use super::{Linker, check_kind, condition::compile_condition};
 use crate::definition as said;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::key::{is_context_key, is_variant_name};
-use crate::key_map::KeyMap;
+use crate::key_map::{KeyTable, hash};
 use crate::limits::{MAX_PREREQUISITES, MAX_RULES, MAX_VARIANTS};
 use crate::ruleset::{
     FlagRules, Prerequisite, Questions, Rule, TargetEntry, Targets, Variant, VariantIndex,
@@ -147,16 +147,22 @@ fn compile_targets(
             };
             let known = kinds.iter().position(|known| *known.kind == *target.kind);
             let place = known.unwrap_or_else(|| {
-                let keys = KeyMap::with_capacity(target.keys.len());
+                let keys = KeyTable::with_capacity(target.keys.len());
                 kinds.push(Targets { kind: (*target.kind).into(), keys });
                 kinds.len() - 1
             });
             let Some(kind) = kinds.get_mut(place) else {
                 return;
             };
-            d.at("keys", |d| compile_keys(&target.keys, &mut kind.keys, entry, d));
+            d.at("keys", |d| {
+                compile_keys(&target.keys, d, |key| match kind.keys.is_crowded() {
+                    true => Err(Refused::Crowded),
+                    false => kind.keys.insert(hash(key), key, entry).map_err(|_| Refused::Known),
+                });
+            });
         });
     }
+    kinds.iter_mut().for_each(|kind| kind.keys.shrink());
     kinds.into()
 }
 
@@ -167,30 +173,33 @@ pub(super) const CROWDED: &str =
 pub(super) const INVALID_CONTEXT_KEY: &str =
     "a key is 1 to 512 bytes without control characters, not `.` or `..`";
 
-/// Adds keys to a set or a map of keys that each occur once.
-pub(super) fn compile_keys<V: Copy>(
+/// Why a set or a map of keys does not take another one.
+pub(super) enum Refused {
+    /// It is there already.
+    Known,
+    /// Too many keys in it hash alike: adding more of them would take ever longer.
+    Crowded,
+}
+
+/// Adds keys that each occur once.
+pub(super) fn compile_keys(
     keys: &[alloc::string::String],
-    into: &mut KeyMap<V>,
-    value: V,
     d: &mut Diagnostics,
+    mut add: impl FnMut(&str) -> Result<(), Refused>,
 ) {
     for (index, key) in keys.iter().enumerate() {
         if !is_context_key(key) {
-            d.at(index, |d| {
-                d.report("invalid_key", INVALID_CONTEXT_KEY);
-            });
-        } else if into.insert(key, value).is_err() {
-            d.at(index, |d| d.report("duplicate", format!("`{key}` is here twice")));
+            d.at(index, |d| d.report("invalid_key", INVALID_CONTEXT_KEY));
+            continue;
         }
-        // Asked now and then: adding more of them would take ever longer.
-        if index % 1_024 == 0 && into.is_crowded() {
-            break;
+        match add(key) {
+            Ok(()) => {}
+            Err(Refused::Known) => {
+                d.at(index, |d| d.report("duplicate", format!("`{key}` is here twice")));
+            }
+            Err(Refused::Crowded) => return d.report("crowded", CROWDED),
         }
     }
-    if into.is_crowded() {
-        d.report("crowded", CROWDED);
-    }
-    into.shrink();
 }
 
 fn compile_rules(

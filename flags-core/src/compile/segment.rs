@@ -1,9 +1,10 @@
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::budget::Budget;
-use super::flag::{CROWDED, INVALID_CONTEXT_KEY, compile_keys};
+use super::flag::{CROWDED, INVALID_CONTEXT_KEY, Refused, compile_keys};
 use super::lists::share_lists;
 use super::{Linker, check_kind, condition::compile_condition};
 use crate::condition::Condition;
@@ -20,10 +21,8 @@ pub(crate) fn compile_segment(
 ) -> Result<Members, Vec<Diagnostic>> {
     let mut d = Diagnostics::default();
     check_kind(&definition.kind, &mut d);
-    let mut included = KeyMap::with_capacity(definition.included.len());
-    d.at("included", |d| compile_keys(&definition.included, &mut included, (), d));
-    let mut excluded = KeyMap::with_capacity(definition.excluded.len());
-    d.at("excluded", |d| compile_keys(&definition.excluded, &mut excluded, (), d));
+    let included = d.at("included", |d| compile_members(&definition.included, d));
+    let excluded = d.at("excluded", |d| compile_members(&definition.excluded, d));
     let when = d.at("when", |d| {
         let mut budget = Budget::of_a_segment();
         let when = definition.when.as_ref();
@@ -39,6 +38,16 @@ pub(crate) fn compile_segment(
     } else {
         Err(d.into_vec())
     }
+}
+
+fn compile_members(keys: &[String], d: &mut Diagnostics) -> KeyMap<()> {
+    let mut members = KeyMap::with_capacity(keys.len());
+    compile_keys(keys, d, |key| match members.is_crowded() {
+        true => Err(Refused::Crowded),
+        false => members.insert(key, ()).map_err(|()| Refused::Known),
+    });
+    members.shrink();
+    members
 }
 
 /// The members after a change, which share with those before it what it leaves as it is.

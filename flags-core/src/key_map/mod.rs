@@ -36,6 +36,7 @@ pub(crate) const fn hash_at_compile_time(key: &str) -> u64 {
 #[derive(Debug, Clone)]
 pub(crate) struct KeyMap<V> {
     len: usize,
+    crowded: bool,
     shards: Shards<V>,
 }
 
@@ -48,7 +49,7 @@ enum Shards<V> {
 
 impl<V> Default for KeyMap<V> {
     fn default() -> Self {
-        Self { len: 0, shards: Shards::One(KeyTable::default()) }
+        Self { len: 0, crowded: false, shards: Shards::One(KeyTable::default()) }
     }
 }
 
@@ -64,19 +65,19 @@ impl<V: Copy> KeyMap<V> {
     /// Adds a key; gives the value back where the key is there already.
     pub(crate) fn insert(&mut self, key: &str, value: V) -> Result<(), V> {
         let hash = hash(key);
-        match &mut self.shards {
-            Shards::One(shard) => shard.insert(hash, key, value)?,
+        let shard = match &mut self.shards {
+            Shards::One(shard) => shard,
             Shards::Many(shards) => {
                 let index = shard_of(hash, shards.len());
                 // Looked for first, so that nothing is copied for a key that is there.
                 match shards.get_mut(index) {
-                    Some(shard) if shard.get(hash, key).is_none() => {
-                        Arc::make_mut(shard).insert(hash, key, value)?;
-                    }
+                    Some(shard) if shard.get(hash, key).is_none() => Arc::make_mut(shard),
                     _ => return Err(value),
                 }
             }
-        }
+        };
+        shard.insert(hash, key, value)?;
+        self.crowded |= shard.is_crowded();
         self.len += 1;
         self.split_one_if_full();
         Ok(())
@@ -135,10 +136,7 @@ impl<V: Copy> KeyMap<V> {
 impl<V> KeyMap<V> {
     /// Whether so many keys hash alike that finding one may take long.
     pub(crate) fn is_crowded(&self) -> bool {
-        match &self.shards {
-            Shards::One(shard) => shard.is_crowded(),
-            Shards::Many(shards) => shards.iter().any(|shard| shard.is_crowded()),
-        }
+        self.crowded
     }
 
     #[inline]

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::slots::Slot;
 use crate::condition::Condition;
 use crate::definition::FlagType;
-use crate::key_map::KeyMap;
+use crate::key_map::{KeyMap, KeyTable};
 use crate::outcome::{Outcome, Why};
 use crate::revision::Revision;
 use crate::serve::Serve;
@@ -152,7 +152,7 @@ pub(crate) struct Prerequisite {
 #[derive(Debug)]
 pub(crate) struct Targets {
     pub(crate) kind: Box<str>,
-    pub(crate) keys: KeyMap<TargetEntry>,
+    pub(crate) keys: KeyTable<TargetEntry>,
 }
 
 #[derive(Debug, Clone, Copy)]
