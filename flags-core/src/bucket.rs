@@ -20,7 +20,12 @@ use crate::limits::TOTAL_WEIGHT;
 /// A salt, absorbed into the key of a hash.
 ///
 /// Hashing the salt once, when rules are compiled, leaves one short hash per evaluation, and makes
-/// two salts as independent as two keys of SipHash are.
+/// two salts as independent as two keys of SipHash are. To tell who is in a rollout without a ruleset,
+/// hash the unit with the salt of the split: that is the flag's, which is the flag's key unless the
+/// definition says another.
+///
+/// SipHash is by Aumasson and Bernstein, *SipHash: a fast short-input PRF* (2012); docs/semantics.md
+/// has the algorithm, and `testdata/bucketing.json` vectors.
 #[derive(Debug, Clone, Copy)]
 pub struct Salt {
     k0: u64,
@@ -28,7 +33,7 @@ pub struct Salt {
 }
 
 impl Salt {
-    /// Absorbs `salt` for one version of the algorithm.
+    /// Absorbs `salt` for one version of the algorithm. It may be of any length, and empty.
     #[must_use]
     pub fn new(bucketing: Bucketing, salt: &str) -> Self {
         let Bucketing::Sip13V1 = bucketing;

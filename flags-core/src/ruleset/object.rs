@@ -184,7 +184,8 @@ pub(crate) struct Members {
     pub(crate) when: Option<Arc<Condition>>,
 }
 
-/// What an object refers to, for those who must keep references whole.
+/// What an object refers to, for those who must keep references whole:
+/// [`flag_references`](crate::flag_references).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct References {
     /// Prerequisites: the other flag and the variants of it that are named.
