@@ -26,6 +26,16 @@ use crate::limits::TOTAL_WEIGHT;
 ///
 /// SipHash is by Aumasson and Bernstein, *SipHash: a fast short-input PRF* (2012); docs/semantics.md
 /// has the algorithm, and `testdata/bucketing.json` vectors.
+///
+/// ```
+/// use flags_core::{Bucketing, Salt};
+///
+/// // Whether a tenant is among the 5 % that a split of the flag `new-checkout` begins with.
+/// let salt = Salt::new(Bucketing::Sip13V1, "new-checkout");
+/// let is_in = |tenant: &str| salt.bucket(tenant.as_bytes()) < 5_000;
+/// let share = (0..2_000).filter(|number| is_in(&format!("tenant-{number}"))).count();
+/// assert!((50..150).contains(&share));
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Salt {
     k0: u64,

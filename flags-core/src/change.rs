@@ -268,6 +268,15 @@ impl Change {
 ///
 /// A form that this version does not know makes the change unreadable, as to ignore it would leave
 /// the object as it no longer is: whoever receives such a change asks for a snapshot instead.
+///
+/// ```
+/// use flags_core::ObjectChange;
+///
+/// let gone: ObjectChange = serde_json::from_str(r#"{"delete": {"kind": "flag", "key": "exports"}}"#)?;
+/// assert!(matches!(gone, ObjectChange::Delete { key, .. } if key == "exports"));
+/// assert!(serde_json::from_str::<ObjectChange>(r#"{"merge": {}}"#).is_err());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ObjectChange {
@@ -280,7 +289,7 @@ pub enum ObjectChange {
         /// As in [`Object::key`].
         key: String,
     },
-    /// A segment lists other keys; nothing where there is no such segment.
+    /// A segment lists other keys; nothing where there is no such segment, or an invalid one.
     Members(MembersChange),
 }
 

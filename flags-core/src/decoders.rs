@@ -22,8 +22,9 @@ use crate::value::{AnyValue, OwnedValue};
 /// from it by a change or by overrides. A flag may be registered with several types. Cheap to
 /// clone.
 ///
-/// A `Deserialize` that panics unwinds through [`Ruleset::compile_with`](crate::Ruleset) and
-/// `apply`; the client turns it into a value that cannot be decoded.
+/// A `Deserialize` that panics unwinds through [`Ruleset::compile_with`](crate::Ruleset::compile_with),
+/// [`apply`](crate::Ruleset::apply) and [`overriding`](crate::Ruleset::overriding); the client turns
+/// it into a value that cannot be decoded.
 ///
 /// ```
 /// use flags_core::{Decoded, Decoders, Flag};

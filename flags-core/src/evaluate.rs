@@ -190,7 +190,8 @@ struct Evaluator<'r, 'a, C: ?Sized, N, O> {
     now: CachedNow<N>,
     observer: O,
     flags_left: u32,
-    /// Negative once an answer has taken more work than it may; then no condition is looked at.
+    /// Negative once an answer has taken more work than it may; then no list is looked at and no
+    /// attribute searched.
     work_left: i64,
     /// The attribute that was asked for last: rules often ask for the same one in a row.
     path: Option<&'r AttributePath>,

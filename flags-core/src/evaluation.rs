@@ -123,6 +123,14 @@ pub enum Reason<'r> {
 }
 
 /// What a split or a ramp in the fallthrough came to.
+///
+/// ```
+/// use flags_core::SplitOutcome;
+///
+/// assert_eq!(serde_json::to_string(&SplitOutcome::Bucket(7))?, r#"{"bucket":7}"#);
+/// assert_eq!(serde_json::to_string(&SplitOutcome::UnitMissing)?, r#""unit_missing""#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SplitOutcome {
     /// The bucket of the unit: 0 to 99,999.

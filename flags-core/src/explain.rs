@@ -83,6 +83,14 @@ pub struct Step {
 }
 
 /// What a step asks.
+///
+/// In JSON its fields stand in the step, with its name as `step`. Its `Display` is a clause.
+///
+/// ```
+/// use flags_core::Question;
+///
+/// assert_eq!(Question::Segment { key: "beta".into() }.to_string(), "in segment `beta`");
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Question {
@@ -140,7 +148,15 @@ pub enum Question {
     },
 }
 
-/// What a step came to.
+/// What a step came to. Its `Display` is a clause, as [`Question`]'s.
+///
+/// ```
+/// use flags_core::Outcome;
+///
+/// assert_eq!(Outcome::Serves("on".into()).to_string(), "`on`");
+/// let bucket = Outcome::Bucket { bucket: 7, from: 0, below: 5_000, variant: Some("on".into()) };
+/// assert_eq!(bucket.to_string(), "7, and those from 0 to below 5000 get `on`");
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {

@@ -61,7 +61,12 @@ impl<T: FlagValue> Flag<T> {
         Self { key: FlagKey { key, hash: hash_at_compile_time(key) }, default }
     }
 
-    /// The value without rules.
+    /// The value without rules, as an answer has it.
+    ///
+    /// ```
+    /// const PAGE_SIZE: flags_core::Flag<i64> = flags_core::Flag::new("page-size", 50);
+    /// assert_eq!(PAGE_SIZE.default_value(), 50);
+    /// ```
     #[must_use]
     #[inline]
     pub fn default_value<'r>(&self) -> T::Ref<'r> {

@@ -114,7 +114,7 @@ pub enum Operator {
 }
 
 impl Operator {
-    /// Every operator, in the order of the documentation.
+    /// Every operator, in the order of the documentation: for an editor that offers them.
     pub const ALL: [Self; 20] = [
         Self::Exists,
         Self::Equals,
@@ -138,7 +138,7 @@ impl Operator {
         Self::InCidr,
     ];
 
-    /// The name in JSON.
+    /// The name in JSON and in explanations.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

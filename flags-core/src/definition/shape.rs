@@ -208,7 +208,8 @@ pub static FLAG: Shape = Shape::Object(&[
     Field::required("state", &FLAG_STATE),
 ]);
 
-/// The shape of a [`FlagState`](crate::FlagState).
+/// The shape of a [`FlagState`](crate::FlagState): what a body that changes one environment's state
+/// has.
 pub static FLAG_STATE: Shape = Shape::Object(&[
     Field::required("on", &Shape::Boolean),
     Field::required("off_variant", &Shape::String),
@@ -220,6 +221,11 @@ pub static FLAG_STATE: Shape = Shape::Object(&[
 ]);
 
 /// The shape of a [`SegmentDefinition`](crate::SegmentDefinition).
+///
+/// ```
+/// let problems = flags_core::SEGMENT.check(&serde_json::json!({"kind": "tenant", "include": []}));
+/// assert_eq!(problems[0].to_string(), "/include: `include` is not a field here");
+/// ```
 pub static SEGMENT: Shape = Shape::Object(&[
     Field::required("kind", &Shape::String),
     Field::optional("included", &Shape::List(&Shape::String)),

@@ -39,10 +39,25 @@ use crate::value::Stored;
 /// All flags and segments of one environment at one revision, compiled: what questions are asked
 /// of.
 ///
-/// Immutable and cheap to share. A change gives a new ruleset that shares everything else with
+/// Immutable and cheap to share, behind an [`Arc`] above all. A change gives a new ruleset that shares everything else with
 /// the old one, so its cost follows the size of the change. The default ruleset is that of a
 /// client which has not heard of its server yet: every answer is
-/// [`Reason::NotReady`](crate::Reason::NotReady).
+/// [`Reason::NotReady`](crate::Reason::NotReady), but for [overrides](Self::overriding).
+///
+/// ```
+/// use std::{sync::Arc, thread};
+///
+/// use flags_core::{Document, Epoch, Ruleset, Timestamp};
+///
+/// let (ruleset, _) = Ruleset::compile(&Document::empty(Epoch::new("e1")));
+/// let shared = Arc::new(ruleset);
+/// let elsewhere = Arc::clone(&shared);
+/// let worker = thread::spawn(move || {
+///     elsewhere.evaluate("exports", &(), Timestamp::from_millis(0)).is_true()
+/// });
+/// assert!(!worker.join().unwrap());
+/// assert_eq!(shared.revision(), 0);
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Ruleset {
     position: Option<Position>,
@@ -122,6 +137,9 @@ impl Ruleset {
     /// the types that are registered for them. Every ruleset that is made from it does the same.
     ///
     /// [`Decoded`](crate::Decoded) has an example.
+    ///
+    /// # Panics
+    /// Where the `Deserialize` of a registered type does.
     #[must_use]
     pub fn compile_with(document: &Document, decoders: &Decoders) -> (Self, Report) {
         let mut ruleset = Self::with_decoders(decoders.clone());
