@@ -150,7 +150,7 @@ impl Client {
     #[must_use]
     #[inline]
     pub fn get<T: CopyValue>(&self, flag: &Flag<T>, context: &(impl Context + ?Sized)) -> T {
-        self.pinned().get(flag, context).value
+        self.pinned().value(flag, context)
     }
 
     /// Whether a boolean flag serves `true`.

@@ -22,6 +22,8 @@ use crate::serve::{Serve, Share, Unit};
 use crate::time::{Now, Timestamp};
 use crate::value::Stored;
 
+// Asking is inlined into the caller as far as the answer is put together: who reads a part of it does
+// not pay for the rest.
 impl Ruleset {
     /// Asks for a flag of any type.
     ///
@@ -38,7 +40,7 @@ impl Ruleset {
     /// let answer = ruleset.evaluate("exports", &(), Timestamp::from_millis(0));
     /// assert_eq!((answer.value, answer.reason), (None, Reason::FlagNotFound));
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn evaluate<'r, 'k>(
         &'r self,
         flag: impl Into<FlagKey<'k>>,
@@ -75,7 +77,7 @@ impl Ruleset {
     /// assert_eq!(answer.reason, Reason::TargetMatch);
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn get<'r, T: FlagValue>(
         &'r self,
         flag: &Flag<T>,
@@ -89,7 +91,7 @@ impl Ruleset {
     /// such flag, or because it is of another type than the code says. Other answers cost nothing
     /// more.
     #[doc(hidden)]
-    #[inline]
+    #[inline(always)]
     pub fn get_or_notice<'r, T: FlagValue>(
         &'r self,
         flag: &Flag<T>,
@@ -98,31 +100,35 @@ impl Ruleset {
         notice: impl FnOnce(Reason<'static>),
     ) -> Answer<'r, T::Ref<'r>> {
         let decision = self.decide(flag.into(), Some(T::TYPE), context, now, Unobserved);
-        let Outcome { variant, why } = decision.outcome;
-        if let Some(variant) = variant
-            && let Some(value) = T::read(Stored(&variant.value))
-        {
-            return Answer {
-                value,
-                variant: variant.name.as_deref(),
-                reason: why.reason(),
-                version: decision.version(),
-                revision: decision.revision,
-            };
-        }
-        let reason = if variant.is_some() { Reason::TypeMismatch } else { why.reason() };
-        match reason {
-            Reason::FlagNotFound => notice(Reason::FlagNotFound),
-            Reason::TypeMismatch => notice(Reason::TypeMismatch),
-            _ => {}
-        }
+        let value = read::<T>(&decision);
+        let (variant, reason) = match value {
+            Some(_) => (decision.variant(), decision.outcome.why.reason()),
+            None => (None, misfit(&decision, notice)),
+        };
         Answer {
-            value: flag.default_value(),
-            variant: None,
+            value: value.unwrap_or_else(|| flag.default_value()),
+            variant,
             reason,
             version: decision.version(),
             revision: decision.revision,
         }
+    }
+
+    /// The value of [`get_or_notice`](Self::get_or_notice) alone, which costs less.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn value_or_notice<'r, T: FlagValue>(
+        &'r self,
+        flag: &Flag<T>,
+        context: &(impl Context + ?Sized),
+        now: impl Now,
+        notice: impl FnOnce(Reason<'static>),
+    ) -> T::Ref<'r> {
+        let decision = self.decide(flag.into(), Some(T::TYPE), context, now, Unobserved);
+        read::<T>(&decision).unwrap_or_else(|| {
+            misfit(&decision, notice);
+            flag.default_value()
+        })
     }
 
     /// Asks for every flag of the ruleset, for a page or for remote evaluation: each flag's key and
@@ -184,6 +190,27 @@ impl Ruleset {
     }
 }
 
+/// What is served, if it is of the type that the code says.
+#[inline]
+fn read<'r, T: FlagValue>(decision: &Decision<'r>) -> Option<T::Ref<'r>> {
+    T::read(Stored(&decision.outcome.variant?.value))
+}
+
+/// Why the code's default holds; tells of the reasons that the code can do something about.
+fn misfit<'r>(decision: &Decision<'r>, notice: impl FnOnce(Reason<'static>)) -> Reason<'r> {
+    // Something is served, but cannot be read.
+    let reason = match decision.outcome.variant {
+        Some(_) => Reason::TypeMismatch,
+        None => decision.outcome.why.reason(),
+    };
+    match reason {
+        Reason::FlagNotFound => notice(Reason::FlagNotFound),
+        Reason::TypeMismatch => notice(Reason::TypeMismatch),
+        _ => {}
+    }
+    reason
+}
+
 struct Evaluator<'r, 'a, C: ?Sized, N, O> {
     ruleset: &'r Ruleset,
     context: &'a C,
@@ -232,9 +259,18 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
     fn flag(&mut self, flag: &'r CompiledFlag, depth: usize) -> Result<Outcome<'r>, Exhausted> {
         let left = self.flags_left.checked_sub(1);
         self.flags_left = left.filter(|_| depth <= MAX_PREREQUISITE_DEPTH).ok_or(Exhausted)?;
-        if let Some(outcome) = flag.settled().filter(|_| !O::OBSERVES) {
-            return Ok(outcome);
+        match flag.settled() {
+            Some(outcome) if !O::OBSERVES => Ok(outcome),
+            _ => self.unsettled(flag, depth),
         }
+    }
+
+    #[inline]
+    fn unsettled(
+        &mut self,
+        flag: &'r CompiledFlag,
+        depth: usize,
+    ) -> Result<Outcome<'r>, Exhausted> {
         match &flag.body {
             FlagBody::Rules(rules) => self.rules(rules, depth),
             FlagBody::Overridden(variant) => {

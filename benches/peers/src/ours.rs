@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::participant::Participant;
 use crate::workload::{
-    Definition, FIRST_TEXT, FLAGS, Facts, MISSING, Question, Row, Shape, VARIANTS, place,
+    Definition, FIRST_TEXT, Facts, MISSING, Question, Row, Shape, VARIANTS, place,
 };
 
 /// A context as a service builds it: a user and a tenant with a country.

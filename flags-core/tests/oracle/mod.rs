@@ -3,6 +3,7 @@
 
 mod operators;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -12,6 +13,8 @@ use siphasher::sip128::SipHasher13 as SipHasher13_128;
 /// An environment as JSON: definitions by kind and key.
 pub(crate) struct Oracle<'a> {
     objects: BTreeMap<(&'a str, &'a str), &'a Value>,
+    /// What conditions have taken of the work that an answer may do.
+    work: Cell<usize>,
 }
 
 enum Unanswerable {
@@ -24,7 +27,7 @@ impl<'a> Oracle<'a> {
     pub(crate) fn new(document: &'a Value) -> Self {
         let objects = list(&document["objects"]).iter();
         let objects = objects.map(|o| ((text(&o["kind"]), text(&o["key"])), o)).collect();
-        Self { objects }
+        Self { objects, work: Cell::new(0) }
     }
 
     /// The answer as JSON, without version and revision.
@@ -33,9 +36,10 @@ impl<'a> Oracle<'a> {
             return json!({"value": null, "variant": null, "reason": "flag_not_found"});
         };
         let mut asked = 0;
+        self.work.set(0);
         match self.flag(object, context, now_ms, 0, &mut asked) {
-            Ok(Some(answer)) => answer,
-            Ok(None) | Err(Unanswerable::TooManyPrerequisites) => {
+            Ok(Some(answer)) if self.work.get() <= 1 << 25 => answer,
+            Ok(_) | Err(Unanswerable::TooManyPrerequisites) => {
                 json!({"value": null, "variant": null, "reason": "flag_invalid"})
             }
         }
@@ -122,21 +126,20 @@ impl<'a> Oracle<'a> {
 
     /// `None` is *unknown*.
     pub(crate) fn truth(&self, condition: &Value, context: &Value, now_ms: i64) -> Option<bool> {
-        if let Some(all) = condition.get("all") {
-            let truths: Vec<_> = list(all).iter().map(|c| self.truth(c, context, now_ms)).collect();
-            return match truths {
-                truths if truths.contains(&Some(false)) => Some(false),
-                truths if truths.contains(&None) => None,
-                _ => Some(true),
+        // In order, up to the first that decides: what is not evaluated takes no work.
+        for (group, decides) in [("all", false), ("any", true)] {
+            let Some(conditions) = condition.get(group) else {
+                continue;
             };
-        }
-        if let Some(any) = condition.get("any") {
-            let truths: Vec<_> = list(any).iter().map(|c| self.truth(c, context, now_ms)).collect();
-            return match truths {
-                truths if truths.contains(&Some(true)) => Some(true),
-                truths if truths.contains(&None) => None,
-                _ => Some(false),
-            };
+            let mut truth = Some(!decides);
+            for condition in list(conditions) {
+                match self.truth(condition, context, now_ms) {
+                    Some(found) if found == decides => return Some(decides),
+                    Some(_) => {}
+                    None => truth = None,
+                }
+            }
+            return truth;
         }
         if let Some(inner) = condition.get("not") {
             return self.truth(inner, context, now_ms).map(|truth| !truth);
@@ -158,6 +161,8 @@ impl<'a> Oracle<'a> {
         let found = attribute(context, text(&condition["attribute"]));
         let values = list(&condition["values"]);
         let ignore_case = condition["ignore_case"] == true;
+        let searches = operators::searches(text(&condition["op"]), values, ignore_case);
+        self.work.set(self.work.get() + found.as_ref().map_or(0, |found| work(found, searches)));
         let single = |found: &Value| {
             operators::single(text(&condition["op"]), found, values, ignore_case, now_ms)
         };
@@ -178,6 +183,18 @@ impl<'a> Oracle<'a> {
             }
             (_, Some(found)) => single(&found),
         }
+    }
+}
+
+/// 16 for each element of a list, and one for each byte that is searched.
+fn work(found: &Value, searches: usize) -> usize {
+    match found {
+        Value::String(text) => searches * text.len(),
+        Value::Array(elements) => {
+            let bytes: usize = elements.iter().map(|element| text(element).len()).sum();
+            16 * elements.len() + searches * bytes
+        }
+        _ => 0,
     }
 }
 

@@ -7,6 +7,16 @@ use serde_json::Value;
 
 use super::{order, text};
 
+/// How often a condition reads the whole of an attribute.
+pub(super) fn searches(op: &str, values: &[Value], ignore_case: bool) -> usize {
+    match op {
+        "contains" | "matches" => values.len(),
+        "in_cidr" => 1,
+        op if op.starts_with("semver_") => 1,
+        _ => usize::from(ignore_case),
+    }
+}
+
 /// Whether an operator applies to strings.
 pub(super) fn takes_strings(op: &str, values: &[Value]) -> bool {
     match op {
