@@ -5,4 +5,10 @@
 /// A definition that an older client would misread (a new operator, a new gate) names a capability
 /// here; a client without it treats that object alone as invalid. The first version of the format
 /// needs none.
+///
+/// ```
+/// let needs = ["entitlements"];
+/// let meets_them = needs.iter().all(|need| flags_core::CAPABILITIES.contains(need));
+/// assert!(!meets_them);
+/// ```
 pub const CAPABILITIES: &[&str] = &[];

@@ -22,6 +22,17 @@ pub const SEGMENT_KIND: &str = "segment";
 ///
 /// The definition itself stays unparsed, so that one that cannot be read (a newer server, a
 /// damaged file) is broken alone: its key, its version and its neighbours are still known.
+///
+/// ```
+/// use flags_core::{FLAG_KIND, Object};
+///
+/// let object: Object = serde_json::from_str(
+///     r#"{"kind": "flag", "key": "exports", "version": 3, "definition": {"of": "a later form"}}"#,
+/// )?;
+/// assert_eq!((&*object.kind, &*object.key, object.version), (FLAG_KIND, "exports", 3));
+/// assert_eq!(object.definition.get(), r#"{"of": "a later form"}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Object {
     /// [`FLAG_KIND`], [`SEGMENT_KIND`], or a kind that this version does not know.
@@ -38,10 +49,21 @@ pub struct Object {
 }
 
 impl Object {
-    /// Wraps a definition.
+    /// Wraps a definition, which needs no capabilities.
     ///
     /// # Errors
-    /// When `definition` cannot be written as JSON: maps with keys that are not strings.
+    /// When `definition` cannot be written as JSON, such as a map with keys that are not strings.
+    /// [`FlagDefinition`](crate::FlagDefinition) and
+    /// [`SegmentDefinition`](crate::SegmentDefinition) always can.
+    ///
+    /// ```
+    /// use flags_core::{Object, SEGMENT_KIND};
+    ///
+    /// let beta = serde_json::json!({"kind": "tenant", "included": ["acme"]});
+    /// let object = Object::new(SEGMENT_KIND, "beta", 7, &beta)?;
+    /// assert!(object.needs.is_empty());
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     pub fn new(
         kind: &str,
         key: &str,
@@ -87,7 +109,7 @@ pub struct Document {
 }
 
 impl Document {
-    /// An environment before its first change.
+    /// An environment before its first change: revision 0, without objects.
     #[must_use]
     pub fn empty(epoch: Epoch) -> Self {
         Self { epoch, revision: 0, objects: Vec::new() }
@@ -101,8 +123,26 @@ impl Document {
 
     /// Applies changes in their order, definitions unparsed: what a log of changes folds to.
     ///
+    /// For whoever keeps definitions as JSON, such as a cache file. To compile the outcome gives what
+    /// [`Ruleset::apply`](crate::Ruleset::apply) gives, change by change.
+    ///
     /// # Errors
     /// [`Gap`] at the first change that does not follow; the changes before it are applied.
+    ///
+    /// ```
+    /// use flags_core::{Change, Document, Epoch};
+    ///
+    /// let change: Change = serde_json::from_str(r#"{
+    ///     "epoch": "e1", "previous": 0, "revision": 1,
+    ///     "objects": [{"upsert": {"kind": "segment", "key": "beta", "version": 1,
+    ///                             "definition": {"kind": "tenant", "included": ["acme"]}}}]
+    /// }"#)?;
+    /// let mut document = Document::empty(Epoch::new("e1"));
+    /// assert!(document.fold([&change]).is_ok());
+    /// assert_eq!((document.revision, document.objects.len()), (1, 1));
+    /// assert!(document.fold([&change]).unwrap_err().is_repeat());
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     pub fn fold<'a>(&mut self, changes: impl IntoIterator<Item = &'a Change>) -> Result<(), Gap> {
         let objects = core::mem::take(&mut self.objects).into_iter();
         let mut fold = Fold { objects: objects.map(Fold::entry).collect() };
@@ -162,6 +202,21 @@ impl Fold {
 }
 
 /// One step of an environment's history, as an SDK sees it.
+///
+/// [`Ruleset::apply`](crate::Ruleset::apply) makes the next ruleset of it, [`Document::fold`] the
+/// next document.
+///
+/// ```
+/// use flags_core::{Change, ObjectChange};
+///
+/// let change: Change = serde_json::from_str(r#"{
+///     "epoch": "e1", "previous": 57, "revision": 58,
+///     "objects": [{"delete": {"kind": "flag", "key": "exports"}}]
+/// }"#)?;
+/// assert_eq!(change.position().to_string(), "e1.58");
+/// assert!(matches!(&change.objects[0], ObjectChange::Delete { key, .. } if key == "exports"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Change {
     /// Which history it belongs to.
@@ -181,10 +236,21 @@ impl Change {
         Position { epoch: self.epoch.clone(), revision: self.revision }
     }
 
-    /// Whether it starts where `position` stands.
+    /// Whether it starts where `position` stands, and leads on.
     ///
     /// # Errors
-    /// [`Gap`] when it does not.
+    /// [`Gap`] when the epochs differ, when `previous` is not the position's revision, or when the
+    /// change's own revision is not above it.
+    ///
+    /// ```
+    /// use flags_core::{Change, Epoch};
+    ///
+    /// let change = Change { epoch: Epoch::new("e1"), revision: 8, previous: 7, objects: vec![] };
+    /// assert!(change.follows(&"e1.7".parse()?).is_ok());
+    /// let gap = change.follows(&"e1.5".parse()?).unwrap_err();
+    /// assert_eq!(gap.to_string(), "change e1.8 follows revision 7, not e1.5");
+    /// # Ok::<(), flags_core::PositionError>(())
+    /// ```
     pub fn follows(&self, position: &Position) -> Result<(), Gap> {
         if self.epoch == position.epoch
             && self.previous == position.revision
@@ -197,10 +263,20 @@ impl Change {
     }
 }
 
-/// What a change did to one object.
+/// What a change did to one object. In JSON it is an object with one field, `upsert`, `delete` or
+/// `members`.
 ///
 /// A form that this version does not know makes the change unreadable, as to ignore it would leave
 /// the object as it no longer is: whoever receives such a change asks for a snapshot instead.
+///
+/// ```
+/// use flags_core::ObjectChange;
+///
+/// let gone: ObjectChange = serde_json::from_str(r#"{"delete": {"kind": "flag", "key": "exports"}}"#)?;
+/// assert!(matches!(gone, ObjectChange::Delete { key, .. } if key == "exports"));
+/// assert!(serde_json::from_str::<ObjectChange>(r#"{"merge": {}}"#).is_err());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ObjectChange {
@@ -213,11 +289,13 @@ pub enum ObjectChange {
         /// As in [`Object::key`].
         key: String,
     },
-    /// A segment lists other keys; nothing where there is no such segment.
+    /// A segment lists other keys; nothing where there is no such segment, or an invalid one.
     Members(MembersChange),
 }
 
-/// A change that does not follow what it was applied to.
+/// A change that does not follow what it was applied to: something between the two is missing, or
+/// the change is there already, which [`is_repeat`](Gap::is_repeat) tells. A repeat is skipped; for
+/// anything else, get a new snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("change {change} follows revision {previous}, not {at}")]
 pub struct Gap {
@@ -227,7 +305,17 @@ pub struct Gap {
 }
 
 impl Gap {
-    /// Whether the change is already part of what it was applied to, so that nothing is missing.
+    /// Whether the change is already part of what it was applied to, so that nothing is missing: it
+    /// is of the same epoch, and its revision is not above the one reached.
+    ///
+    /// ```
+    /// use flags_core::{Change, Epoch};
+    ///
+    /// let change = Change { epoch: Epoch::new("e1"), revision: 8, previous: 7, objects: vec![] };
+    /// assert!(change.follows(&"e1.9".parse()?).unwrap_err().is_repeat());
+    /// assert!(!change.follows(&"e1.6".parse()?).unwrap_err().is_repeat());
+    /// # Ok::<(), flags_core::PositionError>(())
+    /// ```
     #[must_use]
     pub fn is_repeat(&self) -> bool {
         self.at.epoch == self.change.epoch && self.change.revision <= self.at.revision

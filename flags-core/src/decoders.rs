@@ -22,8 +22,9 @@ use crate::value::{AnyValue, OwnedValue};
 /// from it by a change or by overrides. A flag may be registered with several types. Cheap to
 /// clone.
 ///
-/// A `Deserialize` that panics unwinds through [`Ruleset::compile_with`](crate::Ruleset) and
-/// `apply`; the client turns it into a value that cannot be decoded.
+/// A `Deserialize` that panics unwinds through [`Ruleset::compile_with`](crate::Ruleset::compile_with),
+/// [`apply`](crate::Ruleset::apply) and [`overriding`](crate::Ruleset::overriding); the client turns
+/// it into a value that cannot be decoded.
 ///
 /// ```
 /// use flags_core::{Decoded, Decoders, Flag};
@@ -59,11 +60,31 @@ struct Decoder {
 /// A JSON flag with values that cannot be decoded into a type that was registered for it.
 ///
 /// The flag is valid, and its values are there for whoever asks for JSON.
+///
+/// ```
+/// use flags_core::{Decoded, Decoders, Document, Flag, Ruleset};
+///
+/// const PORTS: Flag<Decoded<Vec<u16>>> = Flag::new("ports", Decoded(&DEFAULT));
+/// static DEFAULT: Vec<u16> = Vec::new();
+///
+/// let document: Document = serde_json::from_str(r#"{
+///     "epoch": "e1", "revision": 1,
+///     "objects": [{"kind": "flag", "key": "ports", "version": 1, "definition": {
+///         "type": "json", "variants": [{"name": "all", "value": "all"}],
+///         "state": {"on": true, "off_variant": "all", "fallthrough": {"variant": "all"}}
+///     }}]
+/// }"#)?;
+/// let (_, report) = Ruleset::compile_with(&document, &Decoders::new().with(&PORTS));
+/// let found = &report.undecodable[0];
+/// assert_eq!((&*found.key, found.type_name), ("ports", "alloc::vec::Vec<u16>"));
+/// assert_eq!(found.diagnostics[0].pointer, "/variants/0/value");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undecodable {
     /// The flag's key.
     pub key: String,
-    /// The type, as [`type_name`] has it.
+    /// The type, as [`type_name`] has it: for people, and not the same in every version of Rust.
     pub type_name: &'static str,
     /// What serde says of each value; pointers lead into the flag's definition.
     pub diagnostics: Vec<Diagnostic>,
@@ -82,7 +103,8 @@ impl Decoders {
         }
     }
 
-    /// Registers the type of `flag` for its key.
+    /// Registers the type of `flag` for its key. To register the same again has no effect; another
+    /// type for the same key is decoded as well.
     #[must_use]
     pub fn with<T>(mut self, flag: &Flag<Decoded<T>>) -> Self
     where

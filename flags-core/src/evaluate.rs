@@ -28,7 +28,19 @@ use crate::value::Stored;
 impl Ruleset {
     /// Asks for a flag of any type.
     ///
-    /// Total: it always answers, allocates nothing, and its work is bounded by the definitions.
+    /// For code that knows a flag by its key alone. The value is as the flag has it, and `None` where
+    /// a caller has a default. There is no error: [`Evaluation::reason`] says what came in the way.
+    ///
+    /// It allocates nothing, and its work is bounded: by the limits of definitions and contexts, and
+    /// by those of [one answer](crate::docs::limitations#one-answer).
+    ///
+    /// ```
+    /// use flags_core::{Document, Epoch, Reason, Ruleset, Timestamp};
+    ///
+    /// let (ruleset, _) = Ruleset::compile(&Document::empty(Epoch::new("e1")));
+    /// let answer = ruleset.evaluate("exports", &(), Timestamp::from_millis(0));
+    /// assert_eq!((answer.value, answer.reason), (None, Reason::FlagNotFound));
+    /// ```
     #[inline(always)]
     pub fn evaluate<'r, 'k>(
         &'r self,
@@ -40,6 +52,9 @@ impl Ruleset {
     }
 
     /// Asks for a typed flag: the value is the code's default wherever the rules have none.
+    ///
+    /// Text and JSON are lent by the ruleset, not copied. Otherwise as
+    /// [`evaluate`](Self::evaluate).
     ///
     /// ```
     /// use flags_core::{Document, Entity, Flag, Reason, Ruleset, Timestamp};
@@ -121,7 +136,7 @@ impl Ruleset {
     /// answer, flag by flag as the iterator is driven, in no particular order.
     ///
     /// Nothing is allocated; a caller who wants a list extends one of their own. All answers use
-    /// one instant.
+    /// one instant. What bounds one answer bounds each of them.
     ///
     /// ```
     /// use flags_core::{Document, Entity, Evaluation, Ruleset, Timestamp};
@@ -203,7 +218,8 @@ struct Evaluator<'r, 'a, C: ?Sized, N, O> {
     now: CachedNow<N>,
     observer: O,
     flags_left: u32,
-    /// Negative once an answer has taken more work than it may; then no condition is looked at.
+    /// Negative once an answer has taken more work than it may; then no list is looked at and no
+    /// attribute searched.
     work_left: i64,
     /// The attribute that was asked for last: rules often ask for the same one in a row.
     path: Option<&'r AttributePath>,

@@ -10,7 +10,19 @@ use crate::value::Value;
 /// An answer: which value, and why; borrowed from the ruleset.
 ///
 /// As JSON it has the fields `value`, `variant`, `reason`, `version`, `revision`, and those of the
-/// reason (`rule`, `split`, `flag` …).
+/// reason: `prerequisite`; `rule`; `split`, with a `bucket` or as `unit_missing`.
+///
+/// ```
+/// use flags_core::{Ruleset, Timestamp};
+///
+/// let ruleset = Ruleset::default();
+/// let evaluation = ruleset.evaluate("exports", &(), Timestamp::from_millis(0));
+/// assert_eq!(
+///     serde_json::to_string(&evaluation)?,
+///     r#"{"value":null,"variant":null,"reason":"not_ready","version":0,"revision":0}"#,
+/// );
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Evaluation<'r> {
     /// What the flag serves; `None` where the caller's own default holds.
@@ -42,12 +54,13 @@ impl Evaluation<'_> {
     }
 }
 
-/// An answer with a value of the type that the code asked for.
+/// An answer with a value of the type that the code asked for. [`Ruleset::get`](crate::Ruleset::get)
+/// has an example.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Answer<'r, V> {
     /// What the flag serves, or the code's default.
     pub value: V,
-    /// As in [`Evaluation::variant`].
+    /// As in [`Evaluation::variant`]: `None` where the value is the code's default.
     pub variant: Option<&'r str>,
     /// Why.
     pub reason: Reason<'r>,
@@ -58,15 +71,31 @@ pub struct Answer<'r, V> {
 }
 
 /// Why an answer is what it is. The list is closed: docs/semantics.md.
+///
+/// With the first four, the value is the caller's default; with all others the flag has served one of
+/// its variants or an override.
+///
+/// ```
+/// use flags_core::{Reason, Ruleset, Timestamp};
+///
+/// let ruleset = Ruleset::default();
+/// let answer = ruleset.evaluate("exports", &(), Timestamp::from_millis(0));
+/// assert_eq!(answer.reason, Reason::NotReady);
+/// assert_eq!(answer.reason.to_string(), "not_ready");
+/// assert_eq!(Reason::RuleMatch { rule: "eu", bucket: None }.name(), "rule_match");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason<'r> {
     /// There is no ruleset yet; the caller's default.
     NotReady,
     /// There is no such flag; the caller's default.
     FlagNotFound,
-    /// The flag has another type than asked for; the caller's default.
+    /// The flag has another type than asked for, or the value that it serves is not of the type that
+    /// the code [decodes](crate::Decoded) it into; the caller's default.
     TypeMismatch,
-    /// The flag cannot be evaluated; the caller's default.
+    /// The flag cannot be evaluated: it could not be compiled, or the answer would take more
+    /// prerequisites or work [than one may](crate::docs::limitations#one-answer); the caller's
+    /// default.
     FlagInvalid,
     /// A local override.
     Override,
@@ -77,13 +106,13 @@ pub enum Reason<'r> {
         /// The key of the prerequisite.
         flag: &'r str,
     },
-    /// The context is targeted by its key.
+    /// A key of the context is targeted.
     TargetMatch,
-    /// A rule's conditions are true.
+    /// A rule's conditions are true, and what it serves yields a variant.
     RuleMatch {
         /// The rule's id.
         rule: &'r str,
-        /// The bucket, where the rule serves a split or a ramp.
+        /// The bucket, 0 to 99,999, where the rule serves a split or a ramp.
         bucket: Option<u32>,
     },
     /// Nothing else decided.
@@ -94,6 +123,14 @@ pub enum Reason<'r> {
 }
 
 /// What a split or a ramp in the fallthrough came to.
+///
+/// ```
+/// use flags_core::SplitOutcome;
+///
+/// assert_eq!(serde_json::to_string(&SplitOutcome::Bucket(7))?, r#"{"bucket":7}"#);
+/// assert_eq!(serde_json::to_string(&SplitOutcome::UnitMissing)?, r#""unit_missing""#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SplitOutcome {
     /// The bucket of the unit: 0 to 99,999.

@@ -19,7 +19,9 @@ const VALUES_SHOWN: usize = 10;
 
 /// An answer with every step that led to it.
 ///
-/// Its `Display` is a text for people, its JSON a tree for programs.
+/// Its `Display` is a text for people, its JSON a tree for programs: the fields of the
+/// [`Evaluation`], `flag`, and `steps`. Values of a context stand in it, so it is as confidential as
+/// the context is.
 ///
 /// ```
 /// use flags_core::{Document, Entity, Ruleset, Timestamp};
@@ -59,7 +61,15 @@ pub struct Explanation<'r> {
     pub steps: Vec<Step>,
 }
 
-/// One step of an evaluation.
+/// One step of an evaluation, with those that it consists of.
+///
+/// ```
+/// use flags_core::{Outcome, Question, Step};
+///
+/// let step = Step { question: Question::State, outcome: Outcome::True, steps: Vec::new() };
+/// assert_eq!(serde_json::to_string(&step)?, r#"{"step":"state","outcome":"true"}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Step {
     /// What was asked.
@@ -73,6 +83,14 @@ pub struct Step {
 }
 
 /// What a step asks.
+///
+/// In JSON its fields stand in the step, with its name as `step`. Its `Display` is a clause.
+///
+/// ```
+/// use flags_core::Question;
+///
+/// assert_eq!(Question::Segment { key: "beta".into() }.to_string(), "in segment `beta`");
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Question {
@@ -119,7 +137,8 @@ pub enum Question {
         /// How many further values there are.
         #[serde(skip_serializing_if = "is_zero")]
         further: usize,
-        /// What the context says, as JSON; `null` where it says nothing that can be compared.
+        /// What the context says, as [`AttributeValue`](crate::AttributeValue) is displayed; `None`
+        /// where it says nothing that can be compared.
         found: Option<String>,
     },
     /// Which share a unit falls into.
@@ -129,7 +148,15 @@ pub enum Question {
     },
 }
 
-/// What a step came to.
+/// What a step came to. Its `Display` is a clause, as [`Question`]'s.
+///
+/// ```
+/// use flags_core::Outcome;
+///
+/// assert_eq!(Outcome::Serves("on".into()).to_string(), "`on`");
+/// let bucket = Outcome::Bucket { bucket: 7, from: 0, below: 5_000, variant: Some("on".into()) };
+/// assert_eq!(bucket.to_string(), "7, and those from 0 to below 5000 get `on`");
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -137,7 +164,8 @@ pub enum Outcome {
     True,
     /// Does not hold.
     False,
-    /// An attribute or a kind is absent or of a type that the operator does not apply to.
+    /// An attribute or a kind is absent or of a type that the operator does not apply to, a segment
+    /// is missing or invalid, or the answer has taken more work than it may.
     Unknown,
     /// Decides for a variant.
     Serves(String),
@@ -161,7 +189,8 @@ pub enum Outcome {
 impl Ruleset {
     /// Evaluates a flag of any type and keeps every step.
     ///
-    /// For people and tools: it allocates, unlike [`evaluate`](Self::evaluate).
+    /// The answer is that of [`evaluate`](Self::evaluate), because it is the same evaluation, watched.
+    /// For people and tools: it allocates. [`Explanation`] has an example.
     pub fn explain<'k>(
         &self,
         flag: impl Into<FlagKey<'k>>,

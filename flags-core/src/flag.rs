@@ -52,21 +52,38 @@ impl<T> Flag<T> {
 }
 
 impl<T: FlagValue> Flag<T> {
-    /// A flag with the value that holds while there is no ruleset, no such flag, or one of another
-    /// type.
+    /// A flag with the value that holds while there is no ruleset, no such flag, one of another
+    /// type, or one that cannot be evaluated.
+    ///
+    /// The key is not checked: one that no flag can have is never found.
     #[must_use]
     pub const fn new(key: &'static str, default: T) -> Self {
         Self { key: FlagKey { key, hash: hash_at_compile_time(key) }, default }
     }
 
-    /// The value without rules.
+    /// The value without rules, as an answer has it.
+    ///
+    /// ```
+    /// const PAGE_SIZE: flags_core::Flag<i64> = flags_core::Flag::new("page-size", 50);
+    /// assert_eq!(PAGE_SIZE.default_value(), 50);
+    /// ```
     #[must_use]
     #[inline]
     pub fn default_value<'r>(&self) -> T::Ref<'r> {
         self.default.borrowed()
     }
 
-    /// An override that gives this flag `value`.
+    /// An override that gives this flag `value`, for [`Ruleset::overriding`](crate::Ruleset::overriding).
+    ///
+    /// ```
+    /// use flags_core::{Flag, Ruleset, Timestamp};
+    ///
+    /// const SEARCH_ENGINE: Flag<&str> = Flag::new("search-engine", "classic");
+    ///
+    /// let ruleset = Ruleset::default().overriding([&SEARCH_ENGINE.to("vector")]);
+    /// let answer = ruleset.get(&SEARCH_ENGINE, &(), Timestamp::from_millis(0));
+    /// assert_eq!(answer.value, "vector");
+    /// ```
     #[must_use]
     pub fn to(&self, value: T::Given<'_>) -> Override
     where
@@ -78,6 +95,20 @@ impl<T: FlagValue> Flag<T> {
 
 /// A type that a flag's value can have in code: `bool`, `&str`, `i64`, `f64` and, for JSON flags,
 /// `&serde_json::Value` or a type of the service's own as [`Decoded`](crate::Decoded).
+///
+/// Nobody else implements it. It is here for functions that take any flag:
+///
+/// ```
+/// use flags_core::{Flag, FlagValue, Ruleset};
+///
+/// fn demand<T: FlagValue>(ruleset: &Ruleset, flag: &Flag<T>) -> Result<(), String> {
+///     let misfit = ruleset.misfit(flag);
+///     misfit.map_or(Ok(()), |misfit| Err(format!("{}: {misfit}", flag.key())))
+/// }
+///
+/// const PAGE_SIZE: Flag<i64> = Flag::new("page-size", 50);
+/// assert_eq!(demand(&Ruleset::default(), &PAGE_SIZE), Ok(()));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a flag cannot have values of the type `{Self}`",
     note = "a flag is of `bool`, `i64`, `f64`, `&str`, `&serde_json::Value`, or `Decoded<T>` where \
@@ -110,7 +141,7 @@ pub trait FlagValue: Copy + sealed::Sealed {
 }
 
 /// A type whose flags can be overridden: every [`FlagValue`], but of
-/// [`Decoded`](crate::Decoded) those types alone that serde can also write.
+/// [`Decoded`](crate::Decoded) those types alone that serde can also write. [`Flag::to`] asks for it.
 #[diagnostic::on_unimplemented(
     message = "a flag of `{Self}` cannot be overridden",
     note = "an override has its value as JSON too: derive `serde::Serialize` for the type"
@@ -173,6 +204,16 @@ flag_value!(&'static serde_json::Value, &'r serde_json::Value, Json, "json");
 ///
 /// A `&str` is hashed when it is converted, a [`Flag`] was at compile time. Keep one to ask for
 /// the same flag by name many times.
+///
+/// ```
+/// use flags_core::{Flag, FlagKey, Ruleset, Timestamp};
+///
+/// const EXPORTS: Flag<bool> = Flag::new("exports", false);
+///
+/// let configured = FlagKey::from("exports");
+/// assert_eq!(configured.key(), FlagKey::from(&EXPORTS).key());
+/// assert!(!Ruleset::default().evaluate(configured, &(), Timestamp::from_millis(0)).is_true());
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct FlagKey<'k> {
     pub(crate) key: &'k str,

@@ -1,25 +1,27 @@
 //! Every bound the core enforces, with its unit.
 
-/// Longest key of a flag, segment, project or environment, in bytes.
+/// Longest key of a flag, segment, project or environment, longest id of a rule, and longest name
+/// of a kind or an attribute, in bytes.
 pub const MAX_KEY_BYTES: usize = 128;
 
 /// Longest variant name, in bytes.
 pub const MAX_VARIANT_NAME_BYTES: usize = 128;
 
-/// Longest key of a user, a tenant or any other kind of context, in bytes.
+/// Longest key of a user, a tenant or any other kind of context, in bytes; in a context, a longer
+/// one counts as absent.
 pub const MAX_CONTEXT_KEY_BYTES: usize = 512;
 
-/// Longest string attribute, in bytes; a longer one is *unknown* to every condition.
+/// Longest string attribute, in bytes; a longer one counts as absent.
 pub const MAX_ATTRIBUTE_BYTES: usize = 64 * 1024;
 
-/// Most elements of a list attribute; a longer list is *unknown* to every condition, and so is one
-/// of more than [`MAX_ATTRIBUTE_BYTES`] together.
+/// Most elements of a list attribute; a longer list counts as absent, and so does one whose strings
+/// have more than [`MAX_ATTRIBUTE_BYTES`] together.
 pub const MAX_LIST_ELEMENTS: usize = 1_000;
 
 /// Most values of one `starts_with` or `ends_with`.
 pub const MAX_TEXT_VALUES: usize = 1_000;
 
-/// Longest version, in bytes; a longer one is not a version.
+/// Longest version, in bytes; a longer text is not a version.
 pub const MAX_VERSION_BYTES: usize = 256;
 
 /// Most patterns of one `matches`.
@@ -48,8 +50,8 @@ pub(crate) const MAX_PATTERNS_TOTAL_BYTES: usize = 1024 * 1024;
 pub const MAX_CONDITIONS: usize = 1_000;
 
 /// Most searches of one flag: values of `contains` and of `matches`, and other conditions that
-/// ignore case or ask for versions or networks. Each may read the whole of an attribute, and takes
-/// up to some 0.3 ms for one of [`MAX_ATTRIBUTE_BYTES`].
+/// ignore case or ask for versions or networks. Each may read the whole of an attribute, which has
+/// up to [`MAX_ATTRIBUTE_BYTES`].
 pub const MAX_SEARCHES: usize = 250;
 
 /// Most references to segments of one flag, each counted each time: each costs what the segment
@@ -81,15 +83,17 @@ pub const MAX_PREREQUISITE_DEPTH: usize = 16;
 /// time one is asked.
 pub const MAX_FLAGS_PER_ANSWER: u32 = 256;
 
-/// Most work of one answer: 16 for each element of a list that a condition looks at, and one for
-/// each byte that a search reads. A flag within its other limits takes less; with the segments and
-/// prerequisites that it refers to, it can take more.
+/// Most work of one answer, in units: 16 for each element of a list that a condition looks at, and
+/// one for each byte that a search reads. Both are counted beforehand, for the whole list and the
+/// whole attribute. Beyond it, the flag asked for answers
+/// [`FlagInvalid`](crate::Reason::FlagInvalid). A flag within its other limits takes less; with the
+/// segments and prerequisites that it refers to, it can take more.
 pub const MAX_WORK_PER_ANSWER: u32 = 1 << 25;
 
 /// What looking at an element of a list takes of [`MAX_WORK_PER_ANSWER`].
 pub(crate) const WORK_PER_ELEMENT: i64 = 16;
 
-/// Most diagnostics of one document; what is wrong beyond is not told.
+/// Most diagnostics of one definition or body that is checked; what is wrong beyond is not told.
 pub const MAX_DIAGNOSTICS: usize = 1_000;
 
 /// Most characters of one name in the pointer of a diagnostic; the rest is `…`.
@@ -98,5 +102,6 @@ pub(crate) const MAX_POINTER_TOKEN_CHARS: usize = 200;
 /// Most characters of what serde says of one value that cannot be decoded; the rest is `…`.
 pub(crate) const MAX_DECODE_ERROR_CHARS: usize = 500;
 
-/// The whole of a split, in steps of 0.001 %.
+/// The whole of a split, in steps of 0.001 %: what its weights add up to, and how many buckets there
+/// are.
 pub const TOTAL_WEIGHT: u32 = 100_000;

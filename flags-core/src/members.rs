@@ -47,10 +47,18 @@ pub struct MembersChange {
     pub excluded: KeysChange,
 }
 
-/// What a change did to a set of keys.
+/// What a change did to a set of keys: first those of `remove` go, then those of `add` come.
+///
+/// ```
+/// let change = flags_core::KeysChange { add: vec!["acme".into()], remove: Vec::new() };
+/// assert!(!change.is_empty());
+/// assert_eq!(serde_json::to_string(&change)?, r#"{"add":["acme"]}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeysChange {
-    /// Keys that came. A key that is removed as well is there afterwards.
+    /// Keys that came. A key that is removed as well is there afterwards. One that is not a
+    /// [key of a context](crate::is_context_key) makes the segment invalid.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub add: Vec<String>,
     /// Keys that went.

@@ -6,8 +6,15 @@ use crate::definition::FlagType;
 
 /// How a flag differs from what the code says of it, so that the code's default holds.
 ///
-/// See [`Ruleset::misfit`](crate::Ruleset::misfit). Its `Display` is a clause: "there is no such
-/// flag".
+/// See [`Ruleset::misfit`](crate::Ruleset::misfit). Its `Display` is a clause, for reports:
+///
+/// ```
+/// use flags_core::{FlagType, Misfit};
+///
+/// assert_eq!(Misfit::Missing.to_string(), "there is no such flag");
+/// let other = Misfit::OtherType(FlagType::Json);
+/// assert_eq!(other.to_string(), "the flag is of the type json");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Misfit {
     /// There is no such flag.

@@ -12,6 +12,15 @@ pub type Revision = u64;
 
 /// The identity of one history of revisions; it changes only when a database is restored to the
 /// past.
+///
+/// Revisions of two epochs say nothing about each other. A clone shares the name.
+///
+/// ```
+/// use flags_core::Epoch;
+///
+/// assert_eq!(Epoch::new("0192f0c1").as_str(), "0192f0c1");
+/// assert_ne!(Epoch::new("0192f0c1"), Epoch::new("0192f0c2"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(Arc<str>);
@@ -61,7 +70,12 @@ impl fmt::Display for Position {
     }
 }
 
-/// A text that is not `<epoch>.<revision>`.
+/// A text that is not `<epoch>.<revision>`. It tells no more than 80 characters of it.
+///
+/// ```
+/// let error = "57".parse::<flags_core::Position>().unwrap_err();
+/// assert_eq!(error.to_string(), "`57` is not <epoch>.<revision>");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not <epoch>.<revision>")]
 pub struct PositionError(String);

@@ -17,7 +17,7 @@ use crate::rfc3339::read_millis;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// An instant by its milliseconds since the Unix epoch.
+    /// An instant by its milliseconds since the Unix epoch; negative before it.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
@@ -29,7 +29,22 @@ impl Timestamp {
         self.0
     }
 
-    /// Reads RFC 3339, strictly; digits below a millisecond are dropped. Allocates nothing.
+    /// Reads [RFC 3339], strictly, for the years 0000 to 9999; `None` for anything else. Allocates
+    /// nothing.
+    ///
+    /// Digits below a millisecond are dropped, and a leap second is the second before it.
+    ///
+    /// ```
+    /// use flags_core::Timestamp;
+    ///
+    /// let utc = Timestamp::parse("2026-11-20T12:00:00.0009Z");
+    /// assert_eq!(utc, Timestamp::parse("2026-11-20T13:00:00+01:00"));
+    /// for not_one in ["2026-11-20", "2026-11-20T12:00:00", "2026-11-20 12:00:00Z", "now"] {
+    ///     assert_eq!(Timestamp::parse(not_one), None);
+    /// }
+    /// ```
+    ///
+    /// [RFC 3339]: https://www.rfc-editor.org/rfc/rfc3339
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         read_millis(text).map(Self)

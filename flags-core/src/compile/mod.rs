@@ -38,18 +38,52 @@ const NAMELESS: &str = "";
 ///
 /// Whether the flags and segments that it refers to exist is not looked at: see
 /// [`flag_references`].
+///
+/// To check is to compile: what is refused here is what a [`Ruleset`](crate::Ruleset) reports as
+/// invalid, with the same diagnostics. It costs as much.
+///
+/// ```
+/// use flags_core::{FlagDefinition, check_flag};
+///
+/// let flag: FlagDefinition = serde_json::from_value(serde_json::json!({
+///     "type": "boolean",
+///     "variants": [{"name": "on", "value": true}, {"name": "off", "value": 0}],
+///     "state": {"on": true, "off_variant": "off", "fallthrough": {"split": {"by": "tenant",
+///         "weights": [{"variant": "on", "weight": 10}, {"variant": "off", "weight": 90}]}}},
+/// }))?;
+/// let found: Vec<_> = check_flag(&flag).iter().map(ToString::to_string).collect();
+/// assert_eq!(found, [
+///     "/variants/1/value: the value is not of the flag's type, boolean",
+///     "/state/fallthrough/split/weights: the weights add up to 100, not to 100000 (1000 is 1 %)",
+/// ]);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[must_use]
 pub fn check_flag(definition: &FlagDefinition) -> Vec<Diagnostic> {
     compile_flag(NAMELESS, definition, &mut Recorder::default()).err().unwrap_or_default()
 }
 
 /// Everything that is wrong with a segment by itself; empty for one that will be evaluated.
+///
+/// ```
+/// use flags_core::{SegmentDefinition, check_segment};
+///
+/// let segment: SegmentDefinition = serde_json::from_value(serde_json::json!({
+///     "kind": "tenant",
+///     "when": {"attribute": "user.email", "op": "ends_with", "values": ["@acme.example"]},
+/// }))?;
+/// let problems = check_segment(&segment);
+/// assert_eq!((&*problems[0].pointer, &*problems[0].code), ("/when/attribute", "wrong_kind"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[must_use]
 pub fn check_segment(definition: &SegmentDefinition) -> Vec<Diagnostic> {
     compile_segment(definition, &mut Recorder::default()).err().unwrap_or_default()
 }
 
-/// Which flags and segments a flag refers to.
+/// Which flags and segments a flag refers to: whoever keeps definitions checks that they exist.
+///
+/// It takes invalid flags too, and tells what they refer to as far as they go.
 ///
 /// ```
 /// use flags_core::{FlagDefinition, flag_references};

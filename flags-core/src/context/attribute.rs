@@ -5,6 +5,10 @@ use alloc::vec::Vec;
 
 /// The value of an attribute, borrowed from the request.
 ///
+/// It is made with `into()` from `bool`, `i8` to `i64`, `u8` to `u32`, `f32`, `f64`, `&str`, `&String`,
+/// `&[&str]`, `&[String]` and `&Vec<String>`. There is no conversion from `u64`: one above
+/// [`i64::MAX`] has no value here.
+///
 /// ```
 /// use flags_core::AttributeValue;
 ///
@@ -22,12 +26,21 @@ pub enum AttributeValue<'a> {
     Float(f64),
     /// Text; more than 64 KiB counts as absent.
     String(&'a str),
-    /// A list of texts; a condition holds when it holds for one of them. A list of more than 1,000,
+    /// A list of texts; an operator holds when it holds for one of them. A list of more than 1,000,
     /// or of more than 64 KiB together, counts as absent.
     List(Strings<'a>),
 }
 
-/// A borrowed list of texts.
+/// A borrowed list of texts, in either of the forms that a service has them in.
+///
+/// ```
+/// use flags_core::{AttributeValue, Strings};
+///
+/// let roles = vec![String::from("admin"), String::from("editor")];
+/// let AttributeValue::List(list) = AttributeValue::from(&roles) else { panic!() };
+/// assert_eq!(list.len(), 2);
+/// assert_eq!(list, Strings::Borrowed(&["admin", "editor"]));
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub enum Strings<'a> {
     /// Of borrowed texts.
@@ -69,7 +82,8 @@ impl PartialEq for Strings<'_> {
 }
 
 impl fmt::Display for AttributeValue<'_> {
-    /// As JSON, for explanations.
+    /// For explanations: as JSON, but for characters that Rust's `Debug` escapes in its own way, and
+    /// floats without a fraction, which look like integers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Boolean(value) => write!(f, "{value}"),

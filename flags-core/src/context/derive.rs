@@ -47,6 +47,9 @@
 /// [`Entity`](crate::Entity), a [`JsonContext`](crate::JsonContext). A field may also belong to a
 /// kind that it names itself.
 ///
+/// Where several know one kind, the struct's own fields hold; otherwise the first nested context that
+/// has a key of the kind, with its attributes.
+///
 /// ```
 /// # use flags_core::{Context, Entity};
 /// #[derive(Context)]

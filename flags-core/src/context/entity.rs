@@ -25,6 +25,16 @@ pub struct Entity<'a> {
 
 impl<'a> Entity<'a> {
     /// An entity of any kind: `device`, `workspace` …
+    ///
+    /// Nothing is checked. A key that is empty or longer than 512 bytes counts as absent.
+    ///
+    /// ```
+    /// use flags_core::{Context, Entity};
+    ///
+    /// let about = [("os", "ios".into())];
+    /// let phone = Entity::new("device", "d-1").with(&about);
+    /// assert_eq!(phone.attribute("device", "os"), Some("ios".into()));
+    /// ```
     #[must_use]
     pub const fn new(kind: &'a str, key: &'a str) -> Self {
         Self { kind, key, attributes: &[] }

@@ -47,8 +47,11 @@ enum Attribute {
 impl JsonContext {
     /// Reads an object of kinds, each an object of `key` and attributes. `null` means absent.
     ///
+    /// An attribute is a boolean, a number, a string or a list of strings. An integer has 64 bits with
+    /// sign. Sizes are not checked here: what is too large counts as absent to the rules.
+    ///
     /// # Errors
-    /// Every place that is not as described.
+    /// Every place that is not as described, each with a JSON pointer.
     pub fn read(json: &Value) -> Result<Self, Vec<Diagnostic>> {
         let mut diagnostics = Diagnostics::default();
         let mut context = Self::default();

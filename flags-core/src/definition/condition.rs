@@ -6,17 +6,37 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What must be true of a context; three-valued, see docs/semantics.md.
+/// What must be true of a context: true, false or unknown, after Kleene's three-valued logic.
+///
+/// A rule matches only when its condition is true. Unknown is what an absent attribute gives, and the
+/// `not` of it: [the patterns](crate::docs::patterns#unknown-is-not-false) say how to write *everybody
+/// but*. In JSON the field that is there says which form it is.
+///
+/// ```
+/// use flags_core::{Condition, Operator};
+///
+/// let large_in_europe: Condition = serde_json::from_str(r#"{"all": [
+///     {"attribute": "tenant.region", "op": "in", "values": ["eu", "uk"]},
+///     {"attribute": "tenant.seats", "op": "gte", "values": [100]},
+///     {"not": {"segment": "trial-tenants"}}
+/// ]}"#)?;
+/// let Condition::All(conditions) = large_in_europe else { panic!() };
+/// assert!(matches!(conditions[1], Condition::Attribute { op: Operator::Gte, .. }));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Fields", into = "Fields")]
 pub enum Condition {
-    /// True when all of them are; true when empty.
+    /// True when all of them are, also when there are none; false when one of them is; otherwise
+    /// unknown.
     All(Vec<Condition>),
-    /// True when one of them is; false when empty.
+    /// True when one of them is; false when all of them are, also when there are none; otherwise
+    /// unknown.
     Any(Vec<Condition>),
-    /// True when it is false.
+    /// True when it is false, false when it is true, and unknown when it is unknown.
     Not(Box<Condition>),
-    /// Membership of a segment, by its key.
+    /// Membership of a segment, by its key; unknown where the context has no key of the segment's
+    /// kind, where the segment's own condition is unknown, and where there is no valid segment.
     Segment(String),
     /// An operator applied to one attribute.
     Attribute {
@@ -33,14 +53,26 @@ pub enum Condition {
 }
 
 /// What can be asked of an attribute.
+///
+/// But for `exists`, the outcome is unknown where the attribute is absent, or of a type or form that
+/// the operator does not fit. A list of strings fits where a string does, and asks whether one of its
+/// strings holds.
+///
+/// ```
+/// use flags_core::Operator;
+///
+/// assert_eq!(Operator::SemverGte.name(), "semver_gte");
+/// assert_eq!(serde_json::to_string(&Operator::InCidr)?, r#""in_cidr""#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operator {
     /// The attribute is there; never unknown. No values.
     Exists,
-    /// Equal to the one value.
+    /// Equal to the one value, a boolean, a number or a string.
     Equals,
-    /// Equal to one of the values.
+    /// Equal to one of the values; unknown where none of them is of the attribute's type.
     In,
     /// A string that starts with one of the values.
     StartsWith,
@@ -58,11 +90,14 @@ pub enum Operator {
     Gte,
     /// A number from the first to the second value, both included.
     Between,
-    /// An instant before the one value.
+    /// An instant before the one value, not at it. Instants are RFC 3339 or milliseconds since 1970;
+    /// as a value also `"now"`.
     Before,
-    /// An instant after the one value.
+    /// An instant after the one value, not at it.
     After,
-    /// A version of the same precedence as the one value.
+    /// A version of the same precedence as the one value, by the rules of [SemVer 2.0].
+    ///
+    /// [SemVer 2.0]: https://semver.org/spec/v2.0.0.html
     SemverEq,
     /// A version below the one value.
     SemverLt,
@@ -79,7 +114,7 @@ pub enum Operator {
 }
 
 impl Operator {
-    /// Every operator, in the order of the documentation.
+    /// Every operator, in the order of the documentation: for an editor that offers them.
     pub const ALL: [Self; 20] = [
         Self::Exists,
         Self::Equals,
@@ -103,7 +138,7 @@ impl Operator {
         Self::InCidr,
     ];
 
-    /// The name in JSON.
+    /// The name in JSON and in explanations.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -7,6 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::{Condition, Serve};
 
 /// The type of a flag's values; it never changes.
+///
+/// ```
+/// use flags_core::FlagType;
+///
+/// let read: FlagType = serde_json::from_str(r#""json""#)?;
+/// assert_eq!((read, read.to_string().as_str()), (FlagType::Json, "json"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FlagType {
@@ -16,7 +24,7 @@ pub enum FlagType {
     String,
     /// A 64-bit signed integer.
     Integer,
-    /// A finite 64-bit float.
+    /// A finite 64-bit float; an integer is one up to 2⁵³ in absolute value.
     Float,
     /// Any JSON value.
     Json,
@@ -34,7 +42,16 @@ impl fmt::Display for FlagType {
     }
 }
 
-/// A named value of a flag.
+/// A named value of a flag. Definitions, prerequisites and answers say the name; the value may
+/// change.
+///
+/// ```
+/// use flags_core::Variant;
+///
+/// let variant: Variant = serde_json::from_str(r#"{"name": "large", "value": 200}"#)?;
+/// assert_eq!(variant.value, 200);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Variant {
     /// Unique within the flag.
@@ -69,6 +86,22 @@ pub struct FlagDefinition {
 }
 
 /// What a flag serves to whom in one environment.
+///
+/// The order of the fields is the order of evaluation: off, prerequisites, targets, rules,
+/// fallthrough. The first that decides is the answer.
+///
+/// ```
+/// use flags_core::{FlagState, Serve};
+///
+/// let state: FlagState = serde_json::from_str(r#"{
+///     "on": true, "off_variant": "off",
+///     "targets": [{"kind": "tenant", "keys": ["acme"], "variant": "on"}],
+///     "fallthrough": {"variant": "off"}
+/// }"#)?;
+/// assert!(state.rules.is_empty() && state.salt.is_none());
+/// assert_eq!(state.fallthrough, Serve::Variant("off".into()));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FlagState {
     /// Off serves `off_variant` to everyone.
@@ -91,7 +124,16 @@ pub struct FlagState {
     pub fallthrough: Serve,
 }
 
-/// Another flag and the variants of it that satisfy this one.
+/// Another flag and the variants of it that satisfy this one. One that is off, missing or invalid
+/// never does, whatever its off variant is.
+///
+/// ```
+/// use flags_core::Prerequisite;
+///
+/// let switch: Prerequisite = serde_json::from_str(r#"{"flag": "payments", "variants": ["on"]}"#)?;
+/// assert_eq!(switch.flag, "payments");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prerequisite {
     /// The key of the other flag, of the same project.
@@ -100,7 +142,18 @@ pub struct Prerequisite {
     pub variants: Vec<String>,
 }
 
-/// Single contexts of one kind that get one variant.
+/// Single contexts of one kind that get one variant. Of several targets that hold a context, the
+/// first decides; a key twice in the targets of one kind is refused.
+///
+/// ```
+/// use flags_core::Target;
+///
+/// let first: Target = serde_json::from_str(
+///     r#"{"kind": "tenant", "keys": ["acme", "globex"], "variant": "on"}"#,
+/// )?;
+/// assert_eq!(first.keys.len(), 2);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The kind that the keys belong to: `user`, `tenant` …
@@ -112,6 +165,19 @@ pub struct Target {
 }
 
 /// Conditions and what is served when they are true.
+///
+/// A rule that serves a split or a ramp goes on to the next one where the context lacks the unit, and a
+/// split also where the bucket falls to an entry without a variant.
+///
+/// ```
+/// use flags_core::{Condition, Rule};
+///
+/// let rule: Rule = serde_json::from_str(
+///     r#"{"id": "beta", "when": {"segment": "beta-tenants"}, "serve": {"variant": "on"}}"#,
+/// )?;
+/// assert_eq!(rule.when, Condition::Segment("beta-tenants".into()));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
     /// Unique within the flag; kept for the rule's life, so that answers can name it.

@@ -7,6 +7,9 @@ use super::Condition;
 
 /// A named, reusable set of contexts of one kind.
 ///
+/// A key that is excluded is out, else one that is included is in, else the condition says. The two
+/// lists are sets that know nothing of each other.
+///
 /// ```
 /// use flags_core::SegmentDefinition;
 ///
@@ -26,7 +29,8 @@ pub struct SegmentDefinition {
     /// Keys that do not, whatever else is said.
     #[serde(default)]
     pub excluded: Vec<String>,
-    /// What makes the others belong to it; nobody else does where it is absent.
+    /// What makes the others belong to it; nobody else does where it is absent. It asks only for
+    /// attributes of the segment's kind, and not for other segments.
     #[serde(default)]
     pub when: Option<Condition>,
 }

@@ -54,7 +54,7 @@ pub enum Shape {
     Choice(&'static [(&'static str, &'static Shape)]),
 }
 
-/// A field of an object.
+/// A field of a [`Shape::Object`].
 #[derive(Debug)]
 pub struct Field {
     name: &'static str,
@@ -77,7 +77,10 @@ impl Field {
 }
 
 impl Shape {
-    /// Reports every place where `value` differs from the shape.
+    /// Reports every place where `value` differs from the shape, up to
+    /// [`MAX_DIAGNOSTICS`](crate::MAX_DIAGNOSTICS); nothing where it has the shape.
+    ///
+    /// The codes are `wrong_type`, `missing_field` and `unknown_field`.
     #[must_use]
     pub fn check(&self, value: &Value) -> Vec<Diagnostic> {
         let mut diagnostics = Diagnostics::default();
@@ -193,13 +196,20 @@ pub static VARIANTS: Shape = Shape::List(&Shape::Object(&[
 ]));
 
 /// The shape of a [`FlagDefinition`](crate::FlagDefinition).
+///
+/// ```
+/// let found = flags_core::FLAG.check(&serde_json::json!({"type": "bool", "variants": []}));
+/// let at: Vec<_> = found.iter().map(|d| (&*d.pointer, &*d.code)).collect();
+/// assert_eq!(at, [("/type", "wrong_type"), ("", "missing_field")]);
+/// ```
 pub static FLAG: Shape = Shape::Object(&[
     Field::required("type", &FLAG_TYPE),
     Field::required("variants", &VARIANTS),
     Field::required("state", &FLAG_STATE),
 ]);
 
-/// The shape of a [`FlagState`](crate::FlagState).
+/// The shape of a [`FlagState`](crate::FlagState): what a body that changes one environment's state
+/// has.
 pub static FLAG_STATE: Shape = Shape::Object(&[
     Field::required("on", &Shape::Boolean),
     Field::required("off_variant", &Shape::String),
@@ -211,6 +221,11 @@ pub static FLAG_STATE: Shape = Shape::Object(&[
 ]);
 
 /// The shape of a [`SegmentDefinition`](crate::SegmentDefinition).
+///
+/// ```
+/// let problems = flags_core::SEGMENT.check(&serde_json::json!({"kind": "tenant", "include": []}));
+/// assert_eq!(problems[0].to_string(), "/include: `include` is not a field here");
+/// ```
 pub static SEGMENT: Shape = Shape::Object(&[
     Field::required("kind", &Shape::String),
     Field::optional("included", &Shape::List(&Shape::String)),

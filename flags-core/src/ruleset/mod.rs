@@ -39,10 +39,25 @@ use crate::value::Stored;
 /// All flags and segments of one environment at one revision, compiled: what questions are asked
 /// of.
 ///
-/// Immutable and cheap to share. A change gives a new ruleset that shares everything else with
+/// Immutable and cheap to share, behind an [`Arc`] above all. A change gives a new ruleset that shares everything else with
 /// the old one, so its cost follows the size of the change. The default ruleset is that of a
 /// client which has not heard of its server yet: every answer is
-/// [`Reason::NotReady`](crate::Reason::NotReady).
+/// [`Reason::NotReady`](crate::Reason::NotReady), but for [overrides](Self::overriding).
+///
+/// ```
+/// use std::{sync::Arc, thread};
+///
+/// use flags_core::{Document, Epoch, Ruleset, Timestamp};
+///
+/// let (ruleset, _) = Ruleset::compile(&Document::empty(Epoch::new("e1")));
+/// let shared = Arc::new(ruleset);
+/// let elsewhere = Arc::clone(&shared);
+/// let worker = thread::spawn(move || {
+///     elsewhere.evaluate("exports", &(), Timestamp::from_millis(0)).is_true()
+/// });
+/// assert!(!worker.join().unwrap());
+/// assert_eq!(shared.revision(), 0);
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Ruleset {
     position: Option<Position>,
@@ -53,6 +68,25 @@ pub struct Ruleset {
 }
 
 /// What compiling found that is broken or not for this version.
+///
+/// A report of [`Ruleset::apply`] is about the objects of the change alone.
+///
+/// ```
+/// use flags_core::{Document, Ruleset};
+///
+/// let document: Document = serde_json::from_str(r#"{
+///     "epoch": "e1", "revision": 2,
+///     "objects": [
+///         {"kind": "segment", "key": "beta", "version": 2, "definition": {"kind": "ten.ant"}},
+///         {"kind": "experiment", "key": "e", "version": 2, "definition": {}}
+///     ]
+/// }"#)?;
+/// let (_, report) = Ruleset::compile(&document);
+/// assert!(!report.is_clean());
+/// assert_eq!((&*report.invalid[0].key, report.ignored), ("beta", 1));
+/// assert_eq!(report.invalid[0].diagnostics[0].code, "invalid_kind");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// Objects that will not be evaluated, each broken alone.
@@ -71,7 +105,7 @@ impl Report {
     }
 }
 
-/// An object that cannot be evaluated, and why.
+/// An object that cannot be evaluated, and why. [`Report`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidObject {
     /// [`FLAG_KIND`] or [`SEGMENT_KIND`].
@@ -84,6 +118,16 @@ pub struct InvalidObject {
 
 impl Ruleset {
     /// Compiles a whole environment. Never fails: a broken object is broken alone and reported.
+    ///
+    /// Of two objects of one kind and key, the later holds.
+    ///
+    /// ```
+    /// use flags_core::{Document, Epoch, Ruleset};
+    ///
+    /// let (ruleset, report) = Ruleset::compile(&Document::empty(Epoch::new("e1")));
+    /// assert!(report.is_clean());
+    /// assert_eq!(ruleset.position().map(ToString::to_string).as_deref(), Some("e1.0"));
+    /// ```
     #[must_use]
     pub fn compile(document: &Document) -> (Self, Report) {
         Self::compile_with(document, &Decoders::new())
@@ -93,6 +137,9 @@ impl Ruleset {
     /// the types that are registered for them. Every ruleset that is made from it does the same.
     ///
     /// [`Decoded`](crate::Decoded) has an example.
+    ///
+    /// # Panics
+    /// Where the `Deserialize` of a registered type does.
     #[must_use]
     pub fn compile_with(document: &Document, decoders: &Decoders) -> (Self, Report) {
         let mut ruleset = Self::with_decoders(decoders.clone());
@@ -123,6 +170,9 @@ impl Ruleset {
     }
 
     /// The ruleset after `change`; this one stays as it is.
+    ///
+    /// A ruleset that has not had a snapshot stands at revision 0 of any epoch. An upsert replaces an
+    /// override of the same flag, and a delete removes it.
     ///
     /// # Errors
     /// [`Gap`] when the change does not follow this ruleset's revision. Nothing else fails: a
@@ -171,7 +221,14 @@ impl Ruleset {
     }
 
     /// The key, the type and the version of every flag, in no particular order; no type for a flag
-    /// that cannot be evaluated.
+    /// that cannot be evaluated. An override counts as a flag.
+    ///
+    /// ```
+    /// use flags_core::{FlagType, Override, Ruleset, Value};
+    ///
+    /// let ruleset = Ruleset::default().overriding([&Override::new("size", Value::Integer(5))]);
+    /// assert_eq!(ruleset.flags().next(), Some(("size", Some(FlagType::Integer), 0)));
+    /// ```
     pub fn flags(&self) -> impl Iterator<Item = (&str, Option<FlagType>, Revision)> {
         self.flags.iter().map(|(key, flag)| (key, flag.flag_type, flag.version))
     }

@@ -184,7 +184,13 @@ pub(crate) struct Members {
     pub(crate) when: Option<Arc<Condition>>,
 }
 
-/// What an object refers to, for those who must keep references whole.
+/// What an object refers to, for those who must keep references whole:
+/// [`flag_references`](crate::flag_references).
+///
+/// ```
+/// let none = flags_core::References::default();
+/// assert!(none.flags.is_empty() && none.segments.is_empty());
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct References {
     /// Prerequisites: the other flag and the variants of it that are named.

@@ -50,6 +50,19 @@ impl Ruleset {
     /// An override is the flag's definition here: it is found, valid, on, and of the override's
     /// type, also where this ruleset has no such flag. Where the flag has a variant of that value,
     /// the answer names it, and prerequisites see it.
+    ///
+    /// ```
+    /// use flags_core::{Override, Ruleset, Timestamp, Value};
+    ///
+    /// let base = Ruleset::default();
+    /// let (first, later) = (
+    ///     Override::new("exports", Value::Boolean(false)),
+    ///     Override::new("exports", Value::Boolean(true)),
+    /// );
+    /// let now = Timestamp::from_millis(0);
+    /// assert!(base.overriding([&first, &later]).evaluate("exports", &(), now).is_true());
+    /// assert!(!base.evaluate("exports", &(), now).is_true());
+    /// ```
     #[must_use]
     pub fn overriding<'a>(&self, overrides: impl IntoIterator<Item = &'a Override>) -> Self {
         let mut next = self.clone();
