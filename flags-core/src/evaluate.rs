@@ -402,16 +402,18 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
         share.variant.map_or(Choice::GoOn, |variant| Choice::Variant(variant, Some(bucket)))
     }
 
-    /// The bucket of a unit: of a string by its bytes, of an integer by its decimal text; anything
-    /// else is missing.
+    /// The bucket of a unit: of a string no longer than a key by its bytes, of an integer by its
+    /// decimal text; anything else is missing.
     #[inline]
     fn bucket(&self, unit: &Unit) -> Option<u32> {
         match self.attribute(&unit.path)? {
-            AttributeValue::String(text) => Some(unit.salt.bucket(text.as_bytes())),
+            AttributeValue::String(text) if text.len() <= MAX_CONTEXT_KEY_BYTES => {
+                Some(unit.salt.bucket(text.as_bytes()))
+            }
             AttributeValue::Integer(integer) => {
                 Some(unit.salt.bucket(itoa::Buffer::new().format(integer).as_bytes()))
             }
-            AttributeValue::Boolean(_) | AttributeValue::Float(_) | AttributeValue::List(_) => None,
+            _ => None,
         }
     }
 

@@ -83,15 +83,19 @@ pub const MAX_PREREQUISITE_DEPTH: usize = 16;
 /// time one is asked.
 pub const MAX_FLAGS_PER_ANSWER: u32 = 256;
 
-/// Most work of one answer, in units: 16 for each element of a list that a condition looks at, and
-/// one for each byte that a search reads. Both are counted beforehand, for the whole list and the
+/// Most work of one answer, in units: 16 for each element of a list that a condition looks at, one
+/// for each 64 bytes of its texts, and one for each byte that a search reads. All are counted
+/// beforehand, for the whole list and the
 /// whole attribute. Beyond it, the flag asked for answers
 /// [`FlagInvalid`](crate::Reason::FlagInvalid). A flag within its other limits takes less; with the
 /// segments and prerequisites that it refers to, it can take more.
 pub const MAX_WORK_PER_ANSWER: u32 = 1 << 25;
 
 /// What looking at an element of a list takes of [`MAX_WORK_PER_ANSWER`].
-pub(crate) const WORK_PER_ELEMENT: i64 = 16;
+pub(crate) const WORK_PER_ELEMENT: u32 = 16;
+
+/// How many bytes of a text one unit of [`MAX_WORK_PER_ANSWER`] stands for where they are read once.
+pub(crate) const BYTES_PER_WORK: u32 = 64;
 
 /// Most diagnostics of one definition or body that is checked; what is wrong beyond is not told.
 pub const MAX_DIAGNOSTICS: usize = 1_000;

@@ -42,9 +42,14 @@ fn number(digits: &[u8]) -> Option<i64> {
     })
 }
 
+/// More digits after the point of the seconds than anybody writes; a text as long as an attribute
+/// may be would take its time to read.
+const MAX_FRACTION_DIGITS: usize = 32;
+
 /// The milliseconds of one or more digits, and what follows them.
 fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
-    let length = text.iter().position(|byte| !byte.is_ascii_digit())?;
+    let mut first = text.iter().take(MAX_FRACTION_DIGITS + 1);
+    let length = first.position(|byte| !byte.is_ascii_digit())?;
     let (digits, rest) = text.split_at_checked(length).filter(|(digits, _)| !digits.is_empty())?;
     let millis = [100, 10, 1].iter().zip(digits).map(|(place, d)| place * i64::from(d - b'0'));
     Some((millis.sum(), rest))

@@ -48,19 +48,37 @@ fn reason(flag: Value, context: &Value) -> String {
 
 #[test]
 fn an_answer_may_take_so_much_work_and_no_more() {
-    // 32 references × 16 searches × 65,536 bytes.
-    assert_eq!(32 * 16 * MAX_ATTRIBUTE_BYTES, MAX_WORK_PER_ANSWER as usize);
-    let context = json!({"tenant": {"key": "acme", "long": "x".repeat(MAX_ATTRIBUTE_BYTES),
-                                    "short": "y", "list": ["y"]}});
-    assert_eq!(reason(flag(32, &[]), &context), "fallthrough");
-    assert_eq!(reason(flag(33, &[]), &context), "flag_invalid");
+    // 31 references × (16 searches × 65,536 bytes + 65,536 / 64), and what is left.
+    let references = 31 * (16 * MAX_ATTRIBUTE_BYTES + MAX_ATTRIBUTE_BYTES / 64);
+    let left = MAX_WORK_PER_ANSWER as usize - references;
+    let search_all = 16 * MAX_ATTRIBUTE_BYTES + 16 * (MAX_ATTRIBUTE_BYTES / 64);
+    assert!((1_000..search_all).contains(&left), "{left}");
+    // One search of a text of so many bytes that this is what it takes: b + ⌊b / 64⌋.
+    let searched = |work: usize| (0..work).rev().find(|b| b + b / 64 == work);
+    let rest = (0..1_000).find_map(|w| Some((w, searched((left - w * 16) / 16)?))).unwrap();
+    let context = json!({"tenant": {
+        "key": "acme", "long": "x".repeat(MAX_ATTRIBUTE_BYTES), "rest": "y".repeat(rest.1),
+        "short": "y", "medium": "y".repeat(64), "number": 1, "list": ["y"],
+    }});
+    let search = json!({"attribute": "tenant.rest", "op": "contains", "values": ["z"]});
+    let one = json!({"attribute": "tenant.short", "op": "contains", "values": ["z"]});
+    let mut full = vec![search; 16];
+    let used = references + 16 * (rest.1 + rest.1 / 64);
+    full.extend(vec![one.clone(); MAX_WORK_PER_ANSWER as usize - used]);
+    assert_eq!(reason(flag(31, &full), &context), "fallthrough");
 
-    let plain = json!({"attribute": "tenant.long", "op": "equals", "values": ["z"]});
-    let search = json!({"attribute": "tenant.short", "op": "contains", "values": ["z"]});
-    let list = json!({"attribute": "tenant.list", "op": "equals", "values": ["z"]});
-    assert_eq!(reason(flag(32, &[plain]), &context), "fallthrough", "that takes none");
-    assert_eq!(reason(flag(32, &[search]), &context), "flag_invalid", "one byte searched");
-    assert_eq!(reason(flag(32, &[list]), &context), "flag_invalid", "one element");
+    let with = |more: Value| {
+        let mut conditions = full.clone();
+        conditions.push(more);
+        flag(31, &conditions)
+    };
+    let asks = |attribute: &str| json!({"attribute": format!("tenant.{attribute}"), "op": "equals", "values": ["z"]});
+    for free in ["short", "number", "absent"] {
+        assert_eq!(reason(with(asks(free)), &context), "fallthrough", "{free}");
+    }
+    assert_eq!(reason(with(one), &context), "flag_invalid", "one byte searched");
+    assert_eq!(reason(with(asks("list")), &context), "flag_invalid", "one element");
+    assert_eq!(reason(with(asks("medium")), &context), "flag_invalid", "64 bytes");
 }
 
 #[test]

@@ -2,7 +2,7 @@ use core::cell::Cell;
 
 use crate::context::AttributeValue;
 use crate::key_map::{self, KeyTable};
-use crate::limits::WORK_PER_ELEMENT;
+use crate::limits::{BYTES_PER_WORK, WORK_PER_ELEMENT};
 
 /// What the context says of an attribute, and what conditions need to know of that besides: rules
 /// that ask for one attribute after the other have it found out once.
@@ -14,8 +14,8 @@ pub(crate) struct Subject<'a> {
     /// Where the table of lists lies that was looked into last, and in which of its lists the value
     /// is.
     lists: Cell<(usize, u64)>,
-    /// How many elements it has, if it is a list.
-    elements: u32,
+    /// What any condition on it takes of the work that an answer may do.
+    base_work: u32,
     /// How many bytes its texts have.
     bytes: u32,
 }
@@ -23,24 +23,23 @@ pub(crate) struct Subject<'a> {
 impl<'a> Subject<'a> {
     pub(crate) fn new(value: Option<AttributeValue<'a>>) -> Self {
         // Longer attributes are as good as absent, see the limits.
-        let (elements, bytes) = match value {
+        let (elements, bytes): (u32, u32) = match value {
             Some(AttributeValue::String(text)) => (0, text.len() as u32),
             Some(AttributeValue::List(texts)) => {
                 (texts.len() as u32, texts.iter().map(|text| text.len() as u32).sum())
             }
             _ => (0, 0),
         };
-        Self { value, hash: Cell::new(None), lists: Cell::new((0, 0)), elements, bytes }
+        let base_work = WORK_PER_ELEMENT * elements + bytes / BYTES_PER_WORK;
+        Self { value, hash: Cell::new(None), lists: Cell::new((0, 0)), base_work, bytes }
     }
 
     /// What a condition on it that reads it as a whole `searches` times takes of the work that an
     /// answer may do; `None` for most, which take none.
     #[inline]
     pub(crate) fn work(&self, searches: u16) -> Option<i64> {
-        (searches > 0 || self.elements > 0).then(|| {
-            WORK_PER_ELEMENT * i64::from(self.elements)
-                + i64::from(searches) * i64::from(self.bytes)
-        })
+        (searches > 0 || self.base_work > 0)
+            .then(|| i64::from(self.base_work) + i64::from(searches) * i64::from(self.bytes))
     }
 
     /// The hash of `text`, which is the value.

@@ -186,13 +186,13 @@ impl<'a> Oracle<'a> {
     }
 }
 
-/// 16 for each element of a list, and one for each byte that is searched.
+/// 16 for each element of a list, one for each 64 bytes, and one for each byte that is searched.
 fn work(found: &Value, searches: usize) -> usize {
     match found {
-        Value::String(text) => searches * text.len(),
+        Value::String(text) => text.len() / 64 + searches * text.len(),
         Value::Array(elements) => {
             let bytes: usize = elements.iter().map(|element| text(element).len()).sum();
-            16 * elements.len() + searches * bytes
+            16 * elements.len() + bytes / 64 + searches * bytes
         }
         _ => 0,
     }
@@ -230,7 +230,7 @@ fn serve(
         false => key(context, by).map(|key| json!(key)),
     };
     let unit = match unit {
-        Some(Value::String(unit)) => unit,
+        Some(Value::String(unit)) if unit.len() <= 512 => unit,
         Some(Value::Number(unit)) if unit.is_i64() => unit.to_string(),
         _ => return (None, None),
     };

@@ -128,7 +128,7 @@ fn instant(value: &Value) -> Option<i128> {
     };
     // What jiff accepts beyond RFC 3339 has not this form.
     let rfc3339 =
-        r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):\d{2})$";
+        r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,32})?([Zz]|[+-]([01]\d|2[0-3]):\d{2})$";
     if !pattern(rfc3339).is_match(text) {
         return None;
     }
