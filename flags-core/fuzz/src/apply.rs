@@ -6,6 +6,7 @@ use flags_core::{
 };
 use serde_json::{Value, json};
 
+use crate::conditions::truth_of;
 use crate::generator::{FLAGS, Generator, Manner};
 use crate::hostile;
 
@@ -32,7 +33,7 @@ pub fn apply(bytes: &[u8]) {
     let mut generator = Generator::new(bytes, Manner::Wild);
     let contexts: Vec<JsonContext> =
         (0..3).filter_map(|_| JsonContext::read(&generator.context()).ok()).collect();
-    let mut document = Document::empty(Epoch::new("e1"));
+    let mut document = probes();
     let (mut ruleset, _) = Ruleset::compile(&document);
     let mut applied = Vec::new();
     for _ in 0..8 {
@@ -64,10 +65,21 @@ pub fn apply(bytes: &[u8]) {
             break;
         }
     }
-    let mut together = Document::empty(Epoch::new("e1"));
+    let mut together = probes();
     together.fold(&applied).expect("each followed the one before");
-    let json = |document: &Document| serde_json::to_string(document).expect("JSON");
-    assert_eq!(json(&together), json(&document), "folded together as one by one");
+    assert_eq!(objects(&together), objects(&document), "folded together as one by one");
+}
+
+const SEGMENTS: [&str; 3] = ["s0", "s1", "s2"];
+
+/// Flags that tell what becomes of the segments, whatever the others ask for.
+fn probes() -> Document {
+    let mut document = Document::empty(Epoch::new("e1"));
+    document.objects.extend(SEGMENTS.map(|segment| {
+        let definition = truth_of(&json!({"segment": segment}));
+        Object::new("flag", segment, 0, &definition).expect("JSON")
+    }));
+    document
 }
 
 fn change(generator: &mut Generator<'_>, document: &Document) -> Change {
@@ -103,7 +115,7 @@ fn object_change(generator: &mut Generator<'_>, version: u64) -> Option<ObjectCh
         3 => {
             let text = generator.pick(&STRANGE_SEGMENTS).to_owned();
             let definition = serde_json::value::RawValue::from_string(text).expect("JSON");
-            let (kind, key) = ("segment".to_owned(), generator.pick(&["s0", "s1"]).to_owned());
+            let (kind, key) = ("segment".to_owned(), generator.pick(&SEGMENTS[..2]).to_owned());
             ObjectChange::Upsert(Object { kind, key, version, needs, definition })
         }
         4 => ObjectChange::Delete { kind: kind.to_owned(), key: key.to_owned() },
@@ -117,10 +129,21 @@ fn object_change(generator: &mut Generator<'_>, version: u64) -> Option<ObjectCh
             };
             let (included, excluded) = (list(), list());
             let kind = if generator.one_in(20) { kind } else { "segment" }.to_owned();
-            let key = generator.pick(&["s0", "s1", "s2"]).to_owned();
+            let key = generator.pick(&SEGMENTS).to_owned();
             ObjectChange::Members(MembersChange { kind, key, version, included, excluded })
         }
     })
+}
+
+/// Objects by what they say: in which order a definition has its fields is no matter.
+fn objects(document: &Document) -> Vec<Value> {
+    let objects = document.objects.iter().map(|object| {
+        let text = object.definition.get();
+        // What nests deeper than serde_json reads is kept as it stands.
+        let definition = serde_json::from_str(text).unwrap_or_else(|_| json!(text));
+        json!([object.kind, object.key, object.version, object.needs, definition])
+    });
+    objects.collect()
 }
 
 fn reads_back(change: &Change) {
@@ -140,7 +163,13 @@ fn answers(ruleset: &Ruleset, contexts: &[JsonContext]) -> Value {
     known.sort();
     let now = Timestamp::from_millis(1_767_225_600_000);
     let answers = contexts.iter().map(|context| {
-        Value::Array(FLAGS.iter().map(|key| json!(ruleset.evaluate(*key, context, now))).collect())
+        Value::Array(
+            FLAGS
+                .iter()
+                .chain(&SEGMENTS)
+                .map(|key| json!(ruleset.evaluate(*key, context, now)))
+                .collect(),
+        )
     });
     json!({"known": known, "answers": Value::Array(answers.collect())})
 }

@@ -15,7 +15,7 @@ impl Conditions {
     pub(crate) fn new(conditions: &[Value]) -> Self {
         let keys: Vec<String> = (0..conditions.len()).map(|index| format!("c{index}")).collect();
         let objects = conditions.iter().zip(&keys).map(|(condition, key)| {
-            json!({"kind": "flag", "key": key, "version": 1, "definition": definition(condition)})
+            json!({"kind": "flag", "key": key, "version": 1, "definition": truth_of(condition)})
         });
         let objects = Value::Array(objects.collect());
         let document = json!({"epoch": "e1", "revision": 1, "objects": objects});
@@ -61,11 +61,12 @@ pub(crate) fn asks(op: &str, values: Value) -> Value {
 /// What is wrong with a condition, by the codes of its diagnostics.
 pub(crate) fn problems(condition: &Value) -> Vec<String> {
     let definition: FlagDefinition =
-        serde_json::from_value(definition(condition)).expect("a definition");
+        serde_json::from_value(truth_of(condition)).expect("a definition");
     check_flag(&definition).into_iter().map(|diagnostic| diagnostic.code).collect()
 }
 
-fn definition(condition: &Value) -> Value {
+/// A flag that says by its variant what a condition is.
+pub(crate) fn truth_of(condition: &Value) -> Value {
     let rule = |id: &str, when: Value| json!({"id": id, "when": when, "serve": {"variant": id}});
     let variants = ["true", "false", "unknown"].map(|name| json!({"name": name, "value": name}));
     json!({

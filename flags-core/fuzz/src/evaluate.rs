@@ -63,11 +63,11 @@ fn all_ways_agree(ruleset: &Ruleset, facts: &Facts, now: Timestamp) {
         assert_eq!(ruleset.evaluate(key, &sensible, now), evaluation, "{facts:?}");
         let flag_type = types.get(key).copied().flatten();
         let ask = Ask { ruleset, facts, now, evaluation, flag_type };
-        typed(&ask, &Flag::new(key, false), |value| Value::Boolean(value));
-        typed(&ask, &Flag::new(key, "the code's"), |value| Value::String(value));
-        typed(&ask, &Flag::new(key, 77), |value| Value::Integer(value));
-        typed(&ask, &Flag::new(key, 7.5), |value| Value::Float(value));
-        typed(&ask, &Flag::new(key, &Json::Null), |value| Value::Json(value));
+        typed(&ask, &Flag::new(key, false), Value::Boolean);
+        typed(&ask, &Flag::new(key, "the code's"), Value::String);
+        typed(&ask, &Flag::new(key, 77), Value::Integer);
+        typed(&ask, &Flag::new(key, 7.5), Value::Float);
+        typed(&ask, &Flag::new(key, &Json::Null), Value::Json);
     }
 }
 
@@ -171,7 +171,8 @@ impl Fact {
             8 => Self::List((0..generator.below(4)).map(|_| generator.text()).collect()),
             _ => {
                 let lengths = [MAX_LIST_ELEMENTS - 1, MAX_LIST_ELEMENTS, MAX_LIST_ELEMENTS + 1];
-                Self::List(vec![generator.text(); generator.pick(&lengths)])
+                let text: String = generator.text().chars().take(70).collect();
+                Self::List(vec![text; generator.pick(&lengths)])
             }
         }
     }

@@ -31,8 +31,11 @@ pub use pattern::pattern;
 pub use texts::texts;
 pub use version::version;
 
+/// What is promised of some bytes: it panics where the promise is broken.
+pub type Property = fn(&[u8]);
+
 /// Every property by the name of its target.
-pub const PROPERTIES: [(&str, fn(&[u8])); 8] = [
+pub const PROPERTIES: [(&str, Property); 8] = [
     ("apply", apply),
     ("context", context),
     ("evaluate", evaluate),

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use flags_core::{AttributeValue, Position, Timestamp, folded_key, is_key};
-use serde_json::json;
+use flags_core::{AttributeValue, PlainJson, Position, Timestamp, folded_key, is_key};
+use serde_json::{Value, json};
 
 use crate::conditions::{Conditions, asks};
 use crate::split::split;
@@ -15,6 +15,7 @@ pub fn texts(bytes: &[u8]) {
     instants(a, b, now_ms.parse().unwrap_or(0));
     addresses(a, b);
     letters(a, b);
+    numbers(a);
     if let Ok(position) = a.parse::<Position>() {
         assert_eq!(position.to_string().parse(), Ok(position));
     }
@@ -129,6 +130,15 @@ fn network(text: &str) -> Option<String> {
     };
     let (network, host) = bits.split_at_checked(1 + length)?;
     (!host.contains('1')).then(|| network.to_owned())
+}
+
+/// A float in JSON is the nearest to what is written, as Rust reads it.
+fn numbers(text: &str) {
+    if let Ok(PlainJson(Value::Number(number))) = serde_json::from_str(text)
+        && number.is_f64()
+    {
+        assert_eq!(number.as_f64(), text.trim().parse().ok(), "{text:?}");
+    }
 }
 
 fn letters(a: &str, b: &str) {

@@ -19,9 +19,9 @@ pub fn version(bytes: &[u8]) {
     let conditions = Conditions::new(&conditions.collect::<Vec<_>>());
     let order = |found: usize, than: usize| order(&conditions, texts[found], than);
     for (a, text) in texts.iter().enumerate() {
-        for op in 0..OPERATORS.len() {
-            let valid = conditions.is_valid(a * OPERATORS.len() + op);
-            assert_eq!(valid, is_version(text), "{text:?} {}", OPERATORS[op]);
+        for (index, op) in OPERATORS.iter().enumerate() {
+            let valid = conditions.is_valid(a * OPERATORS.len() + index);
+            assert_eq!(valid, is_version(text), "{text:?} {op}");
         }
         for (b, other) in texts.iter().enumerate().filter(|(_, other)| is_version(other)) {
             let found = order(a, b);
