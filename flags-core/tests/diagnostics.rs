@@ -152,12 +152,12 @@ fn floats_take_the_integers_that_they_hold_exactly() {
 /// then missed the very number that it names.
 #[test]
 fn floats_are_the_nearest_to_what_is_written() {
-    const SHARE: f64 = 27768.97940063477;
+    const SHARE: f64 = 27768.979400634766;
     let flag = r#"{
-        "type": "float", "variants": [{"name": "share", "value": 27768.97940063477}, {"name": "0", "value": 0}],
+        "type": "float", "variants": [{"name": "share", "value": 27768.979400634766}, {"name": "0", "value": 0}],
         "state": {"on": true, "off_variant": "0", "fallthrough": {"variant": "0"}, "rules": [
             {"id": "r", "serve": {"variant": "share"},
-             "when": {"attribute": "user.x", "op": "equals", "values": [27768.97940063477]}}]}
+             "when": {"attribute": "user.x", "op": "equals", "values": [27768.979400634766]}}]}
     }"#;
     let flag: FlagDefinition = serde_json::from_str(flag).unwrap();
     let mut document = Document::empty(Epoch::new("e1"));
