@@ -5,6 +5,7 @@ use flags_core::{Operator, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::cases::{ADDRESSES, CONTEXT_KEYS, DATES, NETWORKS, PATTERN_ATOMS, VERSIONS, WORDS};
+use crate::conditions::truth_of;
 use crate::hostile;
 
 /// 2026-01-01T00:00:00Z, which the instants of definitions are near to.
@@ -98,11 +99,38 @@ impl<'b> Generator<'b> {
     }
 
     fn version(&mut self) -> String {
-        if self.one_in(2) {
-            return self.pick(&VERSIONS).to_owned();
+        match self.below(3) {
+            0 => return self.near_version(),
+            1 => return self.pick(&VERSIONS).to_owned(),
+            _ => {}
         }
         let pieces = ["1", "0", "v", ".", "-", "+", "10", "02", "a", "rc"];
         (0..=self.below(8)).map(|_| self.pick(&pieces)).collect()
+    }
+
+    /// A version, of few different parts, so that two of them are near to each other.
+    pub(crate) fn near_version(&mut self) -> String {
+        let number = |generator: &mut Self| generator.pick(&["1", "1", "0", "02", "10"]);
+        let mut text = number(self).to_owned();
+        for _ in 0..self.below(3) {
+            text += &format!(".{}", number(self));
+        }
+        let parts = ["1", "a", "rc", "0", "02", "10", "1a", "A", "-", "99999999999999999999"];
+        for mark in ["-", "+"] {
+            if self.one_in(2) {
+                text += &format!("{mark}{}", self.pick(&parts));
+                for _ in 0..self.below(3) {
+                    text += &format!(".{}", self.pick(&parts));
+                }
+            }
+        }
+        text
+    }
+
+    /// What a pattern may be found in.
+    pub(crate) fn haystack(&mut self) -> String {
+        let letters = ["a", "b", "1", "ö", " ", "\n", "-", "\u{7f}", "_", "€", "K", "\0"];
+        (0..self.below(8)).map(|_| self.pick(&letters)).collect()
     }
 
     fn date(&mut self) -> String {
@@ -112,7 +140,7 @@ impl<'b> Generator<'b> {
         Timestamp::from_millis(NOW_MS + self.below(8_000) as i64 - 4_000).to_string()
     }
 
-    fn pattern(&mut self, depth: usize) -> String {
+    pub(crate) fn pattern(&mut self, depth: usize) -> String {
         let text: String = (0..=self.below(3)).map(|_| self.pick(&PATTERN_ATOMS)).collect();
         if depth == 0 {
             return text;
@@ -428,7 +456,12 @@ impl<'b> Generator<'b> {
                                 "needs": needs, "definition": definition}));
         };
         for key in &FLAGS[..1 + self.below(5)] {
-            push("flag", key, self.flag(), self.one_in(40));
+            // Of a flag that says what one condition is, more can be seen than of a whole one.
+            let definition = match self.below(2) {
+                0 => self.flag(),
+                _ => truth_of(&self.condition(None, 1)),
+            };
+            push("flag", key, definition, self.one_in(40));
         }
         for key in &SEGMENTS[..self.below(3)] {
             push("segment", key, self.segment(), self.one_in(40));

@@ -5,12 +5,20 @@ use regex::{Regex, bytes};
 use serde_json::json;
 
 use crate::conditions::{Conditions, asks, problems};
+use crate::generator::{Generator, Manner};
 use crate::split::split;
 
 /// Any text is refused as a pattern in time, or found where the crate regex finds it: by bytes and
 /// with ASCII classes in a text of ASCII, and by characters in any other.
 pub fn pattern(bytes: &[u8]) {
-    let [pattern, text] = &split(bytes).map(|text| text.into_owned());
+    let [pattern, text] = &match bytes {
+        // Put together of what patterns are made of.
+        [b'\0', rest @ ..] => {
+            let mut generator = Generator::new(rest, Manner::Tame);
+            [generator.pattern(3), generator.haystack()]
+        }
+        texts => split(texts).map(|text| text.into_owned()),
+    };
     let condition = asks("matches", json!([pattern]));
     let problems = problems(&condition);
     let known = ["invalid_pattern", "pattern_too_large"];

@@ -6,6 +6,7 @@ use flags_core::{AttributeValue, MAX_VERSION_BYTES};
 use serde_json::json;
 
 use crate::conditions::{Conditions, asks};
+use crate::generator::{Generator, Manner};
 use crate::split::split;
 
 const OPERATORS: [&str; 5] = ["semver_eq", "semver_lt", "semver_lte", "semver_gt", "semver_gte"];
@@ -13,7 +14,14 @@ const OPERATORS: [&str; 5] = ["semver_eq", "semver_lt", "semver_lte", "semver_gt
 /// Any text is a version or not, to all operators and on both sides alike, as the grammar says;
 /// versions have one order, which is that of the crate semver where that can read them.
 pub fn version(bytes: &[u8]) {
-    let texts = split::<3>(bytes);
+    let texts = match bytes {
+        // Put together of what versions are made of.
+        [b'\0', rest @ ..] => {
+            let mut generator = Generator::new(rest, Manner::Tame);
+            std::array::from_fn(|_| generator.near_version().into())
+        }
+        texts => split::<3>(texts),
+    };
     let texts = texts.each_ref().map(|text| &**text);
     let conditions = texts.iter().flat_map(|text| OPERATORS.map(|op| asks(op, json!([text]))));
     let conditions = Conditions::new(&conditions.collect::<Vec<_>>());
@@ -30,7 +38,7 @@ pub fn version(bytes: &[u8]) {
                 continue;
             }
             assert_eq!(found, order(b, a).map(Ordering::reverse), "{text:?} and {other:?}");
-            if let (Ok(a), Ok(b)) = (semver::Version::parse(text), semver::Version::parse(other)) {
+            if let (Some(a), Some(b)) = (strict(text), strict(other)) {
                 assert_eq!(found, Some(a.cmp_precedence(&b)), "{text:?} and {other:?}");
             }
         }
@@ -55,6 +63,14 @@ fn order(conditions: &Conditions, found: &str, than: usize) -> Option<Ordering> 
         [Some(false), Some(false), Some(false), Some(true), Some(true)] => Some(Ordering::Greater),
         truths => panic!("{found:?}: {OPERATORS:?} are {truths:?}"),
     }
+}
+
+/// For the crate semver, which wants all three numbers.
+fn strict(text: &str) -> Option<semver::Version> {
+    let text = text.trim_start_matches(['v', 'V']);
+    let (numbers, rest) = text.split_at(text.find(['-', '+']).unwrap_or(text.len()));
+    let missing = ".0".repeat(2_usize.saturating_sub(numbers.matches('.').count()));
+    semver::Version::parse(&format!("{numbers}{missing}{rest}")).ok()
 }
 
 /// The grammar, read from its end.
