@@ -239,6 +239,19 @@ fn lists_that_cannot_be_changed_are_broken_for_whoever_reads_them() {
     }
 }
 
+/// Serde reads a list as the fields of a struct. A ruleset did so and took changed members, where a
+/// document that was changed in the same way became `null`.
+#[test]
+fn a_definition_written_as_a_list_is_broken() {
+    let mut document = Document::empty(epoch());
+    document.objects.push(object("segment", "s", 0, &json!(["tenant", ["acme"], [], null])));
+    let (ruleset, report) = Ruleset::compile(&document);
+    assert_eq!(report.invalid[0].diagnostics[0].code, "unreadable");
+    let add = change(1, vec![members("s", 1, json!({"add": ["globex"]}), json!({}))]);
+    let (_, report) = ruleset.apply(&add).unwrap();
+    assert!(report.is_clean(), "what is broken stays so: {report:?}");
+}
+
 #[test]
 fn a_segment_that_is_missing_or_broken_is_not_mended_by_its_members() {
     let mut document = Document::empty(epoch());

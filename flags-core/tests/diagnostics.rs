@@ -3,7 +3,8 @@
 #![cfg(test)]
 
 use flags_core::{
-    FLAG, FlagDefinition, SEGMENT, SegmentDefinition, Shape, check_flag, check_segment,
+    Document, Entity, Epoch, FLAG, FlagDefinition, Object, Ruleset, SEGMENT, SegmentDefinition,
+    Shape, Timestamp, check_flag, check_segment,
 };
 use serde_json::{Value, json};
 
@@ -145,6 +146,27 @@ fn floats_take_the_integers_that_they_hold_exactly() {
     assert_eq!(float(json!(u64::MAX)), 1);
     assert_eq!(float(json!(-1.5)), 0);
     assert_eq!(float(json!("1.5")), 1);
+}
+
+/// serde_json reads some floats as a neighbour of the nearest, unless it is told not to: a condition
+/// then missed the very number that it names.
+#[test]
+fn floats_are_the_nearest_to_what_is_written() {
+    const SHARE: f64 = 27768.979400634766;
+    let flag = r#"{
+        "type": "float", "variants": [{"name": "share", "value": 27768.979400634766}, {"name": "0", "value": 0}],
+        "state": {"on": true, "off_variant": "0", "fallthrough": {"variant": "0"}, "rules": [
+            {"id": "r", "serve": {"variant": "share"},
+             "when": {"attribute": "user.x", "op": "equals", "values": [27768.979400634766]}}]}
+    }"#;
+    let flag: FlagDefinition = serde_json::from_str(flag).unwrap();
+    let mut document = Document::empty(Epoch::new("e1"));
+    document.objects.push(Object::new("flag", "f", 1, &flag).unwrap());
+    let (ruleset, _) = Ruleset::compile(&document);
+    let attributes = [("x", SHARE.into())];
+    let user = Entity::user("u").with(&attributes);
+    let answer = ruleset.evaluate("f", &user, Timestamp::from_millis(0));
+    assert_eq!(answer.value, Some(flags_core::Value::Float(SHARE)));
 }
 
 #[test]

@@ -362,6 +362,11 @@ fn readable<D: DeserializeOwned>(object: &Object) -> Result<D, Vec<Diagnostic>> 
     if let Some(need) = object.needs.iter().find(|need| !CAPABILITIES.contains(&need.as_str())) {
         return Err(problem("unknown_capability", format!("this version lacks `{need}`")));
     }
+    // Serde would take a list for an object's fields in their order; whoever changes the members of
+    // a segment would not.
+    if object.definition.get().trim_start().starts_with('[') {
+        return Err(problem("unreadable", "expected an object, found a list".into()));
+    }
     serde_json::from_str(object.definition.get())
         .map_err(|error| problem("unreadable", format!("{error}")))
 }
