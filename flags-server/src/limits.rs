@@ -103,9 +103,6 @@ pub(crate) const CHANGE_BYTES_PER_READ: usize = 64 * 1024;
 /// fetches a snapshot.
 pub(crate) const MAX_STREAMED_CHANGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Most segments that one flag refers to.
-pub(crate) const MAX_SEGMENT_REFERENCES: usize = 1_000;
-
 /// Remote evaluations and large bodies that are worked on at the same time; further ones wait.
 pub(crate) const MAX_COMPUTATIONS: usize = 4;
 

@@ -15,7 +15,6 @@ use super::prerequisites::{Prerequisites, Violation};
 use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
 use super::{flag, project, rule_ids};
-use crate::limits::MAX_SEGMENT_REFERENCES;
 use crate::store::{
     Environment, ObjectKind, Page, Project, Reference, Scope, StoredFlag, StoredObject, View,
 };
@@ -121,12 +120,6 @@ impl Place {
         let mut named = Vec::new();
         for (index, rule) in after.rules.iter().enumerate() {
             segments_of(&rule.when, &format!("/rules/{index}/when"), &mut named);
-        }
-        let distinct: HashSet<&str> = named.iter().map(|(_, key)| *key).collect();
-        if distinct.len() > MAX_SEGMENT_REFERENCES {
-            let message = format!("a flag refers to at most {MAX_SEGMENT_REFERENCES} segments");
-            faults.push(diagnostic("/rules", "limit_exceeded", message));
-            return Ok(());
         }
         let scope = Scope::Objects(self.environment.id, ObjectKind::Segment);
         let mut known = HashSet::new();
