@@ -288,6 +288,7 @@ fn shown(test: &Test) -> (Vec<String>, usize) {
                 OneOfStrings::None => Vec::new(),
                 OneOfStrings::One(string) => sorted([&**string].into_iter()),
                 OneOfStrings::Many(strings) => sorted(strings.iter().map(|(text, ())| text)),
+                OneOfStrings::Listed(texts) => sorted(texts.iter()),
                 OneOfStrings::Shared(list) => sorted(list.texts()),
                 OneOfStrings::Folded(strings) => sorted(strings.iter()),
             };

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::budget::Budget;
-use super::lists::share_lists;
+use super::lists::compile_lists;
 use super::serve::{ServeIn, compile_serve};
 use super::{Linker, check_kind, condition::compile_condition};
 use crate::definition as said;
@@ -234,6 +234,6 @@ fn compile_rules(
             });
         });
     }
-    share_lists(compiled.iter_mut().map(|rule: &mut Rule| &mut rule.when));
+    compile_lists(compiled.iter_mut().map(|rule: &mut Rule| &mut rule.when), d);
     compiled.into()
 }

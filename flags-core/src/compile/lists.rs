@@ -1,11 +1,16 @@
+//! Lists of values become tables.
+//!
 //! Rules of a flag that ask, one after the other, whether an attribute is in this list or in that
 //! one: such lists become one table that says of each value which of them it is in, so that one
 //! look answers all of them.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::flag::CROWDED;
 use crate::condition::{AttributePath, Condition, OneOf, OneOfStrings, SharedList, Test};
+use crate::diagnostic::Diagnostics;
 use crate::key_map::{KeyTable, hash};
 
 /// As many as a table has bits for each value; further lists stay by themselves.
@@ -17,27 +22,67 @@ struct Lists<'c> {
     of: Vec<&'c mut OneOfStrings>,
 }
 
-/// Puts the lists in `conditions`, all those of one object, together by their attribute.
-pub(super) fn share_lists<'c>(conditions: impl Iterator<Item = &'c mut Condition>) {
+/// Makes tables of the lists in `conditions`, all those of one object.
+pub(super) fn compile_lists<'c>(
+    conditions: impl Iterator<Item = &'c mut Condition>,
+    d: &mut Diagnostics,
+) {
     let mut all = Vec::new();
     for condition in conditions {
         collect(condition, &mut all);
     }
-    for mut lists in all.into_iter().filter(|lists| lists.of.len() > 1) {
-        let mut table = KeyTable::<u64>::default();
-        for (bit, list) in lists.of.iter().enumerate() {
-            if let OneOfStrings::Many(strings) = &**list {
-                for (text, ()) in strings.iter() {
-                    table.update(hash(text), text, |bits| bits | 1 << bit);
-                }
-            }
-        }
-        table.shrink();
-        let table = Arc::new(table);
-        for (bit, list) in (0..).zip(&mut lists.of) {
-            **list = OneOfStrings::Shared(SharedList { table: Arc::clone(&table), bit });
+    for mut lists in all {
+        let crowded = match &mut *lists.of {
+            [list] => compile_list(list),
+            lists => compile_shared(lists),
+        };
+        if crowded {
+            d.report("crowded", CROWDED);
         }
     }
+}
+
+/// Says whether too many texts hash alike.
+fn compile_list(list: &mut OneOfStrings) -> bool {
+    let mut table = KeyTable::with_capacity(listed(list).count());
+    for text in listed(list) {
+        // A value that is there twice means what it means once.
+        let _ = table.insert(hash(text), text, ());
+        if table.is_crowded() {
+            return true;
+        }
+    }
+    table.shrink();
+    *list = OneOfStrings::Many(Box::new(table));
+    false
+}
+
+/// The same, of several lists.
+fn compile_shared(lists: &mut [&mut OneOfStrings]) -> bool {
+    let count = lists.iter().map(|list| listed(list).count()).sum();
+    let mut table = KeyTable::<u64>::with_capacity(count);
+    for (bit, list) in lists.iter().enumerate() {
+        for text in listed(list) {
+            table.update(hash(text), text, |bits| bits | 1 << bit);
+            if table.is_crowded() {
+                return true;
+            }
+        }
+    }
+    table.shrink();
+    let table = Arc::new(table);
+    for (bit, list) in (0..).zip(lists) {
+        **list = OneOfStrings::Shared(SharedList { table: Arc::clone(&table), bit });
+    }
+    false
+}
+
+fn listed(list: &OneOfStrings) -> impl Iterator<Item = &str> {
+    let texts = match list {
+        OneOfStrings::Listed(texts) => Some(texts.iter()),
+        _ => None,
+    };
+    texts.into_iter().flatten()
 }
 
 /// Recursion is bounded by the depth that compiling allows.
@@ -48,7 +93,7 @@ fn collect<'c>(condition: &'c mut Condition, all: &mut Vec<Lists<'c>>) {
         }
         Condition::Not(condition) => collect(condition, all),
         Condition::Attribute { path, test: Test::OneOf(OneOf { strings, .. }), .. }
-            if matches!(strings, OneOfStrings::Many(_)) =>
+            if matches!(strings, OneOfStrings::Listed(_)) =>
         {
             let known = all
                 .iter_mut()

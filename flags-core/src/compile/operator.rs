@@ -7,14 +7,13 @@ use alloc::vec::Vec;
 use serde_json::Value;
 
 use super::budget::Budget;
-use super::flag::CROWDED;
 use crate::condition::{
     Affixes, Comparison, End, FoldedSet, Instant, Needle, Networks, NotANetwork, NotAPattern,
     Number, OneOf, OneOfStrings, Parsed, Pattern, Side, Test, Version, read_network,
 };
 use crate::definition::Operator;
 use crate::diagnostic::Diagnostics;
-use crate::key_map::{KeyTable, hash};
+use crate::key_map::Keys;
 use crate::limits::{MAX_PATTERNS, MAX_TEXT_VALUES};
 use crate::time::Timestamp;
 
@@ -132,22 +131,18 @@ pub(super) fn compile_test(
 }
 
 fn one_of(op: Operator, values: &[Value], ignore_case: bool, d: &mut Diagnostics) -> OneOf {
-    let mut exact = KeyTable::default();
+    let mut exact = Keys::default();
     let mut folded = FoldedSet::default();
     let mut booleans = [false; 2];
     let mut numbers = Vec::new();
     for (index, value) in values.iter().enumerate() {
-        if exact.is_crowded() {
-            d.report("crowded", CROWDED);
-            break;
-        }
         d.at(index, |d| match value {
             Value::Bool(false) => booleans[0] = true,
             Value::Bool(true) => booleans[1] = true,
             Value::Number(_) => numbers.extend(number(value, d)),
             Value::String(text) if ignore_case => folded.insert(text),
             // A value that is there twice means what it means once.
-            Value::String(text) => drop(exact.insert(hash(text), text, ())),
+            Value::String(text) => drop(exact.push(text)),
             Value::Null | Value::Array(_) | Value::Object(_) => {
                 d.report("wrong_type", "expected a boolean, a number or a string");
             }
@@ -155,13 +150,12 @@ fn one_of(op: Operator, values: &[Value], ignore_case: bool, d: &mut Diagnostics
     }
     numbers.sort_by(|a, b| a.compare(*b));
     numbers.dedup_by(|a, b| a.compare(*b).is_eq());
-    exact.shrink();
-    let only = exact.iter().next().map(|(text, ())| Box::from(text));
-    let strings = match (only, exact.len()) {
+    let (count, first) = (exact.iter().count(), exact.iter().next().map(Box::from));
+    let strings = match first {
         _ if ignore_case => OneOfStrings::Folded(Box::new(folded)),
-        (None, _) => OneOfStrings::None,
-        (Some(text), 1) => OneOfStrings::One(text),
-        _ => OneOfStrings::Many(Box::new(exact)),
+        None => OneOfStrings::None,
+        Some(text) if count == 1 => OneOfStrings::One(text),
+        Some(_) => OneOfStrings::Listed(Box::new(exact)),
     };
     OneOf { equals: op == Operator::Equals, strings, numbers: numbers.into(), booleans }
 }

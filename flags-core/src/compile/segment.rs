@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::budget::Budget;
 use super::flag::{CROWDED, INVALID_CONTEXT_KEY, Refused, compile_keys};
-use super::lists::share_lists;
+use super::lists::compile_lists;
 use super::{Linker, check_kind, condition::compile_condition};
 use crate::condition::Condition;
 use crate::definition::SegmentDefinition;
@@ -27,7 +27,7 @@ pub(crate) fn compile_segment(
         let mut budget = Budget::of_a_segment();
         let when = definition.when.as_ref();
         let mut condition = when.map(|when| compile_condition(when, linker, &mut budget, d));
-        share_lists(condition.iter_mut());
+        compile_lists(condition.iter_mut(), d);
         if let Some(condition) = &condition {
             check_scope(condition, &definition.kind, d);
         }

@@ -23,7 +23,7 @@ pub(crate) use text::{Affixes, End};
 
 use crate::context::AttributeValue;
 use crate::definition::Operator;
-use crate::key_map::{KeyTable, hash};
+use crate::key_map::{KeyTable, Keys, hash};
 use crate::ruleset::Slot;
 use crate::same::same;
 use crate::time::Timestamp;
@@ -141,6 +141,8 @@ pub(crate) struct OneOf {
 pub(crate) enum OneOfStrings {
     None,
     One(Box<str>),
+    /// As they were said; lists become tables once all those of the object are known.
+    Listed(Box<Keys>),
     Many(Box<KeyTable<()>>),
     Shared(SharedList),
     Folded(Box<FoldedSet>),
@@ -316,6 +318,9 @@ impl OneOf {
                 OneOfStrings::One(string) => of_any_text(value, |text| same(string, text).into()),
                 OneOfStrings::Many(strings) => {
                     of_any_text(value, |text| strings.get(hash(text), text).is_some().into())
+                }
+                OneOfStrings::Listed(texts) => {
+                    of_any_text(value, |text| texts.iter().any(|t| same(t, text)).into())
                 }
                 OneOfStrings::Shared(list) => of_any_text(value, |text| list.contains(text).into()),
                 OneOfStrings::Folded(strings) if strings.is_empty() => Truth::Unknown,

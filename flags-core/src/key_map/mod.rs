@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use xxhash_rust::const_xxh3::xxh3_64 as const_hash;
 use xxhash_rust::xxh3::xxh3_64;
 
-pub(crate) use self::table::KeyTable;
+pub(crate) use self::table::{KeyTable, Keys};
 
 /// How many keys a shard holds on average before one is split; the fullest, next to be split, hold
 /// twice as many.

@@ -122,18 +122,18 @@ impl<V> KeyTable<V> {
 
 /// Where a key lies: see [`Keys::push`].
 #[derive(Debug, Clone, Copy)]
-struct Place(u32);
+pub(crate) struct Place(u32);
 
 /// Keys in one text, each after its length: a [`Length`].
 #[derive(Debug, Clone, Default)]
-struct Keys {
+pub(crate) struct Keys {
     text: String,
     /// How many bytes are of keys that are no more.
     removed: usize,
 }
 
 impl Keys {
-    fn push(&mut self, key: &str) -> Place {
+    pub(crate) fn push(&mut self, key: &str) -> Place {
         // The keys come from definitions that were in memory as JSON, by the hundred: 4 GiB of
         // them cannot be.
         let place = Place(self.text.len() as u32);
@@ -155,7 +155,7 @@ impl Keys {
         self.text.get(start + prefix..start + prefix + length.0).unwrap_or_default()
     }
 
-    fn iter(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         let mut start = 0;
         core::iter::from_fn(move || {
             let (length, prefix) = Length::read(self.text.as_bytes(), start);
