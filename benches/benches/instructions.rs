@@ -1,7 +1,6 @@
 //! How many instructions an answer takes, counted by valgrind: times on shared machines are noise,
-//! instructions are not. Each row has a limit 15 % above what it took when the limit was
-//! set; a change
-//! that needs more has to say why and raise it.
+//! instructions are not. Each row has a limit 15 % above what it took when the limit was set; a
+//! change that needs more has to say why and raise it.
 //!
 //! ```text
 //! cargo install gungraun-runner --version =0.20.0
