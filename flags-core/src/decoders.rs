@@ -13,7 +13,6 @@ use crate::decoded::Decoded;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::flag::Flag;
 use crate::limits::MAX_DECODE_ERROR_CHARS;
-use crate::ruleset::Variant;
 use crate::value::{AnyValue, OwnedValue};
 
 /// The types into which the values of JSON flags are decoded when a ruleset is compiled.
@@ -140,14 +139,14 @@ impl Decoders {
     pub(crate) fn decode_variants(
         &self,
         key: &str,
-        variants: &mut [Variant],
+        values: &mut [OwnedValue],
         undecodable: &mut Vec<Undecodable>,
     ) {
         for decoder in self.of(key) {
             let mut diagnostics = Diagnostics::default();
             diagnostics.at("variants", |d| {
-                for (index, variant) in variants.iter_mut().enumerate() {
-                    if let Err(error) = self.decode(*decoder, &mut variant.value) {
+                for (index, value) in values.iter_mut().enumerate() {
+                    if let Err(error) = self.decode(*decoder, value) {
                         d.at(index, |d| d.at("value", |d| d.report("undecodable", error)));
                     }
                 }

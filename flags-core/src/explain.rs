@@ -199,7 +199,8 @@ impl Ruleset {
     ) -> Explanation<'_> {
         let flag = flag.into();
         let mut recorder = Recorder { open: Vec::new(), steps: Vec::new() };
-        let evaluation = self.decide(flag, None, context, now, &mut recorder).evaluation();
+        let decision = self.decide(flag, None, context, now, &mut recorder);
+        let evaluation = decision.evaluation(self.revision());
         // An evaluation that was given up leaves steps open; what they held is still worth seeing.
         while !recorder.open.is_empty() {
             recorder.leave(Found::Nothing);

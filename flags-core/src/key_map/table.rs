@@ -109,6 +109,12 @@ impl<V> KeyTable<V> {
         self.table.find(hash, |entry| self.keys.is(entry.key, key)).map(|entry| &entry.value)
     }
 
+    /// The value that `is` is true of, among those of keys with this hash and perhaps some others.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, mut is: impl FnMut(&V) -> bool) -> Option<&V> {
+        self.table.find(hash, |entry| is(&entry.value)).map(|entry| &entry.value)
+    }
+
     /// Every key in the order in which it was added, where none was removed.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.keys.iter()
