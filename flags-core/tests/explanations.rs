@@ -194,3 +194,42 @@ fn as_json_it_is_the_answer_with_a_tree_of_steps() {
     });
     assert_eq!(serde_json::to_value(&explanation).unwrap(), expected);
 }
+
+#[test]
+fn what_is_shown_of_a_value_is_json() {
+    let text = "\u{7f}\u{0}'\"\\\n\u{85}\u{2028}e\u{301}\u{202e}";
+    let values = json!([true, -3, 1e300, text]);
+    let variant = "'\"\\";
+    let flag = |key: &str, prerequisites: Value| {
+        json!({"kind": "flag", "key": key, "version": 1, "definition": {
+            "type": "boolean", "variants": [{"name": variant, "value": true}],
+            "state": {"on": true, "off_variant": variant, "prerequisites": prerequisites,
+                "rules": [{"id": "r", "serve": {"variant": variant},
+                    "when": {"attribute": "user.it", "op": "in", "values": values}}],
+                "fallthrough": {"variant": variant}}}})
+    };
+    let needs = json!([{"flag": "other", "variants": [variant]}]);
+    let document = json!({"epoch": "e1", "revision": 5, "objects": [
+        flag("other", json!([])), flag("shown", needs)]});
+    let (ruleset, report) = Ruleset::compile(&serde_json::from_value(document).unwrap());
+    assert!(report.is_clean(), "{report:?}");
+
+    for it in [json!(text), json!([text, "a"]), json!(2.0), json!(-1e300), json!(7), json!(false)] {
+        let context = JsonContext::read(&json!({"user": {"it": it}})).unwrap();
+        let explanation = ruleset.explain("shown", &context, Timestamp::from_millis(0));
+        let tree = serde_json::to_value(&explanation).unwrap();
+        let test = &tree["steps"][2]["steps"][0];
+        let read = |text: &str| -> Value { serde_json::from_str(text).unwrap() };
+        let shown = |value: &Value| read(value.as_str().unwrap());
+        assert_eq!(shown(&test["found"]), it);
+        assert_eq!(test["values"].as_array().unwrap().iter().map(shown).collect::<Value>(), values);
+
+        let text = explanation.to_string();
+        let line = text.lines().find_map(|line| line.trim().strip_prefix("user.it in ")).unwrap();
+        let (compared, found) = line.split_once(", is ").unwrap();
+        assert_eq!(read(compared), values);
+        assert_eq!(read(found.rsplit_once(": ").unwrap().0), it);
+        let line = text.lines().find_map(|line| line.split_once(" serves one of ")).unwrap().1;
+        assert_eq!(read(line.strip_suffix(": true").unwrap()), json!([variant]));
+    }
+}
