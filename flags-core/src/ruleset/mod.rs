@@ -257,7 +257,7 @@ impl Ruleset {
         if found.variants().iter().all(|variant| T::read(Stored(&variant.value)).is_some()) {
             None
         } else if T::is_registered(flag.key(), &self.decoders) {
-            Some(Misfit::Undecodable)
+            Some(Misfit::Undecodable(found.version))
         } else {
             Some(Misfit::Unregistered)
         }
@@ -272,7 +272,12 @@ impl Ruleset {
                     Ok(mut rules) => {
                         let (variants, undecodable) =
                             (&mut rules.variants, &mut report.undecodable);
-                        self.decoders.decode_variants(&object.key, variants, undecodable);
+                        self.decoders.decode_variants(
+                            &object.key,
+                            object.version,
+                            variants,
+                            undecodable,
+                        );
                         (FlagBody::Rules(rules), Vec::new())
                     }
                     Err(diagnostics) => (FlagBody::Invalid, diagnostics),
