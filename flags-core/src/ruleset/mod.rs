@@ -259,7 +259,7 @@ impl Ruleset {
         if found.variants.values().iter().all(|value| T::read(Stored(value)).is_some()) {
             None
         } else if T::is_registered(flag.key(), &self.decoders) {
-            Some(Misfit::Undecodable)
+            Some(Misfit::Undecodable(found.version))
         } else {
             Some(Misfit::Unregistered)
         }
@@ -272,10 +272,15 @@ impl Ruleset {
                     .and_then(|definition| compile_flag(&object.key, &definition, self));
                 let (flag, diagnostics) = match body {
                     Ok((mut variants, rules)) => {
-                        let (values, undecodable) =
-                            (variants.values_mut(), &mut report.undecodable);
-                        self.decoders.decode_variants(&object.key, values, undecodable);
-                        (Flag::of_rules(object.version, variants, rules), Vec::new())
+                        let (key, version, values) =
+                            (&*object.key, object.version, variants.values_mut());
+                        self.decoders.decode_variants(
+                            key,
+                            version,
+                            values,
+                            &mut report.undecodable,
+                        );
+                        (Flag::of_rules(version, variants, rules), Vec::new())
                     }
                     Err(diagnostics) => (Flag::invalid(object.version), diagnostics),
                 };
