@@ -112,11 +112,15 @@ mod tests {
     #[test]
     fn pointers_nest_and_escape() {
         let mut diagnostics = Diagnostics::default();
-        diagnostics.at("a/b", |d| d.at(3, |d| d.at("~", |d| d.report("x", "y"))));
+        diagnostics.at("a/b", |d| {
+            d.at(3, |d| d.at("~", |d| d.report("x", "y")));
+            d.report("x", "between");
+            d.at(4, |d| d.report("x", "y"));
+        });
         diagnostics.report("x", "top");
         let found = diagnostics.into_vec();
-        assert_eq!(found[0].pointer, "/a~1b/3/~0");
-        assert_eq!(found[1].pointer, "");
+        let pointers: alloc::vec::Vec<&str> = found.iter().map(|found| &*found.pointer).collect();
+        assert_eq!(pointers, ["/a~1b/3/~0", "/a~1b", "/a~1b/4", ""]);
     }
 
     #[test]
