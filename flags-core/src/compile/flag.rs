@@ -157,7 +157,7 @@ fn compile_targets(
             };
             let known = kinds.iter().position(|known| *known.kind == *target.kind);
             let place = known.unwrap_or_else(|| {
-                let keys = KeyTable::with_capacity(target.keys.len());
+                let keys = KeyTable::with_room_for(target.keys.iter().map(|key| &**key));
                 kinds.push(Targets { kind: (*target.kind).into(), keys });
                 kinds.len() - 1
             });
