@@ -88,7 +88,8 @@ async fn no_log_has_a_token_and_every_line_is_json_with_the_request_id() {
     let client = reqwest::Client::new();
     let url = format!("{address}/api/v1/tokens");
     let request = client.post(&url).bearer_auth(SECRET).header("x-request-id", "the-request");
-    let created = request.body(r#"{"name": "x", "kind": "admin"}"#).send().await.unwrap();
+    let created =
+        request.body(r#"{"name": "x", "kind": "service", "role": "admin"}"#).send().await.unwrap();
     assert_eq!(created.status(), 201);
     let created: serde_json::Value = created.json().await.unwrap();
     let secret = created["token"].as_str().unwrap();
