@@ -82,8 +82,10 @@ pub(super) async fn get(
         Some(id) => Some(id.to_str().ok().and_then(|id| id.parse().ok())),
         None => match query.after {
             Some(after) => {
-                let position: Result<Position, _> = after.parse();
-                Some(Some(position.map_err(|error| Problem::query(format!("`after`: {error}")))?))
+                let position = after.parse::<Position>().ok();
+                let position = position
+                    .ok_or_else(|| Problem::query("`after` is a position, `<epoch>.<revision>`"));
+                Some(Some(position?))
             }
             None => None,
         },

@@ -250,7 +250,8 @@ pub(crate) fn get(view: &dyn View, within: &Reach, id: &str) -> Result<Token, Fa
     let environments = view.environments(None, &Page::ALL)?;
     let token = view.token(id)?.map(|stored| with_environment(stored, &environments));
     let token = token.filter(|token| within.contains(&token.reach()));
-    token.ok_or_else(|| Fault::NotFound(format!("there is no token `{id}`")))
+    // Not told which: somebody may have taken the secret for the id.
+    token.ok_or_else(|| Fault::NotFound("there is no such token".into()))
 }
 
 fn with_environment(stored: StoredToken, environments: &[Environment]) -> Token {
