@@ -73,6 +73,11 @@ impl Token {
         }
     }
 
+    /// Says that it is used: by a request, or by a stream that is open.
+    pub(crate) fn touch(&self, now: Timestamp) {
+        self.used_at.fetch_max(now.as_millis(), Ordering::Relaxed);
+    }
+
     /// A place among the open streams of this token, if there is one left.
     pub(crate) fn begin_stream(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.streams).try_acquire_owned().ok()
@@ -132,7 +137,7 @@ impl Tokens {
         if access.ends_at.load(Ordering::Acquire) <= now.as_millis() {
             return None;
         }
-        access.token.used_at.fetch_max(now.as_millis(), Ordering::Relaxed);
+        access.token.touch(now);
         Some(Arc::clone(access))
     }
 

@@ -137,6 +137,10 @@ pub(crate) const MAX_STREAMED_CHANGE_BYTES: usize = 4 * 1024 * 1024;
 /// Remote evaluations and large bodies that are worked on at the same time; further ones wait.
 pub(crate) const MAX_COMPUTATIONS: usize = 4;
 
+/// Bytes after which no more is read of the head of a request, the line with its path and its
+/// headers; what one read brings may be as much again.
+pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
+
 /// How long the headers of a request may take to arrive.
 pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 

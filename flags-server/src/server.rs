@@ -15,7 +15,7 @@ use crate::access::Tokens;
 use crate::config::Config;
 use crate::database::{Database, FirstTokens};
 use crate::error::Error;
-use crate::limits::{HEADER_TIMEOUT, OPEN_FILES};
+use crate::limits::{HEADER_TIMEOUT, MAX_HEAD_BYTES, OPEN_FILES};
 use crate::live::Live;
 use crate::quota::Quotas;
 use crate::service::{Fault, Service, document, upkeep};
@@ -148,6 +148,7 @@ async fn serve_when(
     server
         .http_builder()
         .http1()
+        .max_buf_size(MAX_HEAD_BYTES)
         // Without a timer, hyper ignores the time-out.
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT);

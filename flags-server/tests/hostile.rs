@@ -42,11 +42,15 @@ async fn headers_are_bounded_in_number_and_in_size() {
     assert_eq!(status(&raw(&server, &get("/api/v1/projects", &of(50))).await), "200");
     assert_eq!(status(&raw(&server, &get("/api/v1/projects", &of(1_000))).await), "431");
     let long = |bytes: usize| format!("X-Long: {}\r\n", "y".repeat(bytes));
-    assert_eq!(status(&raw(&server, &get("/api/v1/projects", &long(8_000))).await), "200");
-    let refused = raw(&server, &get("/api/v1/projects", &long(10_000_000))).await;
-    assert!(refused.is_empty() || status(&refused) == "431", "{refused}");
-    let path = format!("/api/v1/projects?{}", "x".repeat(70_000));
-    assert_eq!(status(&raw(&server, &get(&path, "")).await), "414");
+    assert_eq!(status(&raw(&server, &get("/api/v1/projects", &long(60_000))).await), "200");
+    for bytes in [200_000, 10_000_000] {
+        let refused = raw(&server, &get("/api/v1/projects", &long(bytes))).await;
+        // Whoever is still sending when the connection is closed may not hear why.
+        assert!(refused.is_empty() || status(&refused) == "431", "{refused}");
+        let path = format!("/api/v1/projects?{}", "x".repeat(bytes));
+        let refused = raw(&server, &get(&path, "")).await;
+        assert!(refused.is_empty() || matches!(status(&refused), "414" | "431"), "{refused}");
+    }
     server.get("/api/v1/projects").await.is(200);
 }
 

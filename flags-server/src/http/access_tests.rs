@@ -215,6 +215,10 @@ async fn every_route_is_open_to_those_it_is_for_and_to_nobody_else() {
             // Nothing is done: a body that says nothing is refused by what is let in.
             let response = send(&server.router, method.as_str(), &path, &secret, json!([])).await;
             let status = response.status().as_u16();
+            if *method == Method::GET {
+                let head = send(&server.router, "HEAD", &path, &secret, json!([])).await;
+                assert_eq!(head.status(), status, "{token:?} HEAD {declared}");
+            }
             let expected = match declared {
                 // Who is let in sees what is in scope.
                 "/api/v1/tokens/{id}" | "/api/v1/tokens/{id}/rotate"

@@ -28,7 +28,7 @@ use crate::limits::{
     STREAM_RETRY_MS,
 };
 use crate::live::{LiveEnvironment, frame};
-use crate::service::{Fault, Lane, Service};
+use crate::service::{Fault, Lane, Service, now};
 use crate::store::TokenKind;
 
 /// The environment of an SDK token.
@@ -189,6 +189,7 @@ impl Stream {
                 changed = self.watch.changed() => changed.ok()?,
                 () = tokio::time::sleep_until(self.heartbeat) => {
                     self.heartbeat = next_heartbeat();
+                    self.access.token.touch(now());
                     return Some(HEARTBEAT);
                 }
             }
@@ -225,7 +226,6 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::now;
     use crate::service::tests::start;
     use crate::store::{Environment, EnvironmentId};
     use flags_core::{Change, Timestamp};
@@ -264,7 +264,11 @@ mod tests {
         stream.next().await.unwrap();
         for revision in 1..=20 {
             let begin = Instant::now();
+            service.tokens.stored(&service.tokens.used());
+            let last_use = now();
+            while now() == last_use {}
             assert_eq!(stream.next().await.unwrap(), HEARTBEAT);
+            assert!(service.tokens.used()[0].1 > last_use, "an open stream uses its token");
             let seconds = begin.elapsed().as_secs_f64();
             assert!((15.0..=25.1).contains(&seconds), "{seconds}");
             let epoch = service.live.epoch().clone();

@@ -87,8 +87,7 @@ pub(crate) fn create(
     };
     all_right(faults)?;
     let kind = kind.ok_or_else(|| Fault::Internal("a token of no kind".into()))?;
-    let live = unit.tx.tokens(&Page::ALL)?.iter().filter(|t| t.is_live(unit.now)).count();
-    if live as u64 >= MAX_TOKENS {
+    if unit.tx.live_tokens(unit.now)? >= MAX_TOKENS {
         return Err(Fault::LimitExceeded { limit: "tokens", maximum: MAX_TOKENS });
     }
     let secret = new_secret(&kind)?;

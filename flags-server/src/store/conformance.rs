@@ -322,6 +322,12 @@ fn tokens(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId
     assert_eq!(view.tokens(&page("t1", 1)).unwrap(), std::slice::from_ref(&admin));
     assert_eq!(view.token("t2").unwrap(), Some(admin));
     assert_eq!(view.token("t9").unwrap(), None);
+    for millis in [4_999, 5_000] {
+        let now = Timestamp::from_millis(millis);
+        let live = view.tokens(&Page::ALL).unwrap().iter().filter(|t| t.is_live(now)).count();
+        assert_eq!(view.live_tokens(now).unwrap(), live as u64, "{millis}");
+    }
+    assert_eq!(view.live_tokens(NOW).unwrap(), 3);
 
     let later = Timestamp::from_millis(3_000);
     let secrets = [secret(9, None), secret(8, Some(later)), secret(3, Some(NOW))];

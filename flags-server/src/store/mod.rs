@@ -295,6 +295,9 @@ pub(crate) trait View {
 
     fn token(&self, id: &str) -> StoreResult<Option<StoredToken>>;
 
+    /// How many tokens [are live](StoredToken::is_live).
+    fn live_tokens(&self, now: Timestamp) -> StoreResult<u64>;
+
     /// The key in `scope` whose [folded form](flags_core::folded_key) is `folded`.
     fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>>;
 

@@ -199,6 +199,14 @@ impl<T: Rows> View for T {
         row.map(|row| with_secrets(self, row)).transpose()
     }
 
+    fn live_tokens(&self, now: Timestamp) -> StoreResult<u64> {
+        self.number(
+            "SELECT count(*) FROM token
+             WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?1)",
+            [now.as_millis()],
+        )
+    }
+
     fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>> {
         let key = |row: &Row<'_>| row.get(0);
         match scope {
