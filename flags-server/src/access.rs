@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::limits::{MAX_ADMIN_REQUESTS_PER_TOKEN, MAX_SDK_REQUESTS};
 use crate::quota::{Meter, Quotas};
 use crate::store::{StoredSecret, StoredToken, TokenKind};
 
@@ -45,6 +46,7 @@ pub(crate) struct Token {
     pub(crate) kind: TokenKind,
     expires_at: i64,
     pub(crate) meter: Meter,
+    requests: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     /// When it was last used, in milliseconds, …
     used_at: AtomicI64,
@@ -54,10 +56,11 @@ pub(crate) struct Token {
 
 impl Token {
     fn new(token: &StoredToken, quotas: &Quotas) -> Self {
-        let meter = match token.kind {
-            TokenKind::Sdk(..) => Meter::new("sdk", quotas.sdk_requests_per_minute),
+        let (name, quota, requests) = match token.kind {
+            // All instances of a service share it: it may take all there is for SDKs.
+            TokenKind::Sdk(..) => ("sdk", quotas.sdk_requests_per_minute, MAX_SDK_REQUESTS),
             TokenKind::Personal(_) | TokenKind::Service(_) => {
-                Meter::new("admin", quotas.admin_requests_per_minute)
+                ("admin", quotas.admin_requests_per_minute, MAX_ADMIN_REQUESTS_PER_TOKEN)
             }
         };
         let used_at = token.last_used_at.map_or(NOT_YET, Timestamp::as_millis);
@@ -66,7 +69,8 @@ impl Token {
             name: token.name.clone(),
             kind: token.kind.clone(),
             expires_at: token.expires_at.map_or(NEVER, Timestamp::as_millis),
-            meter,
+            meter: Meter::new(name, quota),
+            requests: Arc::new(Semaphore::new(requests)),
             streams: Arc::new(Semaphore::new(quotas.streams_per_token as usize)),
             used_at: used_at.into(),
             stored_used_at: used_at.into(),
@@ -76,6 +80,11 @@ impl Token {
     /// Says that it is used: by a request, or by a stream that is open.
     pub(crate) fn touch(&self, now: Timestamp) {
         self.used_at.fetch_max(now.as_millis(), Ordering::Relaxed);
+    }
+
+    /// Waits until one more request with this token may be worked on. `None` never comes about.
+    pub(crate) async fn begin_request(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.requests).acquire_owned().await.ok()
     }
 
     /// A place among the open streams of this token, if there is one left.

@@ -66,6 +66,10 @@ pub(crate) const ADDRESS_METERS: u64 = 16_384;
 /// Requests to the admin API that are worked on at the same time; further ones wait.
 pub(crate) const MAX_ADMIN_REQUESTS: usize = 256;
 
+/// Requests with one and the same personal or service token that are worked on at the same time;
+/// further ones wait.
+pub(crate) const MAX_ADMIN_REQUESTS_PER_TOKEN: usize = 64;
+
 /// Requests of SDKs that are worked on at the same time, apart from open streams; further ones
 /// wait.
 pub(crate) const MAX_SDK_REQUESTS: usize = 1_024;

@@ -151,16 +151,44 @@ async fn hold(server: &TestServer, head: &str, token: &str, number: usize) -> Ve
     held
 }
 
+/// As many as are worked on at the same time with one token.
+const AT_ONCE: usize = 64;
+
+/// Takes all places that a new token has.
+async fn occupy(server: &TestServer) -> (String, Vec<TcpStream>) {
+    let said = json!({"name": "x", "kind": "service", "role": "admin"});
+    let token = server.post("/api/v1/tokens", said).await.is(201);
+    let token = token["token"].as_str().unwrap().to_owned();
+    let mut held = hold(server, &format!("POST {FLAGS}"), &token, AT_ONCE).await;
+    for connection in &mut held {
+        // It was asked for its body: it is being worked on.
+        let mut interim = [0; 12];
+        timeout(DEADLINE, connection.read_exact(&mut interim)).await.unwrap().unwrap();
+        assert_eq!(&interim, b"HTTP/1.1 100");
+    }
+    (token, held)
+}
+
+#[tokio::test]
+async fn who_asks_a_lot_at_once_is_not_in_the_way_of_the_kill_switch() {
+    let server = TestServer::start().await;
+    server.create_flag("f").await;
+    let (token, held) = occupy(&server).await;
+    let waiting = tokio::spawn(server.request(Method::GET, PROJECTS, &token).send());
+    server.press(&format!("{PRODUCTION}/flags/f/off")).await.is(200);
+    assert!(!waiting.is_finished(), "one more with that token waits its turn");
+    drop(held);
+    let waited = timeout(DEADLINE, waiting).await.expect("its turn comes").unwrap();
+    assert_eq!(waited.unwrap().status(), 200);
+}
+
 #[tokio::test]
 async fn a_flood_of_administrators_does_not_starve_sdks() {
     let server = TestServer::start().await;
     server.create_flag("f").await;
-    let mut held = hold(&server, &format!("POST {FLAGS}"), ADMIN, 256).await;
-    // Each was asked for its body: all places are taken.
-    for connection in &mut held {
-        let mut interim = [0; 12];
-        timeout(DEADLINE, connection.read_exact(&mut interim)).await.unwrap().unwrap();
-        assert_eq!(&interim, b"HTTP/1.1 100");
+    let mut floods = Vec::new();
+    for _ in 0..256 / AT_ONCE {
+        floods.push(occupy(&server).await);
     }
     let admin = tokio::spawn(server.request(Method::GET, PROJECTS, ADMIN).send());
     let snapshot = server.snapshot().await;
@@ -169,7 +197,7 @@ async fn a_flood_of_administrators_does_not_starve_sdks() {
     assert!(stream.block().await.unwrap().starts_with("retry: "));
     get(&server, "/readyz", "").await.is(200);
     assert!(!admin.is_finished(), "one more waits its turn");
-    drop(held);
+    drop(floods);
     let admin = timeout(DEADLINE, admin).await.expect("its turn comes").unwrap();
     assert_eq!(admin.unwrap().status(), 200);
 }

@@ -82,13 +82,15 @@ impl Guard {
             Ok(lane) => lane,
             Err(problem) => return problem.into_response(),
         };
+        // First: who asks a lot waits for themselves, and not in the way of others.
+        let turn = access.token.begin_request().await;
         let permit = match self.service.enter(lane).await {
             Ok(permit) => permit,
             Err(fault) => return Problem::from(fault).into_response(),
         };
         parts.extensions.insert(access);
         let response = next.run(Request::from_parts(parts, body)).await;
-        drop(permit);
+        drop((turn, permit));
         response
     }
 }
