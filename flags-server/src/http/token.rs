@@ -16,7 +16,8 @@ use super::body::{Checked, Nothing, Shaped};
 use super::list::ListQuery;
 use super::path::Keys;
 use super::problem::Problem;
-use crate::service::token::{self, NewToken, Token};
+use crate::service::new_token::NewToken;
+use crate::service::token::{self, Token};
 use crate::service::{Author, Service};
 use crate::store::{Role, TokenKind};
 

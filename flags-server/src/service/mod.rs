@@ -11,6 +11,7 @@ mod lanes;
 mod member_lists;
 pub(crate) mod members;
 pub(crate) mod model;
+pub(crate) mod new_token;
 mod precondition;
 mod prerequisites;
 pub(crate) mod project;
