@@ -66,6 +66,16 @@ pub(crate) const MAX_REASON_BYTES: usize = 1_000;
 /// Longest `X-Request-Id` that is taken over, in bytes.
 pub(crate) const MAX_REQUEST_ID_BYTES: usize = 128;
 
+/// Longest `Idempotency-Key`, in bytes.
+pub(crate) const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
+
+/// How long an answer is kept for the next request with its `Idempotency-Key`, in milliseconds.
+pub(crate) const IDEMPOTENCY_KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// Most answers that one write removes because they were kept long enough: more than the one it
+/// adds.
+pub(crate) const MAX_FORGOTTEN_ANSWERS: u32 = 16;
+
 /// Most items of one page of a list.
 pub(crate) const MAX_PAGE_ITEMS: u32 = 500;
 

@@ -13,13 +13,14 @@ use serde::Serialize;
 use super::body::Checked;
 use super::list::ListQuery;
 use super::path::Keys;
+use super::post::Post;
 use super::problem::Problem;
 use super::project::{Create, Rename};
 use crate::limits::{
     MAX_BODY_BYTES, MAX_BULK_BODY_BYTES, MAX_DEFINITION_BYTES, MAX_ENVIRONMENT_BYTES, MAX_FLAGS,
     MAX_MEMBERS_PER_REQUEST, MAX_SEGMENT_MEMBER_BYTES, MAX_SEGMENT_MEMBERS, MAX_SEGMENTS,
 };
-use crate::service::{Author, Service, project};
+use crate::service::{Author, Service, Unit, project};
 use crate::store::Environment;
 
 #[derive(Serialize)]
@@ -88,17 +89,20 @@ pub(super) async fn list(
 pub(super) async fn create(
     State(service): State<Arc<Service>>,
     Keys(project): Keys<String>,
-    author: Author,
+    post: Post,
     Checked(body): Checked<Create>,
 ) -> Result<Response, Problem> {
-    let created = service.write(author, move |unit| {
+    let create = move |unit: &mut Unit<'_>| {
         let name = body.name.as_deref().unwrap_or(&body.key);
         project::create_environment(unit, &project, &body.key, name)
-    });
-    let created = created.await?;
-    let path = format!("/api/v1/projects/{}/environments/{}", created.project, created.key);
-    let shown = Json(show(created, service.live.epoch()));
-    Ok((StatusCode::CREATED, [(LOCATION, path)], shown).into_response())
+    };
+    let epoch = service.live.epoch().clone();
+    let answer = move |created: Environment| {
+        let path = format!("/api/v1/projects/{}/environments/{}", created.project, created.key);
+        let shown = Json(show(created, &epoch));
+        (StatusCode::CREATED, [(LOCATION, path)], shown).into_response()
+    };
+    post.run(&service, create, answer).await
 }
 
 pub(super) async fn get(

@@ -12,10 +12,11 @@ use serde::Serialize;
 use super::body::Definition;
 use super::list::ListQuery;
 use super::path::Keys;
+use super::post::Post;
 use super::problem::Problem;
 use super::write::etag;
 use crate::service::model::{Flag, Revisions, SharedFlag};
-use crate::service::{Author, Precondition, Service, flag};
+use crate::service::{Author, Precondition, Service, Unit, flag};
 
 #[derive(Serialize)]
 struct Shown {
@@ -54,12 +55,12 @@ pub(super) async fn list(
 pub(super) async fn create(
     State(service): State<Arc<Service>>,
     Keys(project): Keys<String>,
-    author: Author,
+    post: Post,
     Definition(body): Definition,
 ) -> Result<Response, Problem> {
     let key = project.clone();
-    let flag = service.write(author, move |unit| flag::create(unit, &key, None, body)).await?;
-    Ok(created(&project, flag))
+    let create = move |unit: &mut Unit<'_>| flag::create(unit, &key, None, body);
+    post.run(&service, create, move |flag| created(&project, flag)).await
 }
 
 pub(super) async fn get(

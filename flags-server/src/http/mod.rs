@@ -9,6 +9,7 @@ mod health;
 mod list;
 mod members;
 mod path;
+mod post;
 mod problem;
 mod project;
 mod request;

@@ -175,6 +175,11 @@ impl From<Fault> for Problem {
                 Self::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", detail)
                     .member("current_version", current)
             }
+            Fault::IdempotencyKeyReused => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "this `Idempotency-Key` was sent before, with another request: each one needs a new key",
+            ),
             Fault::Revoked => Self::unauthenticated(),
             Fault::Invalid(errors) => Self::invalid(errors),
             Fault::LimitExceeded { limit, maximum } => {

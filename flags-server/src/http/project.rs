@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::body::{Checked, Shaped};
 use super::list::ListQuery;
 use super::path::Keys;
+use super::post::Post;
 use super::problem::Problem;
-use crate::service::{Author, Service, project};
+use crate::service::{Author, Service, Unit, project};
 use crate::store::Project;
 
 /// What creates a project or an environment.
@@ -64,16 +65,18 @@ pub(super) async fn list(
 
 pub(super) async fn create(
     State(service): State<Arc<Service>>,
-    author: Author,
+    post: Post,
     Checked(body): Checked<Create>,
 ) -> Result<Response, Problem> {
-    let project = service.write(author, move |unit| {
+    let create = move |unit: &mut Unit<'_>| {
         let name = body.name.as_deref().unwrap_or(&body.key);
         project::create(unit, &body.key, name)
-    });
-    let project = project.await?;
-    let location = [(LOCATION, format!("/api/v1/projects/{}", project.key))];
-    Ok((StatusCode::CREATED, location, Json(show(project))).into_response())
+    };
+    let answer = |project: Project| {
+        let location = [(LOCATION, format!("/api/v1/projects/{}", project.key))];
+        (StatusCode::CREATED, location, Json(show(project))).into_response()
+    };
+    post.run(&service, create, answer).await
 }
 
 pub(super) async fn get(

@@ -13,9 +13,10 @@ use serde::Serialize;
 use super::body::{Checked, Nothing, Shaped};
 use super::list::ListQuery;
 use super::path::Keys;
+use super::post::{Answered, Post};
 use super::problem::Problem;
 use crate::service::token::{self, NewToken, Token};
-use crate::service::{Author, Service};
+use crate::service::{Author, Service, Unit};
 
 impl Shaped for NewToken {
     const SHAPE: &'static Shape = &Shape::Object(&[
@@ -69,14 +70,22 @@ pub(super) async fn list(
 
 pub(super) async fn create(
     State(service): State<Arc<Service>>,
-    author: Author,
+    post: Post,
     Checked(body): Checked<NewToken>,
 ) -> Result<Response, Problem> {
-    let (token, secret) = service.write(author, move |unit| token::create(unit, body)).await?;
-    let location = format!("/api/v1/tokens/{}", token.stored.id);
+    let create = move |unit: &mut Unit<'_>| token::create(unit, body);
+    let answer = |(token, secret): (Token, String)| {
+        // The secret is not kept for whoever asks again.
+        let again = created(show(token.clone()));
+        Answered::once(created(Shown { token: Some(secret), ..show(token) }), again)
+    };
+    post.run(&service, create, answer).await
+}
+
+fn created(shown: Shown) -> Response {
+    let location = format!("/api/v1/tokens/{}", shown.id);
     let headers = [(LOCATION, location), (CACHE_CONTROL, "no-store".to_owned())];
-    let shown = Shown { token: Some(secret), ..show(token) };
-    Ok((StatusCode::CREATED, headers, Json(shown)).into_response())
+    (StatusCode::CREATED, headers, Json(shown)).into_response()
 }
 
 pub(super) async fn revoke(

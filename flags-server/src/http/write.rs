@@ -59,7 +59,11 @@ impl<S: Sync> FromRequestParts<S> for Precondition {
     }
 }
 
-fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Problem> {
+/// A header that is there at most once.
+pub(super) fn header<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'h str>, Problem> {
     let text = |value: &'h HeaderValue| {
         value.to_str().map(str::trim).map_err(|_| Problem::header(format!("`{name}` is not text")))
     };

@@ -7,6 +7,7 @@
 pub(crate) mod document;
 mod fault;
 pub(crate) mod flag;
+pub(crate) mod idempotency;
 mod member_lists;
 pub(crate) mod members;
 pub(crate) mod model;

@@ -30,6 +30,7 @@ pub(super) fn check(open: impl Fn() -> Box<dyn Store>) {
     views_show_one_state(&*store, &mut *writer);
     tokens(&*store, &mut *writer, environment);
     audit(&mut *writer);
+    answers(&mut *writer);
 
     drop(writer);
     drop(store);
@@ -295,6 +296,31 @@ fn tokens(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId
     assert_eq!(view.tokens(&page("t1", 5)).unwrap(), std::slice::from_ref(&admin));
     assert_eq!(view.token("t2").unwrap(), Some(admin));
     assert_eq!(view.token("t3").unwrap(), None);
+}
+
+fn answers(writer: &mut dyn Writer) {
+    let answer = |at, byte| StoredAnswer {
+        fingerprint: [byte; 32],
+        at: Timestamp::from_millis(at),
+        status: 201,
+        headers: vec![("etag".into(), "\"7\"".into())],
+        body: vec![byte, 0, 255],
+    };
+    write(writer, |tx| {
+        assert_eq!(tx.answer(&[1; 32]).unwrap(), None);
+        for (key, at) in [(1, 10), (2, 20), (3, 30), (4, 40)] {
+            tx.put_answer(&[key; 32], &answer(at, key)).unwrap();
+        }
+        tx.put_answer(&[2; 32], &answer(25, 9)).unwrap();
+        assert_eq!(tx.answer(&[2; 32]).unwrap(), Some(answer(25, 9)));
+        // The oldest first, and not more than that.
+        tx.forget_answers(Timestamp::from_millis(30), 2).unwrap();
+        assert_eq!(tx.answer(&[1; 32]).unwrap(), None);
+        assert_eq!(tx.answer(&[2; 32]).unwrap(), None);
+        tx.forget_answers(Timestamp::from_millis(30), 2).unwrap();
+        assert_eq!(tx.answer(&[3; 32]).unwrap(), None);
+        assert_eq!(tx.answer(&[4; 32]).unwrap(), Some(answer(40, 4)));
+    });
 }
 
 fn audit(writer: &mut dyn Writer) {

@@ -180,6 +180,17 @@ pub(crate) struct AuditEntry<'a> {
     pub(crate) revisions: &'a str,
 }
 
+/// An answer that is given again to whoever asks again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredAnswer {
+    /// Of the request that it answers.
+    pub(crate) fingerprint: [u8; 32],
+    pub(crate) at: Timestamp,
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
 /// Where keys are unique, and what is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
@@ -311,6 +322,9 @@ pub(crate) trait View {
 
     fn token(&self, id: &str) -> StoreResult<Option<StoredToken>>;
 
+    /// The answer to a request, by the hash of its key.
+    fn answer(&self, key: &[u8; 32]) -> StoreResult<Option<StoredAnswer>>;
+
     /// The key in `scope` whose [folded form](flags_core::folded_key) is `folded`.
     fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>>;
 
@@ -431,6 +445,12 @@ pub(crate) trait Transaction: View {
     ) -> StoreResult<()>;
 
     fn append_audit(&mut self, entry: &AuditEntry<'_>) -> StoreResult<()>;
+
+    /// Keeps an answer, instead of an older one with that key.
+    fn put_answer(&mut self, key: &[u8; 32], answer: &StoredAnswer) -> StoreResult<()>;
+
+    /// Removes up to `limit` answers that are not from after `until`.
+    fn forget_answers(&mut self, until: Timestamp, limit: u32) -> StoreResult<()>;
 
     fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()>;
 

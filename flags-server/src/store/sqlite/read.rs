@@ -3,8 +3,8 @@ use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use crate::store::{
     Environment, EnvironmentId, LoggedChange, MemberCounts, MemberList, ObjectKind, Page, Project,
-    ProjectId, Referrer, Scope, StoreError, StoreResult, StoredFlag, StoredObject, StoredToken,
-    TokenKind, View,
+    ProjectId, Referrer, Scope, StoreError, StoreResult, StoredAnswer, StoredFlag, StoredObject,
+    StoredToken, TokenKind, View,
 };
 
 /// Whatever has a connection that is inside a transaction.
@@ -201,6 +201,30 @@ impl<T: Rows> View for T {
             [id],
             token,
         )
+    }
+
+    fn answer(&self, key: &[u8; 32]) -> StoreResult<Option<StoredAnswer>> {
+        let found = self.one(
+            "SELECT fingerprint, at, status, headers, body FROM answer WHERE key = ?1",
+            [key],
+            |row| {
+                let headers: String = row.get(3)?;
+                let answer = StoredAnswer {
+                    fingerprint: row.get(0)?,
+                    at: Timestamp::from_millis(row.get(1)?),
+                    status: row.get(2)?,
+                    headers: Vec::new(),
+                    body: row.get(4)?,
+                };
+                Ok((answer, headers))
+            },
+        )?;
+        found
+            .map(|(answer, headers)| {
+                let headers = serde_json::from_str(&headers).map_err(StoreError::new)?;
+                Ok(StoredAnswer { headers, ..answer })
+            })
+            .transpose()
     }
 
     fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>> {

@@ -4,7 +4,8 @@ use rusqlite::{Connection, Params, Transaction as SqlTransaction, TransactionBeh
 use super::read::{Rows, is_excluded};
 use crate::store::{
     AuditEntry, EnvironmentId, LoggedChange, MemberList, ObjectKind, ProjectId, Reference,
-    StoreError, StoreResult, StoredFlag, StoredObject, StoredToken, TokenKind, Transaction, Writer,
+    StoreError, StoreResult, StoredAnswer, StoredFlag, StoredObject, StoredToken, TokenKind,
+    Transaction, Writer,
 };
 
 pub(super) struct SqliteWriter {
@@ -331,6 +332,25 @@ impl Transaction for SqliteTransaction<'_> {
                 entry.revisions,
             ),
         )
+    }
+
+    fn put_answer(&mut self, key: &[u8; 32], answer: &StoredAnswer) -> StoreResult<()> {
+        let headers = serde_json::to_string(&answer.headers).map_err(StoreError::new)?;
+        self.execute_one(
+            "INSERT OR REPLACE INTO answer (key, fingerprint, at, status, headers, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            (key, answer.fingerprint, answer.at.as_millis(), answer.status, headers, &answer.body),
+        )
+    }
+
+    fn forget_answers(&mut self, until: Timestamp, limit: u32) -> StoreResult<()> {
+        self.execute(
+            "DELETE FROM answer WHERE rowid IN (
+                 SELECT rowid FROM answer WHERE at <= ?1 ORDER BY at LIMIT ?2
+             )",
+            (until.as_millis(), limit),
+        )?;
+        Ok(())
     }
 
     fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()> {
