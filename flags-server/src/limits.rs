@@ -66,6 +66,22 @@ pub(crate) const MAX_REASON_BYTES: usize = 1_000;
 /// Longest `X-Request-Id` that is taken over, in bytes.
 pub(crate) const MAX_REQUEST_ID_BYTES: usize = 128;
 
+/// Most places of one object that a diff shows.
+pub(crate) const MAX_DIFFERENCES: usize = 100;
+
+/// Most things that one sentence tells of a change.
+pub(crate) const MAX_SENTENCE_PARTS: usize = 10;
+
+/// Most objects of one revision that its history shows.
+pub(crate) const MAX_SHOWN_OBJECTS: u32 = 100;
+
+/// Most keys of a segment that a diff names of those that came, and of those that went.
+pub(crate) const MAX_SHOWN_KEYS: usize = 10;
+
+/// Bytes of the audit log that one page of history reads: it has no further entry once there are
+/// as many.
+pub(crate) const MAX_HISTORY_BYTES: usize = 4 * 1024 * 1024;
+
 /// Longest `Idempotency-Key`, in bytes.
 pub(crate) const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 
@@ -112,6 +128,15 @@ pub(crate) const CHANGE_BYTES_PER_READ: usize = 64 * 1024;
 /// Largest change that a stream carries, in bytes; for a larger one it says `reset`, and the client
 /// fetches a snapshot.
 pub(crate) const MAX_STREAMED_CHANGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Changes that are read from the change log at once to find what an environment was, in number …
+pub(crate) const PAST_CHANGES_PER_READ: u32 = 10_000;
+
+/// … and in bytes: no further one is read once there are as many.
+pub(crate) const PAST_CHANGE_BYTES_PER_READ: usize = 4 * 1024 * 1024;
+
+/// Most rulesets of past revisions that are kept for whoever asks next.
+pub(crate) const MAX_PAST_RULESETS: usize = 4;
 
 /// Remote evaluations and large bodies that are worked on at the same time; further ones wait.
 pub(crate) const MAX_COMPUTATIONS: usize = 4;

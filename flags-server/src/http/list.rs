@@ -106,6 +106,19 @@ impl ListQuery {
         Page { after: self.after.clone(), limit: self.limit + 1 }
     }
 
+    /// After which number to go on, in lists that are sorted by one.
+    pub(super) fn number(&self) -> Result<Option<u64>, Problem> {
+        let number = self.after.as_ref().map(|after| {
+            let number: Option<u64> = after.parse().ok();
+            number.ok_or_else(|| Problem::query("`cursor` is not one that this list gave"))
+        });
+        number.transpose()
+    }
+
+    pub(super) fn limit(&self) -> u32 {
+        self.limit
+    }
+
     /// The answer with what was read.
     pub(super) fn answer<T, J: Serialize>(
         self,
@@ -116,13 +129,18 @@ impl ListQuery {
         let limit = self.limit as usize;
         let more = found.len() > limit;
         found.truncate(limit);
-        let last = found.last().filter(|_| more);
-        let next_cursor = last.map(|last| URL_SAFE_NO_PAD.encode(key(last)));
+        let next = found.last().filter(|_| more).map(|last| key(last).to_owned());
+        self.part(found.into_iter().map(show).collect(), next.as_deref())
+    }
+
+    /// The answer with a part of a list that knows where it goes on.
+    pub(super) fn part<J: Serialize>(self, items: Vec<J>, next: Option<&str>) -> Response {
+        let next_cursor = next.map(|next| URL_SAFE_NO_PAD.encode(next));
         let link = next_cursor.as_ref().map(|cursor| {
             let Self { path, which, limit, .. } = &self;
             [(LINK, format!("<{path}?{which}limit={limit}&cursor={cursor}>; rel=\"next\""))]
         });
-        let list = List { items: found.into_iter().map(show).collect(), next_cursor };
+        let list = List { items, next_cursor };
         match link {
             Some(link) => (link, Json(list)).into_response(),
             None => Json(list).into_response(),

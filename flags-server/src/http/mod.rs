@@ -6,9 +6,11 @@ mod environment;
 mod evaluate;
 mod flag;
 mod health;
+mod history;
 mod list;
 mod members;
 mod path;
+mod plan;
 mod post;
 mod problem;
 mod project;
@@ -59,6 +61,15 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route(&at("/flags/{flag}/off"), post(state::off))
         .route(&at("/flags/{flag}/rollout"), post(state::rollout))
         .route(&at("/flags/{flag}/tenants/{tenant}"), put(state::target).delete(state::untarget));
+    let past = Router::new()
+        .route(&at("/history"), get(history::of_environment))
+        .route(&at("/flags/{flag}/history"), get(history::of_flag))
+        .route(&at("/segments/{segment}/history"), get(history::of_segment))
+        .route(&at("/revert"), post(plan::revert_environment))
+        .route(&at("/flags/{flag}/revert"), post(plan::revert_flag))
+        .route(&at("/segments/{segment}/revert"), post(plan::revert_segment))
+        .route(&at("/flags/{flag}/copy"), post(plan::copy_flag))
+        .route(&at("/segments/{segment}/copy"), post(plan::copy_segment));
     let segments = Router::new()
         .route(&at("/segments"), get(segment::list).post(segment::create))
         .route(
@@ -75,7 +86,8 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route("/sdk/v1/stream", get(sdk_stream::get))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready));
-    guard(projects.merge(states).merge(segments).merge(others), service)
+    let routes = projects.merge(states).merge(segments).merge(past).merge(others);
+    guard(routes, service)
 }
 
 /// What every route has around it; the last layer is the outermost one.

@@ -350,7 +350,7 @@ fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
     faults
 }
 
-fn stored_json(document: &FlagDocument) -> Result<String, Fault> {
+pub(super) fn stored_json(document: &FlagDocument) -> Result<String, Fault> {
     let text = to_json(document)?;
     // What cannot be read again must not be stored.
     parse::<FlagDocument>(&text)?;

@@ -4,21 +4,28 @@
 //! transaction with the operations before it; whatever reads is a function of a
 //! [`View`].
 
+pub(crate) mod copy;
+pub(crate) mod diff;
 pub(crate) mod document;
 mod fault;
 pub(crate) mod flag;
+pub(crate) mod history;
 pub(crate) mod idempotency;
 mod member_lists;
 pub(crate) mod members;
 pub(crate) mod model;
+pub(crate) mod past;
+pub(crate) mod plan;
 mod precondition;
 mod prerequisites;
 pub(crate) mod project;
 mod publish;
 mod received;
+pub(crate) mod revert;
 pub(crate) mod rollout;
 mod rule_ids;
 pub(crate) mod segment;
+mod sentence;
 pub(crate) mod state;
 pub(crate) mod target;
 pub(crate) mod token;
@@ -36,6 +43,7 @@ use flags_core::Timestamp;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
+use self::past::PastRulesets;
 use self::writer::{Operation, Request, WriterThread};
 use crate::access::Tokens;
 use crate::limits::{MAX_COMPUTATIONS, MAX_QUEUED_WRITES, MAX_READERS};
@@ -53,6 +61,7 @@ pub(crate) struct Service {
     pub(crate) live: Arc<Live>,
     pub(crate) tokens: Arc<Tokens>,
     store: Arc<dyn Store>,
+    past: PastRulesets,
     readers: Arc<Semaphore>,
     /// Of those who evaluate for somebody else, or read what somebody sent, which may be long.
     computers: Arc<Semaphore>,
@@ -79,7 +88,8 @@ impl Service {
             std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
         let readers = Arc::new(Semaphore::new(MAX_READERS));
         let computers = Arc::new(Semaphore::new(MAX_COMPUTATIONS));
-        Ok((Self { live, tokens, store, readers, computers, writes }, handle))
+        let past = PastRulesets::default();
+        Ok((Self { live, tokens, store, past, readers, computers, writes }, handle))
     }
 
     /// Runs a verb on the writer thread; returns when what it wrote is durable.

@@ -127,9 +127,8 @@ pub(crate) fn rename_environment(
         unit.tx.rename_environment(environment.id, name)?;
         let before = project_json(&project, Some(&environment));
         environment.name = name.to_owned();
-        let revisions = revision_of(&environment);
-        let action = "environment.rename";
-        record(unit, action, &project, Some(&environment), Some(&before), &revisions)?;
+        let (action, none) = ("environment.rename", Revisions::new());
+        record(unit, action, &project, Some(&environment), Some(&before), &none)?;
     }
     Ok(environment)
 }

@@ -61,6 +61,11 @@ pub(crate) enum Edit<'a> {
         document: &'a SegmentDocument,
         members: &'a MembersEdit,
     },
+    /// What a segment lists, and nothing else of it: something that is not so already.
+    Members {
+        key: &'a str,
+        members: &'a MembersEdit,
+    },
     Delete {
         kind: ObjectKind,
         key: &'a str,
@@ -181,6 +186,14 @@ impl Unit<'_> {
                 self.write_members(environment, key, members)?;
                 let lists = MemberLists::of(self.tx, environment, key)?;
                 Ok(ObjectChange::Upsert(wire_segment(key, revision, document, lists)?))
+            }
+            Edit::Members { key, members } => {
+                let [included, excluded] = self.write_members(environment, key, members)?;
+                self.tx.set_version(environment, ObjectKind::Segment, key, revision)?;
+                let (kind, key) = (SEGMENT_KIND.to_owned(), key.to_owned());
+                let version = revision;
+                let change = MembersChange { kind, key, version, included, excluded };
+                Ok(ObjectChange::Members(change))
             }
             Edit::Delete { kind, key } => {
                 self.tx.delete_object(environment, kind, key)?;

@@ -29,7 +29,7 @@ pub(super) fn check(open: impl Fn() -> Box<dyn Store>) {
     operations_are_rolled_back_alone(&mut *writer);
     views_show_one_state(&*store, &mut *writer);
     tokens(&*store, &mut *writer, environment);
-    audit(&mut *writer);
+    audit(&mut *writer, environment);
     answers(&mut *writer);
 
     drop(writer);
@@ -224,7 +224,7 @@ fn change(revision: Revision) -> LoggedChange {
 fn revisions_have_no_gaps(writer: &mut dyn Writer, environment: EnvironmentId) {
     write(writer, |tx| {
         tx.append_change(environment, &change(1), NOW).unwrap();
-        tx.append_change(environment, &change(2), NOW).unwrap();
+        tx.append_change(environment, &change(2), Timestamp::from_millis(2_000)).unwrap();
     });
     for wrong in [0, 2, 4] {
         let mut tx = writer.begin().unwrap();
@@ -235,6 +235,12 @@ fn revisions_have_no_gaps(writer: &mut dyn Writer, environment: EnvironmentId) {
     assert_eq!(tx.changes(environment, 0, 1, 1_000).unwrap(), [change(1)]);
     assert_eq!(tx.changes(environment, 2, 9, 1_000).unwrap(), []);
     assert_eq!(tx.changes(environment, 0, 9, 1).unwrap(), [change(1)], "one at least");
+    let instant = Timestamp::from_millis;
+    assert_eq!(tx.committed_at(environment, 2).unwrap(), Some(instant(2_000)));
+    assert_eq!(tx.committed_at(environment, 3).unwrap(), None);
+    for (at, revision) in [(999, None), (1_000, Some(1)), (1_999, Some(1)), (9_000, Some(2))] {
+        assert_eq!(tx.revision_at(environment, instant(at)).unwrap(), revision, "{at}");
+    }
     let project = tx.project("b").unwrap().unwrap();
     assert_eq!(tx.environment(project.id, "eu").unwrap().unwrap().revision, 2);
 }
@@ -323,22 +329,54 @@ fn answers(writer: &mut dyn Writer) {
     });
 }
 
-fn audit(writer: &mut dyn Writer) {
+fn audit(writer: &mut dyn Writer, environment: EnvironmentId) {
+    let entry = AuditEntry {
+        at: NOW,
+        actor: "t2",
+        request_id: "r",
+        action: "flag.off",
+        project: Some("b"),
+        environment: None,
+        object_kind: "flag",
+        object_key: "f",
+        reason: None,
+        before: Some("{}"),
+        after: None,
+        revisions: "{}",
+    };
     write(writer, |tx| {
-        tx.append_audit(&AuditEntry {
-            at: NOW,
-            actor: "t2",
-            request_id: "r",
-            action: "flag.off",
-            project: Some("b"),
-            environment: None,
-            object_kind: "flag",
-            object_key: "f",
-            reason: None,
-            before: Some("{}"),
-            after: None,
-            revisions: "{}",
-        })
-        .unwrap();
+        tx.append_audit(&entry).unwrap();
+        for (kind, key, revisions) in [
+            ("flag", "f", "{\"eu\": 1, \"unknown\": 1}"),
+            ("flag_state", "f", "{\"eu\": 2}"),
+            ("segment", "f", "{\"eu\": 2}"),
+            ("flag_state", "g", "{\"eu\": 2}"),
+        ] {
+            let entry =
+                AuditEntry { object_kind: kind, object_key: key, revisions, ..entry.clone() };
+            tx.append_audit(&entry).unwrap();
+        }
     });
+    let tx = writer.begin().unwrap();
+    let f = Some((ObjectKind::Flag, "f"));
+    let revisions = |of, before, limit| tx.revisions(environment, of, before, limit).unwrap();
+    assert_eq!(revisions(None, None, 9), [2, 1]);
+    assert_eq!(revisions(f, None, 9), [2, 1]);
+    assert_eq!(revisions(f, Some(2), 9), [1]);
+    assert_eq!(revisions(f, Some(u64::MAX), 1), [2]);
+    assert_eq!(revisions(Some((ObjectKind::Flag, "g")), None, 9), [2]);
+    assert_eq!(revisions(Some((ObjectKind::Segment, "g")), None, 9), [0; 0]);
+    let deeds = |of, limit| {
+        let deeds = tx.deeds(environment, 2, of, limit).unwrap();
+        deeds.into_iter().map(|deed| (deed.object_kind, deed.object_key)).collect::<Vec<_>>()
+    };
+    let pair = |kind: &str, key: &str| (kind.to_owned(), key.to_owned());
+    let all = [pair("flag_state", "f"), pair("segment", "f"), pair("flag_state", "g")];
+    assert_eq!(deeds(None, 9), all);
+    assert_eq!(deeds(None, 1), all[..1]);
+    assert_eq!(deeds(f, 9), all[..1]);
+    assert_eq!(tx.deed_count(environment, 2).unwrap(), 3);
+    let [deed] = &*tx.deeds(environment, 1, f, 9).unwrap() else { panic!() };
+    assert_eq!((&*deed.actor, deed.actor_name.as_deref()), ("t2", Some("ci")));
+    assert_eq!((deed.before.as_deref(), &deed.after, deed.bytes()), (Some("{}"), &None, 2));
 }

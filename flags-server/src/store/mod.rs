@@ -60,6 +60,11 @@ pub(crate) enum ObjectKind {
 }
 
 impl ObjectKind {
+    /// The kind of this name.
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        [Self::Flag, Self::Segment].into_iter().find(|kind| kind.name() == name)
+    }
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Flag => FLAG_KIND,
@@ -178,6 +183,35 @@ pub(crate) struct AuditEntry<'a> {
     pub(crate) after: Option<&'a str>,
     /// `{environment: revision}` as JSON.
     pub(crate) revisions: &'a str,
+}
+
+/// An entry of the audit log as it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AuditRecord {
+    /// Later ones have higher ones.
+    pub(crate) id: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) actor: String,
+    /// What the token is called.
+    pub(crate) actor_name: Option<String>,
+    pub(crate) request_id: String,
+    pub(crate) action: String,
+    pub(crate) project: Option<String>,
+    pub(crate) environment: Option<String>,
+    pub(crate) object_kind: String,
+    pub(crate) object_key: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) before: Option<String>,
+    pub(crate) after: Option<String>,
+    pub(crate) revisions: String,
+}
+
+impl AuditRecord {
+    /// Roughly how much there is to tell.
+    pub(crate) fn bytes(&self) -> usize {
+        let length = |document: &Option<String>| document.as_ref().map_or(0, String::len);
+        length(&self.before) + length(&self.after)
+    }
 }
 
 /// An answer that is given again to whoever asks again.
@@ -317,10 +351,46 @@ pub(crate) trait View {
         bytes: usize,
     ) -> StoreResult<Vec<LoggedChange>>;
 
+    /// When a revision was committed.
+    fn committed_at(
+        &self,
+        environment: EnvironmentId,
+        revision: Revision,
+    ) -> StoreResult<Option<Timestamp>>;
+
+    /// The latest revision that was committed at an instant or before.
+    fn revision_at(
+        &self,
+        environment: EnvironmentId,
+        at: Timestamp,
+    ) -> StoreResult<Option<Revision>>;
+
     /// Tokens sorted by id, revoked ones included.
     fn tokens(&self, page: &Page) -> StoreResult<Vec<StoredToken>>;
 
     fn token(&self, id: &str) -> StoreResult<Option<StoredToken>>;
+
+    /// The revisions of an environment before `before`, the newest first: all, or those that changed
+    /// one object, its shared definition included.
+    fn revisions(
+        &self,
+        environment: EnvironmentId,
+        of: Option<(ObjectKind, &str)>,
+        before: Option<Revision>,
+        limit: u32,
+    ) -> StoreResult<Vec<Revision>>;
+
+    /// The first entries of the audit log that made a revision; all, or those of one object.
+    fn deeds(
+        &self,
+        environment: EnvironmentId,
+        revision: Revision,
+        of: Option<(ObjectKind, &str)>,
+        limit: u32,
+    ) -> StoreResult<Vec<AuditRecord>>;
+
+    /// How many entries of the audit log made a revision.
+    fn deed_count(&self, environment: EnvironmentId, revision: Revision) -> StoreResult<u64>;
 
     /// The answer to a request, by the hash of its key.
     fn answer(&self, key: &[u8; 32]) -> StoreResult<Option<StoredAnswer>>;

@@ -2,9 +2,9 @@ use flags_core::{Epoch, Revision, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use crate::store::{
-    Environment, EnvironmentId, LoggedChange, MemberCounts, MemberList, ObjectKind, Page, Project,
-    ProjectId, Referrer, Scope, StoreError, StoreResult, StoredAnswer, StoredFlag, StoredObject,
-    StoredToken, TokenKind, View,
+    AuditRecord, Environment, EnvironmentId, LoggedChange, MemberCounts, MemberList, ObjectKind,
+    Page, Project, ProjectId, Referrer, Scope, StoreError, StoreResult, StoredAnswer, StoredFlag,
+    StoredObject, StoredToken, TokenKind, View,
 };
 
 /// Whatever has a connection that is inside a transaction.
@@ -185,6 +185,31 @@ impl<T: Rows> View for T {
         Ok(changes)
     }
 
+    fn committed_at(
+        &self,
+        environment: EnvironmentId,
+        revision: Revision,
+    ) -> StoreResult<Option<Timestamp>> {
+        self.one(
+            "SELECT committed_at FROM change_log WHERE environment_id = ?1 AND revision = ?2",
+            (environment.0, revision),
+            |row| Ok(Timestamp::from_millis(row.get(0)?)),
+        )
+    }
+
+    fn revision_at(
+        &self,
+        environment: EnvironmentId,
+        at: Timestamp,
+    ) -> StoreResult<Option<Revision>> {
+        self.one(
+            "SELECT revision FROM change_log WHERE environment_id = ?1 AND committed_at <= ?2
+             ORDER BY committed_at DESC, revision DESC LIMIT 1",
+            (environment.0, at.as_millis()),
+            |row| row.get(0),
+        )
+    }
+
     fn tokens(&self, page: &Page) -> StoreResult<Vec<StoredToken>> {
         self.all(
             "SELECT id, name, kind, environment_id, hash, created_at, revoked_at FROM token
@@ -200,6 +225,55 @@ impl<T: Rows> View for T {
              WHERE id = ?1",
             [id],
             token,
+        )
+    }
+
+    fn revisions(
+        &self,
+        environment: EnvironmentId,
+        of: Option<(ObjectKind, &str)>,
+        before: Option<Revision>,
+        limit: u32,
+    ) -> StoreResult<Vec<Revision>> {
+        let before = before.unwrap_or(LAST_REVISION).min(LAST_REVISION);
+        match of {
+            None => self.all(
+                "SELECT revision FROM change_log WHERE environment_id = ?1 AND revision < ?2
+                 ORDER BY revision DESC LIMIT ?3",
+                (environment.0, before, limit),
+                |row| row.get(0),
+            ),
+            Some((kind, key)) => self.all(
+                "SELECT DISTINCT revision FROM deed
+                 WHERE environment_id = ?1 AND kind = ?2 AND key = ?3 AND revision < ?4
+                 ORDER BY revision DESC LIMIT ?5",
+                (environment.0, kind.name(), key, before, limit),
+                |row| row.get(0),
+            ),
+        }
+    }
+
+    fn deeds(
+        &self,
+        environment: EnvironmentId,
+        revision: Revision,
+        of: Option<(ObjectKind, &str)>,
+        limit: u32,
+    ) -> StoreResult<Vec<AuditRecord>> {
+        let (kind, key) = of.map(|(kind, key)| (kind.name(), key)).unzip();
+        let sql = format!(
+            "SELECT {AUDIT_COLUMNS} FROM deed AS d CROSS JOIN audit AS a ON a.id = d.audit_id
+             LEFT JOIN token AS t ON t.id = a.actor
+             WHERE d.environment_id = ?1 AND d.revision = ?2
+             AND (?3 IS NULL OR d.kind = ?3 AND d.key = ?4) ORDER BY d.audit_id LIMIT ?5"
+        );
+        self.all(&sql, (environment.0, revision, kind, key, limit), audit_record)
+    }
+
+    fn deed_count(&self, environment: EnvironmentId, revision: Revision) -> StoreResult<u64> {
+        self.number(
+            "SELECT count(*) FROM deed WHERE environment_id = ?1 AND revision = ?2",
+            (environment.0, revision),
         )
     }
 
@@ -371,6 +445,33 @@ fn member_counts(row: &Row<'_>, first: usize) -> rusqlite::Result<MemberCounts> 
         included: row.get(first)?,
         excluded: row.get(first + 1)?,
         bytes: row.get(first + 2)?,
+    })
+}
+
+/// Above every revision.
+const LAST_REVISION: Revision = i64::MAX as Revision;
+
+/// What [`audit_record`] reads, of `audit AS a` and `token AS t`.
+pub(super) const AUDIT_COLUMNS: &str =
+    "a.id, a.at, a.actor, t.name, a.request_id, a.action, a.project, a.environment, a.object_kind,
+     a.object_key, a.reason, a.before, a.after, a.revisions";
+
+pub(super) fn audit_record(row: &Row<'_>) -> rusqlite::Result<AuditRecord> {
+    Ok(AuditRecord {
+        id: row.get(0)?,
+        at: Timestamp::from_millis(row.get(1)?),
+        actor: row.get(2)?,
+        actor_name: row.get(3)?,
+        request_id: row.get(4)?,
+        action: row.get(5)?,
+        project: row.get(6)?,
+        environment: row.get(7)?,
+        object_kind: row.get(8)?,
+        object_key: row.get(9)?,
+        reason: row.get(10)?,
+        before: row.get(11)?,
+        after: row.get(12)?,
+        revisions: row.get(13)?,
     })
 }
 

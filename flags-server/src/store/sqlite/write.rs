@@ -331,7 +331,17 @@ impl Transaction for SqliteTransaction<'_> {
                 entry.after,
                 entry.revisions,
             ),
-        )
+        )?;
+        let audit = self.sql.last_insert_rowid();
+        // Under each revision that it made.
+        self.execute(
+            "INSERT INTO deed (environment_id, revision, audit_id, kind, key)
+             SELECT e.id, r.value, ?1, iif(?2 = 'flag_state', 'flag', ?2), ?3
+             FROM json_each(?4) AS r JOIN project AS p ON p.key = ?5
+             JOIN environment AS e ON e.project_id = p.id AND e.key = r.key WHERE r.value > 0",
+            (audit, entry.object_kind, entry.object_key, entry.revisions, entry.project),
+        )?;
+        Ok(())
     }
 
     fn put_answer(&mut self, key: &[u8; 32], answer: &StoredAnswer) -> StoreResult<()> {

@@ -12,3 +12,27 @@ CREATE TABLE answer (
 ) STRICT;
 
 CREATE INDEX answer_at ON answer (at);
+
+-- Which revisions an entry of the audit log made, and of what it is the history.
+CREATE TABLE deed (
+    environment_id INTEGER NOT NULL REFERENCES environment (id),
+    revision INTEGER NOT NULL,
+    audit_id INTEGER NOT NULL REFERENCES audit (id),
+    -- `flag` for its state and its shared definition alike.
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    PRIMARY KEY (environment_id, revision, audit_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX deed_object ON deed (environment_id, kind, key, revision);
+
+INSERT INTO deed (environment_id, revision, audit_id, kind, key)
+SELECT e.id, r.value, a.id, iif(a.object_kind = 'flag_state', 'flag', a.object_kind), a.object_key
+FROM audit AS a
+JOIN project AS p ON p.key = a.project
+JOIN json_each(iif(json_valid(a.revisions), a.revisions, '{}')) AS r
+JOIN environment AS e ON e.project_id = p.id AND e.key = r.key
+-- A rename told the revision that it found.
+WHERE r.value > 0 AND a.action <> 'environment.rename';
+
+CREATE INDEX change_log_time ON change_log (environment_id, committed_at, revision);
