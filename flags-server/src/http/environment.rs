@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use flags_core::{Epoch, MAX_RULES};
 use serde::Serialize;
 
-use super::body::Checked;
-use super::list::ListQuery;
+use super::body::{Checked, Nothing};
+use super::list::Archivable;
 use super::path::Keys;
 use super::post::Post;
 use super::problem::Problem;
@@ -20,7 +20,7 @@ use crate::limits::{
     MAX_BODY_BYTES, MAX_BULK_BODY_BYTES, MAX_DEFINITION_BYTES, MAX_ENVIRONMENT_BYTES, MAX_FLAGS,
     MAX_MEMBERS_PER_REQUEST, MAX_SEGMENT_MEMBER_BYTES, MAX_SEGMENT_MEMBERS, MAX_SEGMENTS,
 };
-use crate::service::{Author, Service, Unit, project};
+use crate::service::{Author, Service, Unit, archive, project};
 use crate::store::Environment;
 
 #[derive(Serialize)]
@@ -28,6 +28,8 @@ struct Shown {
     key: String,
     name: String,
     created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived_at: Option<String>,
     revision: u64,
     epoch: Epoch,
     limits: Limits,
@@ -66,6 +68,7 @@ fn show(environment: Environment, epoch: &Epoch) -> Shown {
         key: environment.key,
         name: environment.name,
         created_at: environment.created_at.to_string(),
+        archived_at: environment.archived_at.map(|at| at.to_string()),
         revision: environment.revision,
         epoch: epoch.clone(),
         limits: LIMITS,
@@ -75,7 +78,7 @@ fn show(environment: Environment, epoch: &Epoch) -> Shown {
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
     Keys(key): Keys<String>,
-    query: ListQuery,
+    Archivable(query): Archivable,
 ) -> Result<Response, Problem> {
     let page = query.page();
     let environments = service.read(move |view| {
@@ -109,9 +112,11 @@ pub(super) async fn get(
     State(service): State<Arc<Service>>,
     Keys((project, key)): Keys<(String, String)>,
 ) -> Result<Response, Problem> {
-    let found = service.read(move |view| project::find_environment(view, &project, &key));
-    let (_, found) = found.await?;
-    Ok(Json(show(found, service.live.epoch())).into_response())
+    let found = service.read(move |view| {
+        let project = project::find(view, &project)?;
+        project::find_any_environment(view, &project, &key)
+    });
+    Ok(Json(show(found.await?, service.live.epoch())).into_response())
 }
 
 pub(super) async fn rename(
@@ -123,4 +128,33 @@ pub(super) async fn rename(
     let renamed = service
         .write(author, move |unit| project::rename_environment(unit, &project, &key, &body.name));
     Ok(Json(show(renamed.await?, service.live.epoch())).into_response())
+}
+
+pub(super) async fn archive(
+    service: State<Arc<Service>>,
+    keys: Keys<(String, String)>,
+    post: Post,
+    _: Nothing,
+) -> Result<Response, Problem> {
+    put_away(service, keys, post, true).await
+}
+
+pub(super) async fn restore(
+    service: State<Arc<Service>>,
+    keys: Keys<(String, String)>,
+    post: Post,
+    _: Nothing,
+) -> Result<Response, Problem> {
+    put_away(service, keys, post, false).await
+}
+
+async fn put_away(
+    State(service): State<Arc<Service>>,
+    Keys((project, key)): Keys<(String, String)>,
+    post: Post,
+    archive: bool,
+) -> Result<Response, Problem> {
+    let verb = move |unit: &mut Unit<'_>| archive::environment(unit, &project, &key, archive);
+    let epoch = service.live.epoch().clone();
+    post.run(&service, verb, move |found| Json(show(found, &epoch)).into_response()).await
 }

@@ -21,6 +21,7 @@ pub(super) struct ListQuery {
     which: &'static str,
     after: Option<String>,
     limit: u32,
+    archived: bool,
 }
 
 #[derive(Deserialize)]
@@ -28,6 +29,29 @@ pub(super) struct ListQuery {
 struct Said {
     limit: Option<u32>,
     cursor: Option<String>,
+}
+
+/// Which page of a list is asked for that hides what is archived, or shows it too.
+pub(super) struct Archivable(pub(super) ListQuery);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SaidOfArchivable {
+    #[serde(default)]
+    archived: bool,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Archivable {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let SaidOfArchivable { archived, limit, cursor } = said(parts, state).await?;
+        let which = if archived { "archived=true&" } else { "" };
+        let query = ListQuery::new(parts, which, Said { limit, cursor })?;
+        Ok(Self(ListQuery { archived, ..query }))
+    }
 }
 
 #[derive(Serialize)]
@@ -98,12 +122,19 @@ impl ListQuery {
             let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
             key.ok_or_else(|| Problem::query("`cursor` is not one that a list gave"))
         });
-        Ok(Self { path: parts.uri.path().to_owned(), which, after: after.transpose()?, limit })
+        Ok(Self {
+            path: parts.uri.path().to_owned(),
+            which,
+            after: after.transpose()?,
+            limit,
+            archived: false,
+        })
     }
 
     /// What to read: one item more than the page has tells whether there is a next one.
     pub(super) fn page(&self) -> Page {
-        Page { after: self.after.clone(), limit: self.limit + 1 }
+        let Self { after, limit, archived, .. } = self;
+        Page { after: after.clone(), limit: limit + 1, archived: *archived }
     }
 
     /// After which number to go on, in lists that are sorted by one.

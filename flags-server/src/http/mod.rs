@@ -47,6 +47,12 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
             "/api/v1/projects/{p}/environments/{e}",
             get(environment::get).patch(environment::rename),
         )
+        .route("/api/v1/projects/{p}/archive", post(project::archive))
+        .route("/api/v1/projects/{p}/restore", post(project::restore))
+        .route("/api/v1/projects/{p}/environments/{e}/archive", post(environment::archive))
+        .route("/api/v1/projects/{p}/environments/{e}/restore", post(environment::restore))
+        .route("/api/v1/projects/{p}/flags/{flag}/archive", post(flag::archive))
+        .route("/api/v1/projects/{p}/flags/{flag}/restore", post(flag::restore))
         .route("/api/v1/projects/{p}/flags", get(flag::list).post(flag::create))
         .route(
             "/api/v1/projects/{p}/flags/{flag}",

@@ -10,12 +10,12 @@ use axum::response::{IntoResponse, Response};
 use flags_core::{Field, Shape};
 use serde::{Deserialize, Serialize};
 
-use super::body::{Checked, Shaped};
-use super::list::ListQuery;
+use super::body::{Checked, Nothing, Shaped};
+use super::list::Archivable;
 use super::path::Keys;
 use super::post::Post;
 use super::problem::Problem;
-use crate::service::{Author, Service, Unit, project};
+use crate::service::{Author, Service, Unit, archive, project};
 use crate::store::Project;
 
 /// What creates a project or an environment.
@@ -47,16 +47,19 @@ struct Shown {
     key: String,
     name: String,
     created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived_at: Option<String>,
 }
 
 fn show(project: Project) -> Shown {
     let created_at = project.created_at.to_string();
-    Shown { key: project.key, name: project.name, created_at }
+    let archived_at = project.archived_at.map(|at| at.to_string());
+    Shown { key: project.key, name: project.name, created_at, archived_at }
 }
 
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
-    query: ListQuery,
+    Archivable(query): Archivable,
 ) -> Result<Response, Problem> {
     let page = query.page();
     let projects = service.read(move |view| Ok(view.projects(&page)?)).await?;
@@ -83,7 +86,7 @@ pub(super) async fn get(
     State(service): State<Arc<Service>>,
     Keys(key): Keys<String>,
 ) -> Result<Response, Problem> {
-    let project = service.read(move |view| project::find(view, &key)).await?;
+    let project = service.read(move |view| project::find_any(view, &key)).await?;
     Ok(Json(show(project)).into_response())
 }
 
@@ -95,4 +98,32 @@ pub(super) async fn rename(
 ) -> Result<Response, Problem> {
     let project = service.write(author, move |unit| project::rename(unit, &key, &body.name));
     Ok(Json(show(project.await?)).into_response())
+}
+
+pub(super) async fn archive(
+    service: State<Arc<Service>>,
+    keys: Keys<String>,
+    post: Post,
+    _: Nothing,
+) -> Result<Response, Problem> {
+    put_away(service, keys, post, true).await
+}
+
+pub(super) async fn restore(
+    service: State<Arc<Service>>,
+    keys: Keys<String>,
+    post: Post,
+    _: Nothing,
+) -> Result<Response, Problem> {
+    put_away(service, keys, post, false).await
+}
+
+async fn put_away(
+    State(service): State<Arc<Service>>,
+    Keys(key): Keys<String>,
+    post: Post,
+    archive: bool,
+) -> Result<Response, Problem> {
+    let verb = move |unit: &mut Unit<'_>| archive::project(unit, &key, archive);
+    post.run(&service, verb, |project| Json(show(project)).into_response()).await
 }

@@ -4,6 +4,7 @@
 //! transaction with the operations before it; whatever reads is a function of a
 //! [`View`].
 
+pub(crate) mod archive;
 pub(crate) mod copy;
 pub(crate) mod diff;
 pub(crate) mod document;

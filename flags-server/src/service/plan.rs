@@ -425,7 +425,8 @@ impl Plan {
         }
         for flag in &new {
             let document = flag::stored_json(&flag.document)?;
-            let stored = StoredFlag { key: flag.key.clone(), version: 1, document };
+            let stored =
+                StoredFlag { key: flag.key.clone(), version: 1, document, archived_at: None };
             unit.tx.put_flag(self.project.id, &stored)?;
         }
         for mut other in unit.tx.environments(Some(self.project.id), &Page::ALL)? {

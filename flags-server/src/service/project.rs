@@ -11,9 +11,29 @@ use super::received::{INVALID_KEY, all_right};
 use crate::limits::{MAX_ENVIRONMENTS, MAX_NAME_BYTES, MAX_PROJECTS};
 use crate::store::{Environment, Page, Project, Scope, View};
 
+/// The project `key`, archived or not.
+pub(crate) fn find_any(view: &dyn View, key: &str) -> Result<Project, Fault> {
+    view.project(key)?.ok_or_else(|| Fault::NotFound(format!("there is no project `{key}`")))
+}
+
 /// The project `key`.
 pub(crate) fn find(view: &dyn View, key: &str) -> Result<Project, Fault> {
-    view.project(key)?.ok_or_else(|| Fault::NotFound(format!("there is no project `{key}`")))
+    let project = find_any(view, key)?;
+    match project.archived_at {
+        None => Ok(project),
+        Some(_) => Err(Fault::NotFound(format!("the project `{key}` is archived"))),
+    }
+}
+
+/// The environment `key` of a project, archived or not.
+pub(crate) fn find_any_environment(
+    view: &dyn View,
+    project: &Project,
+    key: &str,
+) -> Result<Environment, Fault> {
+    view.environment(project.id, key)?.ok_or_else(|| {
+        Fault::NotFound(format!("the project `{}` has no environment `{key}`", project.key))
+    })
 }
 
 /// The environment `key` of the project `project`.
@@ -23,10 +43,11 @@ pub(crate) fn find_environment(
     key: &str,
 ) -> Result<(Project, Environment), Fault> {
     let project = find(view, project)?;
-    let environment = view.environment(project.id, key)?.ok_or_else(|| {
-        Fault::NotFound(format!("the project `{}` has no environment `{key}`", project.key))
-    })?;
-    Ok((project, environment))
+    let environment = find_any_environment(view, &project, key)?;
+    match environment.archived_at {
+        None => Ok((project, environment)),
+        Some(_) => Err(Fault::NotFound(format!("the environment `{key}` is archived"))),
+    }
 }
 
 /// Refuses a key that is too like another one of its kind, and one too many of a kind.
@@ -62,7 +83,13 @@ pub(crate) fn create(unit: &mut Unit<'_>, key: &str, name: &str) -> Result<Proje
     check_names(Some(key), name)?;
     check_new(unit.tx, Scope::Projects, key, ("projects", MAX_PROJECTS))?;
     let id = unit.tx.insert_project(key, name, unit.now)?;
-    let project = Project { id, key: key.to_owned(), name: name.to_owned(), created_at: unit.now };
+    let project = Project {
+        id,
+        key: key.to_owned(),
+        name: name.to_owned(),
+        created_at: unit.now,
+        archived_at: None,
+    };
     record(unit, "project.create", &project, None, None, &Revisions::new())?;
     Ok(project)
 }
@@ -98,11 +125,13 @@ pub(crate) fn create_environment(
         name: name.to_owned(),
         revision: 0,
         created_at: unit.now,
+        archived_at: None,
     };
     unit.effects.push(Effect::Environment(environment.clone()));
 
     let mut flags = Vec::new();
-    for stored in unit.tx.flags(project.id, &Page::ALL)? {
+    let present = Page { archived: false, ..Page::ALL };
+    for stored in unit.tx.flags(project.id, &present)? {
         flags.push((FlagDocument::read(&stored)?, stored.key));
     }
     if !flags.is_empty() {

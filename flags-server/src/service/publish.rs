@@ -30,9 +30,20 @@ pub(crate) struct Author {
 #[derive(Debug)]
 pub(crate) enum Effect {
     Environment(Environment),
-    Change { environment: EnvironmentId, change: Change, line: String },
+    Change {
+        environment: EnvironmentId,
+        change: Change,
+        line: String,
+    },
+    /// Whether an environment is archived, by itself or with its project.
+    Archived {
+        environment: EnvironmentId,
+        archived: bool,
+    },
     TokenAdded(StoredToken),
-    TokenRevoked { id: String },
+    TokenRevoked {
+        id: String,
+    },
 }
 
 /// An operation under way on the writer thread: the transaction it reads and writes through, and

@@ -174,7 +174,7 @@ pub(super) fn check_prerequisites(
     for (index, prerequisite) in after.prerequisites.iter().enumerate() {
         let key = &prerequisite.flag;
         let present = || -> Result<Option<Vec<Variant>>, Fault> {
-            let stored = view.flag(project, key)?;
+            let stored = view.flag(project, key)?.filter(|flag| flag.archived_at.is_none());
             stored.map(|stored| Ok(FlagDocument::read(&stored)?.shared.variants)).transpose()
         };
         let variants = match new(key) {

@@ -170,6 +170,7 @@ impl WriterThread {
             Effect::Change { environment, change, line } => {
                 self.live.apply(environment, &change, &line);
             }
+            Effect::Archived { environment, archived } => self.live.archive(environment, archived),
             Effect::TokenAdded(token) => self.tokens.add(&token),
             Effect::TokenRevoked { id } => self.tokens.remove(&id),
         }

@@ -23,6 +23,7 @@ pub(super) fn check(open: impl Fn() -> Box<dyn Store>) {
 
     let environment = projects_and_environments(&*store, &mut *writer);
     flags_and_objects(&*store, &mut *writer, environment);
+    archives(&mut *writer, environment);
     members(&*store, &mut *writer, environment);
     references(&mut *writer, environment);
     revisions_have_no_gaps(&mut *writer, environment);
@@ -50,7 +51,7 @@ fn write(writer: &mut dyn Writer, write: impl FnOnce(&mut dyn Transaction)) {
 }
 
 fn page(after: &str, limit: u32) -> Page {
-    Page { after: Some(after.to_owned()), limit }
+    Page { after: Some(after.to_owned()), limit, archived: true }
 }
 
 fn projects_and_environments(store: &dyn Store, writer: &mut dyn Writer) -> EnvironmentId {
@@ -80,6 +81,7 @@ fn projects_and_environments(store: &dyn Store, writer: &mut dyn Writer) -> Envi
         name: "EU".into(),
         revision: 0,
         created_at: NOW,
+        archived_at: None,
     };
     assert_eq!(view.environment(project, "eu").unwrap(), Some(expected.clone()));
     assert_eq!(view.environments(Some(project), &Page::ALL).unwrap(), [expected]);
@@ -99,7 +101,8 @@ fn object(kind: ObjectKind, key: &str, version: Revision, bytes: u64) -> StoredO
 
 fn flags_and_objects(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {
     let project = store.view().unwrap().project("b").unwrap().unwrap().id;
-    let flag = StoredFlag { key: "f.1".into(), version: 1, document: "{}".into() };
+    let flag =
+        StoredFlag { key: "f.1".into(), version: 1, document: "{}".into(), archived_at: None };
     write(writer, |tx| {
         tx.put_flag(project, &flag).unwrap();
         tx.put_flag(project, &StoredFlag { version: 2, ..flag.clone() }).unwrap();
@@ -126,6 +129,29 @@ fn flags_and_objects(store: &dyn Store, writer: &mut dyn Writer, environment: En
     assert_eq!(view.count(scope).unwrap(), 2);
     assert_eq!(view.key_like(scope, "s2").unwrap().unwrap(), "s2");
     assert_eq!(view.definition_bytes(environment).unwrap(), 51 + 41 + 1 + 1);
+}
+
+fn archives(writer: &mut dyn Writer, environment: EnvironmentId) {
+    let mut tx = writer.begin().unwrap();
+    let present = Page { archived: false, ..Page::ALL };
+    let project = tx.project("b").unwrap().unwrap().id;
+    let flag = tx.flag(project, "f.1").unwrap().unwrap();
+    let archived = StoredFlag { archived_at: Some(NOW), ..flag };
+    tx.put_flag(project, &archived).unwrap();
+    assert_eq!(tx.flags(project, &present).unwrap(), []);
+    assert_eq!(tx.flags(project, &Page::ALL).unwrap(), std::slice::from_ref(&archived));
+    assert_eq!(tx.flag(project, "f.1").unwrap(), Some(archived), "its key stays its own");
+    tx.archive_environment(environment, Some(NOW)).unwrap();
+    assert_eq!(tx.environments(Some(project), &present).unwrap(), []);
+    let found = tx.environment(project, "eu").unwrap().unwrap();
+    assert_eq!(found.archived_at, Some(NOW));
+    tx.archive_environment(environment, None).unwrap();
+    assert_eq!(tx.environments(Some(project), &present).unwrap().len(), 1);
+    tx.archive_project(project, Some(NOW)).unwrap();
+    assert_eq!(tx.projects(&present).unwrap().len(), 2);
+    assert_eq!(tx.projects(&Page::ALL).unwrap().len(), 3);
+    assert_eq!(tx.project("b").unwrap().unwrap().archived_at, Some(NOW));
+    assert!(tx.archive_project(ProjectId(99), None).is_err());
 }
 
 fn members(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {

@@ -27,6 +27,7 @@ pub(crate) struct Project {
     pub(crate) key: String,
     pub(crate) name: String,
     pub(crate) created_at: Timestamp,
+    pub(crate) archived_at: Option<Timestamp>,
 }
 
 /// A rule set inside a project.
@@ -39,6 +40,8 @@ pub(crate) struct Environment {
     pub(crate) name: String,
     pub(crate) revision: Revision,
     pub(crate) created_at: Timestamp,
+    /// When it was archived itself; its project may be, too.
+    pub(crate) archived_at: Option<Timestamp>,
 }
 
 /// The shared definition of a flag, as JSON.
@@ -48,6 +51,7 @@ pub(crate) struct StoredFlag {
     /// Counts the edits of the shared definition from 1.
     pub(crate) version: u64,
     pub(crate) document: String,
+    pub(crate) archived_at: Option<Timestamp>,
 }
 
 /// What an environment consists of.
@@ -240,11 +244,13 @@ pub(crate) struct Page {
     /// Only what sorts after this.
     pub(crate) after: Option<String>,
     pub(crate) limit: u32,
+    /// Also what is archived: projects, environments and flags.
+    pub(crate) archived: bool,
 }
 
 impl Page {
     /// The whole list.
-    pub(crate) const ALL: Self = Self { after: None, limit: u32::MAX };
+    pub(crate) const ALL: Self = Self { after: None, limit: u32::MAX, archived: true };
 }
 
 /// The store failed; nothing that its caller could have done better.
@@ -457,6 +463,16 @@ pub(crate) trait Transaction: View {
     ) -> StoreResult<EnvironmentId>;
 
     fn rename_environment(&mut self, environment: EnvironmentId, name: &str) -> StoreResult<()>;
+
+    /// Archives a project at an instant, or brings it back.
+    fn archive_project(&mut self, project: ProjectId, at: Option<Timestamp>) -> StoreResult<()>;
+
+    /// Archives an environment at an instant, or brings it back.
+    fn archive_environment(
+        &mut self,
+        environment: EnvironmentId,
+        at: Option<Timestamp>,
+    ) -> StoreResult<()>;
 
     fn put_flag(&mut self, project: ProjectId, flag: &StoredFlag) -> StoreResult<()>;
 

@@ -53,14 +53,19 @@ impl<T: Rows> View for T {
 
     fn projects(&self, page: &Page) -> StoreResult<Vec<Project>> {
         self.all(
-            "SELECT id, key, name, created_at FROM project WHERE key > ?1 ORDER BY key LIMIT ?2",
-            (after(page), page.limit),
+            "SELECT id, key, name, created_at, archived_at FROM project
+             WHERE key > ?1 AND (?3 OR archived_at IS NULL) ORDER BY key LIMIT ?2",
+            (after(page), page.limit, page.archived),
             project,
         )
     }
 
     fn project(&self, key: &str) -> StoreResult<Option<Project>> {
-        self.one("SELECT id, key, name, created_at FROM project WHERE key = ?1", [key], project)
+        self.one(
+            "SELECT id, key, name, created_at, archived_at FROM project WHERE key = ?1",
+            [key],
+            project,
+        )
     }
 
     fn environments(
@@ -69,18 +74,18 @@ impl<T: Rows> View for T {
         page: &Page,
     ) -> StoreResult<Vec<Environment>> {
         self.all(
-            "SELECT e.id, p.key, e.key, e.name, e.revision, e.created_at
+            "SELECT e.id, p.key, e.key, e.name, e.revision, e.created_at, e.archived_at
              FROM environment e JOIN project p ON p.id = e.project_id
              WHERE (?1 IS NULL OR e.project_id = ?1) AND e.key > ?2
-             ORDER BY e.key LIMIT ?3",
-            (project.map(|project| project.0), after(page), page.limit),
+             AND (?4 OR e.archived_at IS NULL) ORDER BY e.key LIMIT ?3",
+            (project.map(|project| project.0), after(page), page.limit, page.archived),
             environment,
         )
     }
 
     fn environment(&self, project: ProjectId, key: &str) -> StoreResult<Option<Environment>> {
         self.one(
-            "SELECT e.id, p.key, e.key, e.name, e.revision, e.created_at
+            "SELECT e.id, p.key, e.key, e.name, e.revision, e.created_at, e.archived_at
              FROM environment e JOIN project p ON p.id = e.project_id
              WHERE e.project_id = ?1 AND e.key = ?2",
             (project.0, key),
@@ -90,16 +95,18 @@ impl<T: Rows> View for T {
 
     fn flags(&self, project: ProjectId, page: &Page) -> StoreResult<Vec<StoredFlag>> {
         self.all(
-            "SELECT key, version, document FROM flag WHERE project_id = ?1 AND key > ?2
+            "SELECT key, version, document, archived_at FROM flag
+             WHERE project_id = ?1 AND key > ?2 AND (?4 OR archived_at IS NULL)
              ORDER BY key LIMIT ?3",
-            (project.0, after(page), page.limit),
+            (project.0, after(page), page.limit, page.archived),
             flag,
         )
     }
 
     fn flag(&self, project: ProjectId, key: &str) -> StoreResult<Option<StoredFlag>> {
         self.one(
-            "SELECT key, version, document FROM flag WHERE project_id = ?1 AND key = ?2",
+            "SELECT key, version, document, archived_at FROM flag
+             WHERE project_id = ?1 AND key = ?2",
             (project.0, key),
             flag,
         )
@@ -404,12 +411,18 @@ impl<T: Rows> View for T {
     }
 }
 
+fn instant(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    let millis: Option<i64> = row.get(column)?;
+    Ok(millis.map(Timestamp::from_millis))
+}
+
 fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
     Ok(Project {
         id: ProjectId(row.get(0)?),
         key: row.get(1)?,
         name: row.get(2)?,
         created_at: Timestamp::from_millis(row.get(3)?),
+        archived_at: instant(row, 4)?,
     })
 }
 
@@ -421,11 +434,17 @@ fn environment(row: &Row<'_>) -> rusqlite::Result<Environment> {
         name: row.get(3)?,
         revision: row.get(4)?,
         created_at: Timestamp::from_millis(row.get(5)?),
+        archived_at: instant(row, 6)?,
     })
 }
 
 fn flag(row: &Row<'_>) -> rusqlite::Result<StoredFlag> {
-    Ok(StoredFlag { key: row.get(0)?, version: row.get(1)?, document: row.get(2)? })
+    Ok(StoredFlag {
+        key: row.get(0)?,
+        version: row.get(1)?,
+        document: row.get(2)?,
+        archived_at: instant(row, 3)?,
+    })
 }
 
 fn object(kind: ObjectKind, row: &Row<'_>) -> rusqlite::Result<StoredObject> {

@@ -177,13 +177,35 @@ impl Transaction for SqliteTransaction<'_> {
         self.execute_one("UPDATE environment SET name = ?2 WHERE id = ?1", (environment.0, name))
     }
 
+    fn archive_project(&mut self, project: ProjectId, at: Option<Timestamp>) -> StoreResult<()> {
+        let at = at.map(Timestamp::as_millis);
+        self.execute_one("UPDATE project SET archived_at = ?2 WHERE id = ?1", (project.0, at))
+    }
+
+    fn archive_environment(
+        &mut self,
+        environment: EnvironmentId,
+        at: Option<Timestamp>,
+    ) -> StoreResult<()> {
+        let at = at.map(Timestamp::as_millis);
+        let sql = "UPDATE environment SET archived_at = ?2 WHERE id = ?1";
+        self.execute_one(sql, (environment.0, at))
+    }
+
     fn put_flag(&mut self, project: ProjectId, flag: &StoredFlag) -> StoreResult<()> {
         self.execute_one(
-            "INSERT INTO flag (project_id, key, folded, version, document)
-             VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (project_id, key)
-             DO UPDATE SET version = excluded.version, document = excluded.document",
-            (project.0, &flag.key, folded_key(&flag.key), flag.version, &flag.document),
+            "INSERT INTO flag (project_id, key, folded, version, document, archived_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (project_id, key) DO UPDATE SET version = excluded.version,
+             document = excluded.document, archived_at = excluded.archived_at",
+            (
+                project.0,
+                &flag.key,
+                folded_key(&flag.key),
+                flag.version,
+                &flag.document,
+                flag.archived_at.map(Timestamp::as_millis),
+            ),
         )
     }
 

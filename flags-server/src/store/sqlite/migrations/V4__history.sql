@@ -36,3 +36,8 @@ JOIN environment AS e ON e.project_id = p.id AND e.key = r.key
 WHERE r.value > 0 AND a.action <> 'environment.rename';
 
 CREATE INDEX change_log_time ON change_log (environment_id, committed_at, revision);
+
+-- What is archived keeps its key.
+ALTER TABLE project ADD COLUMN archived_at INTEGER;
+ALTER TABLE environment ADD COLUMN archived_at INTEGER;
+ALTER TABLE flag ADD COLUMN archived_at INTEGER;
