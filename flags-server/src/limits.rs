@@ -138,6 +138,18 @@ pub(crate) const PAST_CHANGE_BYTES_PER_READ: usize = 4 * 1024 * 1024;
 /// Most rulesets of past revisions that are kept for whoever asks next.
 pub(crate) const MAX_PAST_RULESETS: usize = 4;
 
+/// Environments that are exported at the same time; further ones wait.
+pub(crate) const MAX_EXPORTS: usize = 2;
+
+/// How long an export may take to be read by its client: the database cannot tidy up meanwhile.
+pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// Flags, segments or keys that an export reads at once.
+pub(crate) const EXPORT_ITEMS_PER_READ: u32 = 500;
+
+/// Bytes that an export sends at once, at least.
+pub(crate) const EXPORT_CHUNK_BYTES: usize = 64 * 1024;
+
 /// Remote evaluations and large bodies that are worked on at the same time; further ones wait.
 pub(crate) const MAX_COMPUTATIONS: usize = 4;
 

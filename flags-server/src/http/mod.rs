@@ -4,6 +4,7 @@ mod auth;
 mod body;
 mod environment;
 mod evaluate;
+mod export;
 mod flag;
 mod health;
 mod history;
@@ -71,6 +72,8 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route(&at("/history"), get(history::of_environment))
         .route(&at("/flags/{flag}/history"), get(history::of_flag))
         .route(&at("/segments/{segment}/history"), get(history::of_segment))
+        .route(&at("/export"), get(export::export))
+        .route(&at("/import"), post(export::import))
         .route(&at("/revert"), post(plan::revert_environment))
         .route(&at("/flags/{flag}/revert"), post(plan::revert_flag))
         .route(&at("/segments/{segment}/revert"), post(plan::revert_segment))

@@ -23,8 +23,8 @@ use crate::store::{
     Environment, ObjectKind, Page, Project, ProjectId, Scope, StoredFlag, Transaction, View,
 };
 
-static TEXT: Shape = Shape::Nullable(&Shape::String);
-static TAGS: Shape = Shape::List(&Shape::String);
+pub(super) static TEXT: Shape = Shape::Nullable(&Shape::String);
+pub(super) static TAGS: Shape = Shape::List(&Shape::String);
 
 static CREATE: Shape = Shape::Object(&[
     Field::required("type", &FLAG_TYPE),
@@ -339,7 +339,7 @@ fn breaks(
 }
 
 /// What is too long or too much of a shared definition.
-fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
+pub(super) fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
     let shared = &document.shared;
     let mut faults = Vec::new();
     let mut limit = |pointer: &str, what: &str, size: usize, maximum: usize, unit: &str| {

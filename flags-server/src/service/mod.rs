@@ -8,10 +8,12 @@ pub(crate) mod archive;
 pub(crate) mod copy;
 pub(crate) mod diff;
 pub(crate) mod document;
+pub(crate) mod export;
 mod fault;
 pub(crate) mod flag;
 pub(crate) mod history;
 pub(crate) mod idempotency;
+pub(crate) mod import;
 mod member_lists;
 pub(crate) mod members;
 pub(crate) mod model;
@@ -47,7 +49,7 @@ use tokio::task::spawn_blocking;
 use self::past::PastRulesets;
 use self::writer::{Operation, Request, WriterThread};
 use crate::access::Tokens;
-use crate::limits::{MAX_COMPUTATIONS, MAX_QUEUED_WRITES, MAX_READERS};
+use crate::limits::{MAX_COMPUTATIONS, MAX_EXPORTS, MAX_QUEUED_WRITES, MAX_READERS};
 use crate::live::Live;
 use crate::store::{Store, View};
 
@@ -66,6 +68,8 @@ pub(crate) struct Service {
     readers: Arc<Semaphore>,
     /// Of those who evaluate for somebody else, or read what somebody sent, which may be long.
     computers: Arc<Semaphore>,
+    /// Of those who send a whole environment, as slowly as their client reads it.
+    exporters: Arc<Semaphore>,
     writes: mpsc::Sender<Box<dyn Operation>>,
 }
 
@@ -89,8 +93,9 @@ impl Service {
             std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
         let readers = Arc::new(Semaphore::new(MAX_READERS));
         let computers = Arc::new(Semaphore::new(MAX_COMPUTATIONS));
+        let exporters = Arc::new(Semaphore::new(MAX_EXPORTS));
         let past = PastRulesets::default();
-        Ok((Self { live, tokens, store, past, readers, computers, writes }, handle))
+        Ok((Self { live, tokens, store, past, exporters, readers, computers, writes }, handle))
     }
 
     /// Runs a verb on the writer thread; returns when what it wrote is durable.
@@ -121,6 +126,25 @@ impl Service {
             result
         });
         result.await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string())))
+    }
+
+    /// Begins to read one committed state for as long as it takes; a few at a time, beside the other
+    /// readers.
+    pub(crate) async fn export(
+        &self,
+        read: impl FnOnce(Result<&dyn View, Fault>) + Send + 'static,
+    ) -> Result<(), Fault> {
+        let permit = Arc::clone(&self.exporters).acquire_owned().await;
+        let permit = permit.map_err(|_| Fault::Stopping)?;
+        let store = Arc::clone(&self.store);
+        spawn_blocking(move || {
+            match store.view() {
+                Ok(view) => read(Ok(&*view)),
+                Err(error) => read(Err(error.into())),
+            }
+            drop(permit);
+        });
+        Ok(())
     }
 
     /// Does what takes its time, away from the threads that answer requests; a few at a time.

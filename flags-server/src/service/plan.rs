@@ -206,11 +206,15 @@ impl Plan {
                 continue;
             }
             for mut found in check_flag(&document.shared.with_state(state.clone())) {
-                if let Some(pointer) = found.pointer.strip_prefix("/state") {
-                    found.pointer = pointer.to_owned();
-                }
+                // What is not in the state is beside it.
+                let beside = at.strip_suffix("/state").unwrap_or(&at);
+                let (at, pointer) = match found.pointer.strip_prefix("/state") {
+                    Some(pointer) => (&*at, pointer.to_owned()),
+                    None => (beside, found.pointer),
+                };
+                found.pointer = pointer;
                 if faults.len() < MAX_DIAGNOSTICS {
-                    faults.push(below(&at, found));
+                    faults.push(below(at, found));
                 }
             }
             places.insert(key.clone(), at);
