@@ -82,6 +82,9 @@ pub(crate) const MAX_SHOWN_KEYS: usize = 10;
 /// as many.
 pub(crate) const MAX_HISTORY_BYTES: usize = 4 * 1024 * 1024;
 
+/// Entries of the audit log that one page of a search looks at; there may be more to find after it.
+pub(crate) const MAX_AUDIT_READ: u32 = 10_000;
+
 /// Longest `Idempotency-Key`, in bytes.
 pub(crate) const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 

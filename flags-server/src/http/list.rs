@@ -18,7 +18,7 @@ use crate::store::{MemberList, Page};
 pub(super) struct ListQuery {
     path: String,
     /// What else names the list, as it stands in a query before the rest.
-    which: &'static str,
+    which: String,
     after: Option<String>,
     limit: u32,
     archived: bool,
@@ -112,7 +112,7 @@ impl<S: Send + Sync> FromRequestParts<S> for MembersQuery {
 }
 
 impl ListQuery {
-    fn new(parts: &Parts, which: &'static str, said: Said) -> Result<Self, Problem> {
+    fn new(parts: &Parts, which: &str, said: Said) -> Result<Self, Problem> {
         let limit = said.limit.unwrap_or(DEFAULT_PAGE_ITEMS);
         if !(1..=MAX_PAGE_ITEMS).contains(&limit) {
             return Err(Problem::query(format!("`limit` is 1 to {MAX_PAGE_ITEMS}")));
@@ -124,7 +124,7 @@ impl ListQuery {
         });
         Ok(Self {
             path: parts.uri.path().to_owned(),
-            which,
+            which: which.to_owned(),
             after: after.transpose()?,
             limit,
             archived: false,
@@ -135,6 +135,25 @@ impl ListQuery {
     pub(super) fn page(&self) -> Page {
         let Self { after, limit, archived, .. } = self;
         Page { after: after.clone(), limit: limit + 1, archived: *archived }
+    }
+
+    /// A list of what else the query says, whatever that is.
+    pub(super) fn filtered(
+        parts: &Parts,
+        limit: Option<u32>,
+        cursor: Option<String>,
+    ) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default().split('&');
+        let which = query
+            .filter(|part| !part.is_empty())
+            .filter(|part| !part.starts_with("limit=") && !part.starts_with("cursor="))
+            .map(|part| format!("{part}&"));
+        Self::new(parts, &which.collect::<String>(), Said { limit, cursor })
+    }
+
+    /// After what to go on.
+    pub(super) fn text(&self) -> Option<&str> {
+        self.after.as_deref()
     }
 
     /// After which number to go on, in lists that are sorted by one.

@@ -1,5 +1,6 @@
 //! HTTP: the routes, and what requests and answers look like. HTTP's types end here.
 
+mod audit;
 mod auth;
 mod body;
 mod environment;
@@ -89,6 +90,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route(&at("/evaluate"), post(evaluate::evaluate))
         .route(&at("/explain"), post(evaluate::explain));
     let others = Router::new()
+        .route("/api/v1/audit", get(audit::list))
         .route("/api/v1/tokens", get(token::list).post(token::create))
         .route("/api/v1/tokens/{id}", delete(token::revoke))
         .route("/sdk/v1/snapshot", get(sdk_snapshot::get))

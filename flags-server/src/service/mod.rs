@@ -5,6 +5,7 @@
 //! [`View`].
 
 pub(crate) mod archive;
+pub(crate) mod audit;
 pub(crate) mod copy;
 pub(crate) mod diff;
 pub(crate) mod document;

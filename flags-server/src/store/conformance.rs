@@ -405,4 +405,66 @@ fn audit(writer: &mut dyn Writer, environment: EnvironmentId) {
     let [deed] = &*tx.deeds(environment, 1, f, 9).unwrap() else { panic!() };
     assert_eq!((&*deed.actor, deed.actor_name.as_deref()), ("t2", Some("ci")));
     assert_eq!((deed.before.as_deref(), &deed.after, deed.bytes()), (Some("{}"), &None, 2));
+    drop(tx);
+
+    // Searched: the latest first, whatever is looked for.
+    let later = |at, actor, project, environment, object_key, action| AuditEntry {
+        at: Timestamp::from_millis(at),
+        actor,
+        project,
+        environment,
+        object_key,
+        action,
+        ..entry.clone()
+    };
+    write(writer, |tx| {
+        for entry in [
+            later(5_000, "t1", Some("b"), Some("eu"), "f", "flag.on"),
+            later(5_000, "t1", Some("c"), Some("eu"), "g", "flag.on"),
+            later(4_000, "t2", None, None, "t9", "token.create"),
+        ] {
+            tx.append_audit(&entry).unwrap();
+        }
+    });
+    let tx = writer.begin().unwrap();
+    let search = |filter: AuditFilter, limit, read| {
+        let page = tx.audit(&filter, (limit, read, 1_000)).unwrap();
+        (page.records.into_iter().map(|record| record.id).collect::<Vec<_>>(), page.next)
+    };
+    let all = |filter| search(filter, 99, 99).0;
+    let none = AuditFilter::default;
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(all(none()), [7, 6, 8, 5, 4, 3, 2, 1]);
+    assert_eq!(all(AuditFilter { actor: text("t1"), ..none() }), [7, 6]);
+    assert_eq!(all(AuditFilter { action: text("token.create"), ..none() }), [8]);
+    assert_eq!(all(AuditFilter { project: text("c"), ..none() }), [7]);
+    let eu = AuditFilter { project: text("b"), environment: text("eu"), ..none() };
+    assert_eq!(all(eu.clone()), [6]);
+    assert_eq!(all(AuditFilter { actor: text("t2"), ..eu }), [0; 0]);
+    let object = |kind: Option<&str>| AuditFilter {
+        object: Some((kind.map(str::to_owned), "f".to_owned())),
+        ..none()
+    };
+    assert_eq!(all(object(None)), [6, 4, 3, 2, 1]);
+    assert_eq!(all(object(Some("flag"))), [6, 3, 2, 1], "its states too");
+    assert_eq!(all(object(Some("flag_state"))), [3]);
+    let from = Timestamp::from_millis(4_000);
+    assert_eq!(all(AuditFilter { from, ..none() }), [7, 6, 8]);
+    let before = AuditPosition { at: from, id: 0 };
+    assert_eq!(all(AuditFilter { before, ..none() }), [5, 4, 3, 2, 1]);
+    // Pages go on where they ended, for whatever reason.
+    let (mut found, mut filter) = (Vec::new(), none());
+    loop {
+        let (ids, next) = search(filter.clone(), 3, 99);
+        found.push(ids);
+        let Some(next) = next else { break };
+        filter.before = next;
+    }
+    assert_eq!(found, [vec![7, 6, 8], vec![5, 4, 3], vec![2, 1]]);
+    let rare = AuditFilter { project: text("b"), action: text("flag.on"), ..none() };
+    let (ids, next) = search(rare.clone(), 9, 1);
+    assert_eq!((ids, next.map(|next| next.id)), (vec![], Some(7)), "looked at one");
+    assert_eq!(search(AuditFilter { before: next.unwrap(), ..rare }, 9, 9), (vec![6], None));
+    let short = tx.audit(&none(), (9, 99, 1)).unwrap();
+    assert_eq!((short.records.len(), short.next.unwrap().id), (1, 7));
 }

@@ -218,6 +218,50 @@ impl AuditRecord {
     }
 }
 
+/// Where an entry stands in the audit log, which is sorted by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AuditPosition {
+    pub(crate) at: Timestamp,
+    pub(crate) id: u64,
+}
+
+/// What is looked for in the audit log.
+#[derive(Debug, Clone)]
+pub(crate) struct AuditFilter {
+    pub(crate) project: Option<String>,
+    pub(crate) environment: Option<String>,
+    pub(crate) actor: Option<String>,
+    pub(crate) action: Option<String>,
+    /// Its kind, of any kind where that is not said, and its key.
+    pub(crate) object: Option<(Option<String>, String)>,
+    /// Not earlier than this.
+    pub(crate) from: Timestamp,
+    /// Only what stands before this.
+    pub(crate) before: AuditPosition,
+}
+
+impl Default for AuditFilter {
+    /// Everything.
+    fn default() -> Self {
+        Self {
+            project: None,
+            environment: None,
+            actor: None,
+            action: None,
+            object: None,
+            from: Timestamp::from_millis(i64::MIN),
+            before: AuditPosition { at: Timestamp::from_millis(i64::MAX), id: 0 },
+        }
+    }
+}
+
+/// Some entries of the audit log, and where to look for the next ones.
+#[derive(Debug)]
+pub(crate) struct AuditPage {
+    pub(crate) records: Vec<AuditRecord>,
+    pub(crate) next: Option<AuditPosition>,
+}
+
 /// An answer that is given again to whoever asks again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredAnswer {
@@ -397,6 +441,10 @@ pub(crate) trait View {
 
     /// How many entries of the audit log made a revision.
     fn deed_count(&self, environment: EnvironmentId, revision: Revision) -> StoreResult<u64>;
+
+    /// Entries of the audit log that match, the latest first: up to so many, found among up to so
+    /// many that are looked at, and no further one once they have so many bytes.
+    fn audit(&self, filter: &AuditFilter, limits: (u32, u32, usize)) -> StoreResult<AuditPage>;
 
     /// The answer to a request, by the hash of its key.
     fn answer(&self, key: &[u8; 32]) -> StoreResult<Option<StoredAnswer>>;

@@ -2,9 +2,9 @@ use flags_core::{Epoch, Revision, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use crate::store::{
-    AuditRecord, Environment, EnvironmentId, LoggedChange, MemberCounts, MemberList, ObjectKind,
-    Page, Project, ProjectId, Referrer, Scope, StoreError, StoreResult, StoredAnswer, StoredFlag,
-    StoredObject, StoredToken, TokenKind, View,
+    AuditFilter, AuditPage, AuditRecord, Environment, EnvironmentId, LoggedChange, MemberCounts,
+    MemberList, ObjectKind, Page, Project, ProjectId, Referrer, Scope, StoreError, StoreResult,
+    StoredAnswer, StoredFlag, StoredObject, StoredToken, TokenKind, View,
 };
 
 /// Whatever has a connection that is inside a transaction.
@@ -282,6 +282,10 @@ impl<T: Rows> View for T {
             "SELECT count(*) FROM deed WHERE environment_id = ?1 AND revision = ?2",
             (environment.0, revision),
         )
+    }
+
+    fn audit(&self, filter: &AuditFilter, limits: (u32, u32, usize)) -> StoreResult<AuditPage> {
+        super::audit::search(self.connection()?, filter, limits)
     }
 
     fn answer(&self, key: &[u8; 32]) -> StoreResult<Option<StoredAnswer>> {

@@ -41,3 +41,12 @@ CREATE INDEX change_log_time ON change_log (environment_id, committed_at, revisi
 ALTER TABLE project ADD COLUMN archived_at INTEGER;
 ALTER TABLE environment ADD COLUMN archived_at INTEGER;
 ALTER TABLE flag ADD COLUMN archived_at INTEGER;
+
+-- Searches of the audit log begin with the latest entry, whatever they look for.
+DROP INDEX audit_object;
+CREATE INDEX audit_time ON audit (at);
+CREATE INDEX audit_object ON audit (object_key, at);
+CREATE INDEX audit_actor ON audit (actor, at);
+CREATE INDEX audit_action ON audit (action, at);
+CREATE INDEX audit_environment ON audit (project, environment, at);
+CREATE INDEX audit_project ON audit (project, at);
