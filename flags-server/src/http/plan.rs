@@ -122,7 +122,8 @@ pub(super) async fn revert_environment(
 ) -> Result<Response, Problem> {
     // What was is read away from the writer thread.
     let (p, e) = (project.clone(), environment.clone());
-    let then = service.read(move |view| revert::environment_then(view, &p, &e, revision)).await?;
+    let then =
+        service.read_log(move |view| revert::environment_then(view, &p, &e, revision)).await?;
     let plan = move |view: &dyn View| {
         revert::plan_environment(view, &project, &environment, &precondition, &then)
     };
@@ -139,7 +140,7 @@ pub(super) async fn revert_flag(
 ) -> Result<Response, Problem> {
     let path = state::Path { project, environment, flag };
     let of = path.clone();
-    let then = service.read(move |view| revert::flag_then(view, &of, revision)).await?;
+    let then = service.read_log(move |view| revert::flag_then(view, &of, revision)).await?;
     let plan = move |view: &dyn View| revert::plan_flag(view, &path, &precondition, then);
     carry_out(&service, dry_run, post, "flag_state.revert", plan).await
 }
@@ -154,7 +155,7 @@ pub(super) async fn revert_segment(
 ) -> Result<Response, Problem> {
     let path = segment::Path { project, environment, segment };
     let of = path.clone();
-    let then = service.read(move |view| revert::segment_then(view, &of, revision)).await?;
+    let then = service.read_log(move |view| revert::segment_then(view, &of, revision)).await?;
     let plan = move |view: &dyn View| revert::plan_segment(view, &path, &precondition, then);
     carry_out(&service, dry_run, post, "segment.revert", plan).await
 }

@@ -127,12 +127,22 @@ fn fold(
 /// Rulesets of the past that somebody asked for lately.
 #[derive(Default)]
 pub(crate) struct PastRulesets {
-    /// The latest last. Held while one is made: who asks for the same one waits for it, and one at a
-    /// time is enough.
+    /// The latest last. Held while one is made: who asks for the same one waits for it.
     rulesets: Mutex<VecDeque<(EnvironmentId, Arc<Ruleset>)>>,
+    /// Held by whoever reads a change log from its beginning.
+    turn: Mutex<()>,
 }
 
 impl Service {
+    /// Reads a change log from its beginning: one at a time, so that other readers have theirs.
+    pub(crate) async fn read_log<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn View) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let _turn = self.past.turn.lock().await;
+        self.read(read).await
+    }
+
     /// The definitions of a moment, and the instant that was the present then.
     pub(crate) async fn past(
         &self,
@@ -149,10 +159,9 @@ impl Service {
             })
             .await?;
         let id = environment.id;
-        if let Some(live) = self.live.by_id(id)
-            && live.revision() == revision
-        {
-            return Ok((live.ruleset(), at));
+        let live = self.live.by_id(id).map(|live| live.ruleset());
+        if let Some(ruleset) = live.filter(|ruleset| ruleset.revision() == revision) {
+            return Ok((ruleset, at));
         }
         let mut rulesets = self.past.rulesets.lock().await;
         let is_it = |(of, ruleset): &(EnvironmentId, Arc<Ruleset>)| {
@@ -162,7 +171,7 @@ impl Service {
             Some((_, ruleset)) => ruleset,
             None => {
                 let document =
-                    self.read(move |view| document(view, &environment, revision)).await?;
+                    self.read_log(move |view| document(view, &environment, revision)).await?;
                 // What is invalid in it was told when it came into force.
                 Arc::new(self.compute(move || Ruleset::compile(&document).0).await?)
             }

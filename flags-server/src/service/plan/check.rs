@@ -1,106 +1,21 @@
-//! Several objects of an environment changed at once: checked as a whole, told before, and made
-//! one revision.
-
 use std::collections::{BTreeMap, HashSet};
 
 use flags_core::{
-    Diagnostic, FlagState, MAX_DIAGNOSTICS, Revision, SegmentDefinition, check_flag, check_segment,
-};
-use serde_json::{Value, json};
-
-use super::fault::{Fault, diagnostic};
-use super::flag::{self, first_object};
-use super::history::{Touched, tell};
-use super::members::MembersEdit;
-use super::model::{FlagDocument, Revisions, Segment, SegmentDocument, json as to_json, parse};
-use super::prerequisites::Prerequisites;
-use super::publish::{Deed, Edit, Unit};
-use super::received::all_right;
-use super::segment::{difference, read_whole, shown, with_changed};
-use super::state::{references, segments_of};
-use super::{project, state};
-use crate::limits::{
-    MAX_FLAGS, MAX_MEMBERS_PER_REQUEST, MAX_SEGMENTS, MAX_SHOWN_MEMBERS, MAX_SHOWN_OBJECTS,
-};
-use crate::store::{
-    Environment, MemberCounts, MemberList, ObjectKind, Page, Project, Scope, StoredFlag, View,
+    Diagnostic, FlagState, MAX_DIAGNOSTICS, SegmentDefinition, check_flag, check_segment,
+    folded_key,
 };
 
-/// What some objects of an environment are to be; the others stay as they are.
-#[derive(Debug, Default)]
-pub(crate) struct Wanted {
-    pub(crate) flags: Vec<WantedFlag>,
-    pub(crate) segments: Vec<WantedSegment>,
-    /// Segments that are to go.
-    pub(crate) gone: Vec<String>,
-}
-
-/// A flag as it is to be.
-#[derive(Debug)]
-pub(crate) struct WantedFlag {
-    /// Where the state stands in the request: what pointers begin with.
-    pub(crate) at: String,
-    pub(crate) key: String,
-    pub(crate) state: FlagState,
-    /// For a flag that is not there yet.
-    pub(crate) new: Option<FlagDocument>,
-}
-
-/// A segment as it is to be, and where it stands in the request.
-#[derive(Debug)]
-pub(crate) struct WantedSegment {
-    pub(crate) at: String,
-    pub(crate) key: String,
-    pub(crate) definition: SegmentDefinition,
-}
-
-/// What will be done: everything that differs from what is there, and nothing that breaks it.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    project: Project,
-    environment: Environment,
-    flags: Vec<PlannedFlag>,
-    segments: Vec<PlannedSegment>,
-    deleted: Vec<Segment>,
-    kept: Vec<Kept>,
-}
-
-/// Something that stays as it is, though it might be expected to change.
-#[derive(Debug, Clone)]
-pub(crate) struct Kept {
-    pub(crate) kind: ObjectKind,
-    pub(crate) key: String,
-    pub(crate) why: &'static str,
-}
-
-#[derive(Debug)]
-struct PlannedFlag {
-    key: String,
-    document: FlagDocument,
-    /// `None` for a flag that is created.
-    before: Option<FlagState>,
-    after: FlagState,
-}
-
-#[derive(Debug)]
-struct PlannedSegment {
-    before: Option<Segment>,
-    after: Segment,
-    members: MembersEdit,
-}
-
-/// What was done, or would be.
-#[derive(Debug)]
-pub(crate) struct Done {
-    /// The present one where nothing was done.
-    pub(crate) revision: Revision,
-    /// Of all environments that changed; only flags that are created change others.
-    pub(crate) revisions: Revisions,
-    /// The first of the objects.
-    pub(crate) objects: Vec<Touched>,
-    pub(crate) objects_count: u64,
-    pub(crate) kept: Vec<Kept>,
-}
+use super::{Plan, PlannedFlag, PlannedSegment, Wanted, WantedFlag, WantedSegment};
+use crate::limits::{MAX_FLAGS, MAX_MEMBERS_PER_REQUEST, MAX_SEGMENTS, MAX_SHOWN_MEMBERS};
+use crate::service::fault::{Fault, diagnostic};
+use crate::service::flag;
+use crate::service::members::MembersEdit;
+use crate::service::model::{FlagDocument, Segment, SegmentDocument, parse};
+use crate::service::prerequisites::Prerequisites;
+use crate::service::received::all_right;
+use crate::service::segment::{difference, read_whole};
+use crate::service::state::{self, segments_of};
+use crate::store::{Environment, MemberCounts, MemberList, ObjectKind, Project, Scope, View};
 
 impl Plan {
     /// # Errors
@@ -132,11 +47,6 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The same, with what it leaves alone.
-    pub(crate) fn keeping(self, kept: Vec<Kept>) -> Self {
-        Self { kept, ..self }
-    }
-
     fn add_segments(
         &mut self,
         view: &dyn View,
@@ -154,10 +64,8 @@ impl Plan {
             let before =
                 present.map(|present| read_whole(view, environment, present)).transpose()?;
             if before.is_none()
-                && let Some(existing) = view.key_like(
-                    Scope::Objects(environment, ObjectKind::Segment),
-                    &flags_core::folded_key(&key),
-                )?
+                && let Some(existing) = view
+                    .key_like(Scope::Objects(environment, ObjectKind::Segment), &folded_key(&key))?
             {
                 let message = format!("`{key}` is too like the segment `{existing}`");
                 faults.push(diagnostic(&at, "key_conflict", message));
@@ -329,134 +237,6 @@ impl Plan {
         let lists = self.segments.iter().flat_map(|s| [&s.members.included, &s.members.excluded]);
         let keys: usize = lists.map(|keys| keys.add.len() + keys.remove.len()).sum();
         limit("members_per_request", MAX_MEMBERS_PER_REQUEST, 0, keys, 0)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.flags.is_empty() && self.segments.is_empty() && self.deleted.is_empty()
-    }
-
-    /// What it would do.
-    pub(crate) fn told(&self) -> Done {
-        let mut objects = Vec::new();
-        for (kind, key, before, after) in self.documents().take(MAX_SHOWN_OBJECTS as usize) {
-            let change = tell(kind, before, after);
-            objects.push(Touched { kind: kind.to_owned(), key: key.to_owned(), change });
-        }
-        let count = self.flags.len() + self.segments.len() + self.deleted.len();
-        Done {
-            revision: self.environment.revision,
-            revisions: Revisions::new(),
-            objects,
-            objects_count: count as u64,
-            kept: self.kept.clone(),
-        }
-    }
-
-    /// Each object with what the audit log says of it, before and after.
-    fn documents(&self) -> impl Iterator<Item = (&str, &str, Option<Value>, Option<Value>)> {
-        let flags = self.flags.iter().map(|flag| {
-            let before = flag.before.as_ref().map(|before| json!(before));
-            ("flag_state", &*flag.key, before, Some(json!(flag.after)))
-        });
-        let segments = self.segments.iter().map(|segment| {
-            let after = with_changed(shown(&segment.after), &segment.members);
-            ("segment", &*segment.after.key, segment.before.as_ref().map(shown), Some(after))
-        });
-        let deleted = self
-            .deleted
-            .iter()
-            .map(|segment| ("segment", &*segment.key, Some(shown(segment)), None));
-        flags.chain(segments).chain(deleted)
-    }
-
-    /// Does it, as one revision.
-    pub(crate) fn apply(mut self, unit: &mut Unit<'_>, action: &str) -> Result<Done, Fault> {
-        let mut done = self.told();
-        if self.is_empty() {
-            done.revisions = project::at_revision(&self.environment, self.environment.revision);
-            return Ok(done);
-        }
-        done.revisions = self.create_flags(unit)?;
-        let mut edits = Vec::new();
-        // In this order, whatever is needed is there.
-        for PlannedSegment { before, after, members } in &self.segments {
-            let Segment { key, document, .. } = after;
-            let alone = before.as_ref().is_some_and(|before| {
-                before.document == *document && members.is_less_than_all_of(&before.members)
-            });
-            edits.push(match alone {
-                true => Edit::Members { key, members },
-                false => Edit::Segment { key, document, members },
-            });
-        }
-        for flag in &self.flags {
-            let definition = flag.document.shared.with_state(flag.after.clone());
-            edits.push(Edit::Flag {
-                key: &flag.key,
-                document: to_json(&definition.state)?,
-                shared: &flag.document.shared,
-                references: references(&definition),
-                limited: true,
-            });
-        }
-        let delete = |segment| Edit::Delete { kind: ObjectKind::Segment, key: segment };
-        edits.extend(self.deleted.iter().map(|segment| delete(&*segment.key)));
-        done.revision = unit.publish(&mut self.environment, edits)?;
-        let revisions = project::at_revision(&self.environment, done.revision);
-        done.revisions.extend(revisions.clone());
-        for (kind, key, before, after) in self.documents() {
-            unit.record(&Deed {
-                action,
-                project: Some(&self.project),
-                environment: Some(&self.environment),
-                kind,
-                key,
-                before: before.as_ref(),
-                after: after.as_ref(),
-                revisions: &revisions,
-            })?;
-        }
-        Ok(done)
-    }
-
-    /// Flags that are new are new in every environment, off in the others.
-    fn create_flags(&self, unit: &mut Unit<'_>) -> Result<Revisions, Fault> {
-        let mut revisions = Revisions::new();
-        let new: Vec<&PlannedFlag> =
-            self.flags.iter().filter(|flag| flag.before.is_none()).collect();
-        if new.is_empty() {
-            return Ok(revisions);
-        }
-        for flag in &new {
-            let document = flag::stored_json(&flag.document)?;
-            let stored =
-                StoredFlag { key: flag.key.clone(), version: 1, document, archived_at: None };
-            unit.tx.put_flag(self.project.id, &stored)?;
-        }
-        for mut other in unit.tx.environments(Some(self.project.id), &Page::ALL)? {
-            if other.id == self.environment.id {
-                continue;
-            }
-            let edits: Result<Vec<Edit<'_>>, Fault> =
-                new.iter().map(|flag| first_object(&flag.key, &flag.document)).collect();
-            let revision = unit.publish(&mut other, edits?)?;
-            revisions.insert(other.key, revision);
-        }
-        let mut all = revisions.clone();
-        all.insert(self.environment.key.clone(), self.environment.revision + 1);
-        for flag in &new {
-            unit.record(&Deed {
-                action: "flag.create",
-                project: Some(&self.project),
-                environment: None,
-                kind: "flag",
-                key: &flag.key,
-                before: None,
-                after: Some(&json!(flag.document.shared)),
-                revisions: &all,
-            })?;
-        }
-        Ok(revisions)
     }
 }
 
