@@ -121,6 +121,22 @@ pub(crate) const IDEMPOTENCY_KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
 /// adds.
 pub(crate) const MAX_FORGOTTEN_ANSWERS: u32 = 16;
 
+/// Most scheduled changes of an environment that are open.
+pub(crate) const MAX_SCHEDULED: u64 = 1_000;
+
+/// Most bytes of their bodies together.
+pub(crate) const MAX_SCHEDULED_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How far ahead a change is scheduled at most, in milliseconds: a year, also a leap year.
+pub(crate) const MAX_SCHEDULE_AHEAD_MS: i64 = 366 * 24 * 60 * 60 * 1_000;
+
+/// How long the next scheduled change is waited for before it is looked again: the wall clock may
+/// be set meanwhile.
+pub(crate) const SCHEDULE_LOOK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// When what is due is tried again after the database failed.
+pub(crate) const SCHEDULE_RETRY: Duration = Duration::from_secs(1);
+
 /// Most items of one page of a list.
 pub(crate) const MAX_PAGE_ITEMS: u32 = 500;
 

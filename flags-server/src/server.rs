@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::limits::{HEADER_TIMEOUT, MAX_HEAD_BYTES, OPEN_FILES};
 use crate::live::Live;
 use crate::quota::Quotas;
-use crate::service::{Fault, Service, document, upkeep};
+use crate::service::{Fault, Service, document, schedule, upkeep};
 use crate::store::{Page, Store};
 use crate::{http, telemetry};
 
@@ -126,6 +126,8 @@ async fn serve_when(
         .map_err(|error| Error::new(error.to_string()))??;
     let (service, writer) = Service::start(store, Arc::new(live), Arc::new(tokens))?;
 
+    // What came due meanwhile is made before anybody is answered.
+    schedule::run::catch_up(&service, http::tell).await;
     ready()?;
     listener.set_nonblocking(true)?;
     let handle: Handle<SocketAddr> = Handle::new();
@@ -152,6 +154,7 @@ async fn serve_when(
         // Without a timer, hyper ignores the time-out.
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT);
+    tokio::spawn(schedule::run::run(Arc::clone(&service), http::tell, stop.clone()));
     tokio::spawn(upkeep::run(service, stop.clone()));
     let served = server.serve(app).await;
     stopping.abort();

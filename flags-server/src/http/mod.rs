@@ -19,6 +19,7 @@ mod project;
 mod rate;
 mod request;
 mod routes;
+mod schedule;
 mod sdk_snapshot;
 mod sdk_stream;
 mod segment;
@@ -35,13 +36,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::auth::Guard;
 use self::problem::Problem;
 use self::routes::{Needs, Routes, Within, delete, get, patch, post, put};
 use crate::quota::AddressMeters;
-use crate::service::{Service, panic_message};
+use crate::service::{Fault, Service, panic_message};
 
 /// Everything that the server answers.
 pub(crate) fn router(service: Arc<Service>) -> Router {
@@ -151,6 +153,11 @@ fn environment_routes(routes: Routes) -> Routes {
     routes
         .route(&at("/evaluate"), [post(VIEW, evaluate::evaluate)])
         .route(&at("/explain"), [post(VIEW, evaluate::explain)])
+        .route(&at("/schedule"), [get(VIEW, schedule::list), post(EDIT, schedule::create)])
+        .route(
+            &at("/schedule/{schedule}"),
+            [get(VIEW, schedule::get), patch(EDIT, schedule::edit), delete(EDIT, schedule::cancel)],
+        )
         .route(&at("/history"), [get(VIEW, history::of_environment)])
         .route(&at("/revert"), [post(EDIT, plan::revert_environment)])
         .route(&at("/export"), [get(VIEW, export::export)])
@@ -191,6 +198,11 @@ fn guard(routes: Routes, service: Arc<Service>) -> Router {
         .with_state(service)
 }
 
+/// What went wrong with something that nobody waited for.
+pub(crate) fn tell(fault: Fault) -> Value {
+    Problem::from(fault).told()
+}
+
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     Problem::internal(panic_message(&*panic)).into_response()
 }
@@ -201,7 +213,6 @@ mod tests {
     use axum::body::Body;
     use axum::http::{Request, StatusCode};
     use http_body_util::BodyExt;
-    use serde_json::Value;
     use tokio_util::sync::CancellationToken;
     use tower::ServiceExt;
 

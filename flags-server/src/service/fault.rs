@@ -17,6 +17,8 @@ pub(crate) enum Fault {
     LastAdminToken,
     /// A token that was revoked or has expired, and gets no new secret.
     TokenEnded,
+    /// A scheduled change that was made, failed or was cancelled: its state.
+    ScheduleEnded(&'static str),
     /// A write that has to say which version it changes.
     PreconditionRequired,
     /// The version that was named is not the current one; `None` where there is no object.
@@ -29,6 +31,8 @@ pub(crate) enum Fault {
     IdempotencyKeyReused,
     /// The token was revoked between the request's arrival and its turn.
     Revoked,
+    /// The token of who scheduled a change was revoked before its time came.
+    AuthorRevoked,
     /// A bound of the server.
     LimitExceeded { limit: &'static str, maximum: u64 },
     /// Too much is waiting to be written.
@@ -51,6 +55,14 @@ impl Fault {
     /// A fault at one place of the body.
     pub(crate) fn at(pointer: &str, code: &str, message: impl Into<String>) -> Self {
         Self::Invalid(vec![diagnostic(pointer, code, message)])
+    }
+
+    /// The same of a body that is a part of another one, there at `place`.
+    pub(crate) fn below(mut self, place: &str) -> Self {
+        if let Self::Invalid(faults) = &mut self {
+            faults.iter_mut().for_each(|fault| fault.pointer.insert_str(0, place));
+        }
+        self
     }
 }
 

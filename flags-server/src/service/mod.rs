@@ -30,6 +30,7 @@ mod received;
 pub(crate) mod revert;
 pub(crate) mod rollout;
 mod rule_ids;
+pub(crate) mod schedule;
 pub(crate) mod segment;
 mod sentence;
 pub(crate) mod state;
@@ -48,7 +49,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use flags_core::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
 use self::lanes::Lanes;
@@ -69,6 +70,8 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) struct Service {
     pub(crate) live: Arc<Live>,
     pub(crate) tokens: Arc<Tokens>,
+    /// Told when something is scheduled.
+    scheduled: Arc<Notify>,
     store: Arc<dyn Store>,
     lanes: Lanes,
     past: PastRulesets,
@@ -88,19 +91,23 @@ impl Service {
         tokens: Arc<Tokens>,
     ) -> Result<(Self, std::thread::JoinHandle<()>), crate::Error> {
         let (writes, queue) = mpsc::channel(MAX_QUEUED_WRITES);
+        let scheduled = Arc::new(Notify::new());
         let thread = WriterThread {
             writer: store.writer()?,
             queue,
             epoch: live.epoch().clone(),
             live: Arc::clone(&live),
             tokens: Arc::clone(&tokens),
+            scheduled: Arc::clone(&scheduled),
         };
         let handle =
             std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
         let computers = Arc::new(Semaphore::new(MAX_COMPUTATIONS));
         let exporters = Arc::new(Semaphore::new(MAX_EXPORTS));
         let (lanes, past) = (Lanes::new(), PastRulesets::default());
-        Ok((Self { live, tokens, store, lanes, past, computers, exporters, writes }, handle))
+        let service =
+            Self { live, tokens, scheduled, store, lanes, past, computers, exporters, writes };
+        Ok((service, handle))
     }
 
     /// Runs a verb on the writer thread; returns when what it wrote is durable.

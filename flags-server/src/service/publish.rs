@@ -1,5 +1,7 @@
 //! The one place where definitions are written.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use flags_core::{
     Change, Epoch, KeysChange, MembersChange, ObjectChange, Revision, SEGMENT_KIND, Timestamp,
 };
@@ -9,6 +11,7 @@ use super::fault::Fault;
 use super::member_lists::MemberLists;
 use super::members::MembersEdit;
 use super::model::{Revisions, SegmentDocument, SharedFlag, json, wire_flag, wire_segment};
+use super::writer::panic_message;
 use crate::limits::{
     MAX_DEFINITION_BYTES, MAX_ENVIRONMENT_BYTES, MAX_SEGMENT_MEMBER_BYTES, MAX_SEGMENT_MEMBERS,
 };
@@ -57,6 +60,8 @@ pub(crate) enum Effect {
         environment: EnvironmentId,
         archived: bool,
     },
+    /// Something is scheduled, or for another time than before.
+    Scheduled,
     /// A token that is new, or has other secrets than before.
     Token(StoredToken),
     TokenRevoked {
@@ -115,6 +120,29 @@ pub(crate) struct Deed<'a> {
 }
 
 impl Unit<'_> {
+    /// Runs a verb for an author, and undoes what it wrote if it is refused, or not to be kept.
+    pub(crate) fn run_for<T>(
+        &mut self,
+        author: &Author,
+        keep: bool,
+        verb: impl FnOnce(&mut Unit<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.tx.begin_operation()?;
+        let (epoch, now, effects) = (self.epoch, self.now, Vec::new());
+        let mut unit = Unit { tx: &mut *self.tx, epoch, author, now, effects };
+        // What was begun here is ended here.
+        let result = catch_unwind(AssertUnwindSafe(|| verb(&mut unit)))
+            .unwrap_or_else(|panic| Err(Fault::Internal(panic_message(&*panic))));
+        let effects = unit.effects;
+        if keep && result.is_ok() {
+            self.tx.keep_operation()?;
+            self.effects.extend(effects);
+        } else {
+            self.tx.roll_back_operation()?;
+        }
+        result
+    }
+
     /// Gives an environment its next revision: the state rows, the change log and what the streams
     /// will carry. The environment's `revision` is moved on.
     pub(crate) fn publish(

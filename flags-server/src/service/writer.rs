@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use flags_core::Epoch;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::publish::{Author, Effect, Unit};
 use super::{Fault, now};
@@ -89,6 +89,8 @@ pub(super) struct WriterThread {
     pub(super) epoch: Epoch,
     pub(super) live: Arc<Live>,
     pub(super) tokens: Arc<Tokens>,
+    /// Told when something is scheduled.
+    pub(super) scheduled: Arc<Notify>,
 }
 
 impl WriterThread {
@@ -172,6 +174,7 @@ impl WriterThread {
                 self.live.apply(environment, &change, &line);
             }
             Effect::Archived { environment, archived } => self.live.archive(environment, archived),
+            Effect::Scheduled => self.scheduled.notify_one(),
             Effect::Token(token) => self.tokens.put(&token),
             Effect::TokenRevoked { id } => self.tokens.remove(&id),
         }

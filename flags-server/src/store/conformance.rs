@@ -32,6 +32,7 @@ pub(super) fn check(open: impl Fn() -> Box<dyn Store>) {
     tokens(&*store, &mut *writer, environment);
     audit(&mut *writer, environment);
     answers(&mut *writer);
+    schedule(&*store, &mut *writer, environment);
 
     drop(writer);
     drop(store);
@@ -283,6 +284,18 @@ fn operations_are_rolled_back_alone(writer: &mut dyn Writer) {
             tx.roll_back_operation().unwrap();
         }
     }
+    // One inside another one.
+    tx.begin_operation().unwrap();
+    for (name, keep) in [("third", true), ("inner", false)] {
+        tx.begin_operation().unwrap();
+        tx.rename_project(project.id, name).unwrap();
+        if keep {
+            tx.keep_operation().unwrap();
+        } else {
+            tx.roll_back_operation().unwrap();
+        }
+    }
+    tx.keep_operation().unwrap();
     tx.commit().unwrap();
     let mut tx = writer.begin().unwrap();
     assert_eq!(tx.project("c").unwrap().unwrap().name, "third");
@@ -395,6 +408,76 @@ fn answers(writer: &mut dyn Writer) {
         assert_eq!(tx.answer(&[3; 32]).unwrap(), None);
         assert_eq!(tx.answer(&[4; 32]).unwrap(), Some(answer(40, 4)));
     });
+}
+
+fn schedule(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {
+    let at = Timestamp::from_millis;
+    let change = |id: &str, millis, state, body: Option<&str>| ScheduledChange {
+        id: id.to_owned(),
+        environment,
+        at: at(millis),
+        state,
+        version: 1,
+        action: "flag_state.on".into(),
+        key: "f".into(),
+        if_version: Some(3),
+        body: body.map(str::to_owned),
+        actor: "t1".into(),
+        actor_name: "ana".into(),
+        reason: Some("launch".into()),
+        created_at: NOW,
+        ended_at: None,
+        revision: None,
+        problem: None,
+    };
+    let late = change("a", 30, ScheduleState::Open, Some("{\"x\":\"\u{e4}\"}"));
+    let early = change("c", 20, ScheduleState::Open, None);
+    write(writer, |tx| {
+        assert_eq!(tx.next_scheduled().unwrap(), None);
+        for change in [&late, &change("b", 20, ScheduleState::Cancelled, Some("12345")), &early] {
+            tx.put_scheduled(change).unwrap();
+        }
+        let next = tx.next_scheduled().unwrap().unwrap();
+        assert_eq!((&*next.project, &*next.environment, &next.change), ("b", "eu", &early));
+        assert_eq!(tx.open_scheduled(environment).unwrap(), (2, 10));
+    });
+    let done = ScheduledChange {
+        state: ScheduleState::Done,
+        version: 2,
+        ended_at: Some(at(21)),
+        revision: Some(2),
+        ..early
+    };
+    write(writer, |tx| tx.put_scheduled(&done).unwrap());
+    let failed = ScheduledChange {
+        state: ScheduleState::Failed,
+        problem: Some("{}".into()),
+        ..change("d", 5, ScheduleState::Open, None)
+    };
+    write(writer, |tx| tx.put_scheduled(&failed).unwrap());
+    write(writer, |tx| {
+        let again = ScheduledChange { id: "e".into(), ..done.clone() };
+        tx.begin_operation().unwrap();
+        assert!(tx.put_scheduled(&again).is_err(), "a revision is made once");
+        tx.roll_back_operation().unwrap();
+    });
+    let view = store.view().unwrap();
+    assert_eq!(view.scheduled(environment, "a").unwrap(), Some(late.clone()));
+    assert_eq!(view.scheduled(environment, "c").unwrap(), Some(done));
+    assert_eq!(view.scheduled(environment, "d").unwrap(), Some(failed));
+    assert_eq!(view.scheduled(EnvironmentId(environment.0 + 1), "a").unwrap(), None);
+    assert_eq!(view.next_scheduled().unwrap().unwrap().change, late);
+    assert_eq!(view.made_by_schedule(environment, 2).unwrap().as_deref(), Some("c"));
+    assert_eq!(view.made_by_schedule(environment, 1).unwrap(), None);
+    let ids = |state, after: Option<(i64, &str)>, limit| {
+        let after = after.map(|(millis, id)| (at(millis), id.to_owned()));
+        let found = view.schedule(environment, &ScheduleFilter { state, after, limit }).unwrap();
+        assert!(found.iter().all(|change| change.body.is_none()));
+        found.into_iter().map(|change| change.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(None, None, 9), ["d", "b", "c", "a"]);
+    assert_eq!(ids(None, Some((20, "b")), 1), ["c"]);
+    assert_eq!(ids(Some(ScheduleState::Open), None, 9), ["a"]);
 }
 
 fn audit(writer: &mut dyn Writer, environment: EnvironmentId) {

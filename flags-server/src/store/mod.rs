@@ -5,9 +5,11 @@
 
 #[cfg(test)]
 mod conformance;
+mod schedule;
 pub(crate) mod sqlite;
 mod token;
 
+pub(crate) use self::schedule::{NextChange, ScheduleFilter, ScheduleState, ScheduledChange};
 pub(crate) use self::token::{
     Grant, Place, Reach, Role, StoredSecret, StoredToken, Tenants, TokenKind,
 };
@@ -444,6 +446,33 @@ pub(crate) trait View {
     /// The answer to a request, by the hash of its key.
     fn answer(&self, key: &[u8; 32]) -> StoreResult<Option<StoredAnswer>>;
 
+    /// A scheduled change of an environment.
+    fn scheduled(
+        &self,
+        environment: EnvironmentId,
+        id: &str,
+    ) -> StoreResult<Option<ScheduledChange>>;
+
+    /// Scheduled changes of an environment in order of time, without their bodies.
+    fn schedule(
+        &self,
+        environment: EnvironmentId,
+        filter: &ScheduleFilter,
+    ) -> StoreResult<Vec<ScheduledChange>>;
+
+    /// The open change of all environments whose time comes first.
+    fn next_scheduled(&self) -> StoreResult<Option<NextChange>>;
+
+    /// How many open changes an environment has, and how many bytes their bodies have.
+    fn open_scheduled(&self, environment: EnvironmentId) -> StoreResult<(u64, u64)>;
+
+    /// The id of the scheduled change that made a revision.
+    fn made_by_schedule(
+        &self,
+        environment: EnvironmentId,
+        revision: Revision,
+    ) -> StoreResult<Option<String>>;
+
     /// The key in `scope` whose [folded form](flags_core::folded_key) is `folded`.
     fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>>;
 
@@ -483,7 +512,7 @@ pub(crate) trait View {
 
 /// A transaction that writes; what it reads is what it wrote.
 pub(crate) trait Transaction: View {
-    /// Where [`Self::roll_back_operation`] goes back to. Not nested.
+    /// Where [`Self::roll_back_operation`] goes back to. One inside another one is ended first.
     fn begin_operation(&mut self) -> StoreResult<()>;
 
     fn keep_operation(&mut self) -> StoreResult<()>;
@@ -580,6 +609,9 @@ pub(crate) trait Transaction: View {
 
     /// Removes up to `limit` answers that are not from after `until`.
     fn forget_answers(&mut self, until: Timestamp, limit: u32) -> StoreResult<()>;
+
+    /// Writes a scheduled change, instead of an older one with that id.
+    fn put_scheduled(&mut self, change: &ScheduledChange) -> StoreResult<()>;
 
     fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()>;
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod read;
+mod schedule;
 mod write;
 
 use std::fs::{File, TryLockError};

@@ -3,9 +3,9 @@ use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use crate::store::{
     AuditFilter, AuditPage, AuditRecord, Environment, EnvironmentId, Grant, LoggedChange,
-    MemberCounts, MemberList, ObjectKind, Page, Place, Project, ProjectId, Reach, Referrer, Role,
-    Scope, StoreError, StoreResult, StoredAnswer, StoredFlag, StoredObject, StoredSecret,
-    StoredToken, Tenants, TokenKind, View,
+    MemberCounts, MemberList, NextChange, ObjectKind, Page, Place, Project, ProjectId, Reach,
+    Referrer, Role, ScheduleFilter, ScheduledChange, Scope, StoreError, StoreResult, StoredAnswer,
+    StoredFlag, StoredObject, StoredSecret, StoredToken, Tenants, TokenKind, View,
 };
 
 /// Whatever has a connection that is inside a transaction.
@@ -314,6 +314,38 @@ impl<T: Rows> View for T {
                 Ok(StoredAnswer { headers, ..answer })
             })
             .transpose()
+    }
+
+    fn scheduled(
+        &self,
+        environment: EnvironmentId,
+        id: &str,
+    ) -> StoreResult<Option<ScheduledChange>> {
+        super::schedule::get(self.connection()?, environment, id)
+    }
+
+    fn schedule(
+        &self,
+        environment: EnvironmentId,
+        filter: &ScheduleFilter,
+    ) -> StoreResult<Vec<ScheduledChange>> {
+        super::schedule::list(self.connection()?, environment, filter)
+    }
+
+    fn next_scheduled(&self) -> StoreResult<Option<NextChange>> {
+        super::schedule::next(self.connection()?)
+    }
+
+    fn open_scheduled(&self, environment: EnvironmentId) -> StoreResult<(u64, u64)> {
+        super::schedule::open(self.connection()?, environment)
+    }
+
+    fn made_by_schedule(
+        &self,
+        environment: EnvironmentId,
+        revision: Revision,
+    ) -> StoreResult<Option<String>> {
+        super::schedule::made(self.connection()?, environment, revision)
     }
 
     fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>> {

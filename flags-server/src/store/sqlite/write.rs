@@ -4,8 +4,8 @@ use rusqlite::{Connection, Params, Transaction as SqlTransaction, TransactionBeh
 use super::read::{Rows, is_excluded};
 use crate::store::{
     AuditEntry, EnvironmentId, LoggedChange, MemberList, ObjectKind, Place, ProjectId, Reach,
-    Reference, StoreError, StoreResult, StoredAnswer, StoredFlag, StoredObject, StoredSecret,
-    StoredToken, TokenKind, Transaction, Writer,
+    Reference, ScheduledChange, StoreError, StoreResult, StoredAnswer, StoredFlag, StoredObject,
+    StoredSecret, StoredToken, TokenKind, Transaction, Writer,
 };
 
 pub(super) struct SqliteWriter {
@@ -384,6 +384,10 @@ impl Transaction for SqliteTransaction<'_> {
             (until.as_millis(), limit),
         )?;
         Ok(())
+    }
+
+    fn put_scheduled(&mut self, change: &ScheduledChange) -> StoreResult<()> {
+        super::schedule::put(&self.sql, change)
     }
 
     fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()> {
