@@ -300,6 +300,11 @@ impl StoreError {
         Self(error.into())
     }
 
+    /// Whether the store works, and something in it cannot be read.
+    pub(crate) fn is_damage(&self) -> bool {
+        self.0.is::<serde_json::Error>()
+    }
+
     /// What happened, without saying that it happened to the database.
     pub(crate) fn cause(&self) -> &dyn fmt::Display {
         &self.0

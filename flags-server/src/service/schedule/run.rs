@@ -69,11 +69,14 @@ fn make_next(unit: &mut Unit<'_>, tell: Tell) -> Result<Option<Timestamp>, Fault
                 ScheduledChange { revision, ..ended(unit, &next.change, ScheduleState::Done) }
             }
             // Not the change's fault: it is made when the store works again.
-            Err(Fault::Store(error)) => return Err(error.into()),
-            Err(fault) => ScheduledChange {
-                problem: Some(tell(fault).to_string()),
-                ..ended(unit, &next.change, ScheduleState::Failed)
-            },
+            Err(Fault::Store(error)) if !error.is_damage() => return Err(error.into()),
+            Err(fault) => {
+                tracing::warn!(schedule = next.change.id, ?fault, "a scheduled change failed");
+                ScheduledChange {
+                    problem: Some(tell(readable(fault)).to_string()),
+                    ..ended(unit, &next.change, ScheduleState::Failed)
+                }
+            }
         };
         let action =
             if after.state == ScheduleState::Done { "schedule.done" } else { "schedule.fail" };
@@ -82,6 +85,14 @@ fn make_next(unit: &mut Unit<'_>, tell: Tell) -> Result<Option<Timestamp>, Fault
         save(unit, action, (&project, &environment), Some(&next.change), &after)?;
     }
     Ok(unit.tx.next_scheduled()?.map(|next| next.change.at))
+}
+
+/// What cannot be read will not be by trying again.
+fn readable(fault: Fault) -> Fault {
+    match fault {
+        Fault::Store(error) => Fault::Internal(error.to_string()),
+        fault => fault,
+    }
 }
 
 /// Makes a change for its author; gives the revision that it made, if it made one.
