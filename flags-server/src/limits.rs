@@ -115,6 +115,12 @@ pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// When a client that found the server busy should come back, in seconds.
 pub(crate) const RETRY_AFTER_SECONDS: u64 = 1;
 
+/// Connections that may wait to be accepted; the system may allow fewer.
+pub(crate) const MAX_WAITING_CONNECTIONS: i32 = 4_096;
+
+/// How long a client may leave unread what was sent to it before its connection is given up.
+pub(crate) const UNREAD_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Between two heartbeats of a stream, in milliseconds, drawn anew for each.
 pub(crate) const HEARTBEAT_MS: std::ops::Range<u64> = 15_000..25_000;
 
