@@ -3,9 +3,11 @@
 #![allow(dead_code, unreachable_pub, reason = "each bench uses a part of it")]
 
 pub mod admin;
+pub mod history;
 pub mod process;
 pub mod sender;
 pub mod streams;
+pub mod writers;
 
 use std::time::Duration;
 
