@@ -99,12 +99,10 @@ impl Disk {
             };
             let inode = inode.and_then(|index| inodes.get_mut(*index));
             match (event, inode) {
-                (Event::Create { name }, _) => {
-                    if !names.contains_key(name.as_str()) {
-                        names.insert(name, inodes.len());
-                        uncertain.push((name.as_str(), Some(inodes.len())));
-                        inodes.push(Inode::default());
-                    }
+                (Event::Create { name }, _) if !names.contains_key(name.as_str()) => {
+                    names.insert(name, inodes.len());
+                    uncertain.push((name.as_str(), Some(inodes.len())));
+                    inodes.push(Inode::default());
                 }
                 (Event::Delete { name }, _) => {
                     names.remove(name.as_str());

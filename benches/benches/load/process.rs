@@ -2,11 +2,12 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use flags_server::{Bootstrap, Config, LogLevel};
+use flags_server::{Bootstrap, Config, LogLevel, Quotas};
 
 pub const SDK: &str = "sdk-token-of-the-bench-0123456789abcdef";
 pub const ADMIN: &str = "admin-token-of-the-bench-0123456789abcdef";
@@ -30,6 +31,8 @@ pub fn was_the_server() -> bool {
         database: database.expect("the path of the database").into(),
         listen: listen.expect("an address"),
         log_level: LogLevel::Error,
+        // A bench writes as fast as it can.
+        quotas: Quotas { admin_requests_per_minute: NonZeroU32::MAX, ..Quotas::default() },
         bootstrap: Bootstrap { admin_token: Some(ADMIN.into()), sdk_token: Some(SDK.into()) },
         ..Config::default()
     })
