@@ -174,12 +174,21 @@ fn load(
 ) -> Result<(Live, Tokens), Error> {
     let view = store.view()?;
     let live = Live::new(view.epoch()?);
+    let archived: Vec<String> = view
+        .projects(&Page::ALL)?
+        .into_iter()
+        .filter(|project| project.archived_at.is_some())
+        .map(|project| project.key)
+        .collect();
     for environment in view.environments(None, &Page::ALL)? {
         let document = document::read(&*view, &environment).map_err(|fault| match fault {
             Fault::Store(error) => error.into(),
             fault => Error::new(format!("{fault:?}")),
         })?;
         live.load(&environment, &document);
+        if archived.contains(&environment.project) {
+            live.archive(environment.id, true);
+        }
     }
     let tokens = Tokens::new(&view.tokens(&Page::ALL)?, quotas, stop);
     Ok((live, tokens))

@@ -51,6 +51,9 @@ impl FromRequestParts<Arc<Service>> for SdkAccess {
         };
         let environment =
             environment.ok_or_else(|| Problem::internal("a token without an environment"))?;
+        if environment.is_archived() {
+            return Err(Problem::forbidden("the environment of this token is archived"));
+        }
         Ok(Self { environment, access })
     }
 }
@@ -162,7 +165,7 @@ impl Stream {
     /// What to send next; `None` ends the stream, and the client resumes.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if self.access.ended.is_cancelled() {
+            if self.access.ended.is_cancelled() || self.environment.is_archived() {
                 return None;
             }
             if let Some(bytes) = self.ready.pop_front() {
@@ -186,6 +189,7 @@ impl Stream {
             tokio::select! {
                 biased;
                 () = self.access.ended.cancelled() => return None,
+                () = self.environment.archived() => return None,
                 changed = self.watch.changed() => changed.ok()?,
                 () = tokio::time::sleep_until(self.heartbeat) => {
                     self.heartbeat = next_heartbeat();
@@ -238,6 +242,7 @@ mod tests {
             name: String::new(),
             revision: 0,
             created_at: Timestamp::from_millis(0),
+            archived_at: None,
         };
         service.live.add(&environment);
         let environment = service.live.by_id(environment.id).unwrap();

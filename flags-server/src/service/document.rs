@@ -14,7 +14,7 @@ use crate::store::{Environment, EnvironmentId, ObjectKind, Page, StoredObject, V
 ///
 /// One that cannot be read is there without its definition: clients treat it alone as invalid.
 pub(crate) fn read(view: &dyn View, environment: &Environment) -> Result<Document, Fault> {
-    let project = super::project::find(view, &environment.project)?;
+    let project = super::project::find_any(view, &environment.project)?;
     let mut flags = HashMap::new();
     for stored in view.flags(project.id, &Page::ALL)? {
         match FlagDocument::read(&stored) {
