@@ -482,6 +482,28 @@ async fn so_many_are_open_at_once() {
     let one = list["items"][0].clone();
     server.delete(&path(&one), 1).await.is(200);
     server.post(&schedule(), said).await.is(201);
+
+    // As many small ones as there may be, but for one.
+    let dir = server.stop().await;
+    let database = Connection::open(dir.path().join("flags.db")).unwrap();
+    database
+        .execute_batch(
+            "DELETE FROM scheduled_change WHERE id <> (SELECT max(id) FROM scheduled_change);
+             UPDATE scheduled_change SET action = 'flag_state.on', body = NULL;
+             WITH RECURSIVE n (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM n WHERE n < 999)
+             INSERT INTO scheduled_change (id, environment_id, at, state, version, action, key,
+                 actor, actor_name, created_at)
+             SELECT 'n' || n, environment_id, at, 'open', 1, action, key, actor, actor_name, 0
+             FROM scheduled_change, n;",
+        )
+        .unwrap();
+    drop(database);
+    let server = TestServer::start_in(dir).await;
+    let last = server.post(&schedule(), switch("flag_state.on", "f", HOUR)).await.is(201);
+    let refused = server.post(&schedule(), switch("flag_state.on", "f", HOUR)).await;
+    assert_eq!(refused.problem(422, "limit_exceeded")["limit"], "scheduled");
+    // To edit one of them is to have no further one.
+    server.patch(&path(&last), 1, json!({"at": later(2 * HOUR)})).await.is(200);
 }
 
 /// The binary on a database, killed without a warning.
