@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod command;
 mod config;
 mod database;
 mod error;
@@ -35,6 +36,7 @@ mod service;
 mod store;
 mod telemetry;
 
+pub use command::{Arguments, execute};
 pub use config::{Bootstrap, Config, LogFormat, LogLevel};
 pub use database::{Database, FirstTokens};
 pub use error::Error;

@@ -123,3 +123,18 @@ pub(crate) const STREAM_RETRY_MS: std::ops::Range<u64> = 1_000..5_000;
 
 /// Files that the process asks the system to be allowed to open: one for each open stream.
 pub(crate) const OPEN_FILES: u64 = 65_536;
+
+/// Changes of the log that are folded at once, in number …
+pub(crate) const CHANGES_PER_FOLD: u32 = 10_000;
+
+/// … and in bytes: no further one is read once there are as many.
+pub(crate) const FOLDED_BYTES: usize = 64 * 1024 * 1024;
+
+/// Bytes of the change log that one operation of an erasure goes through: other writes wait for it.
+pub(crate) const ERASED_BYTES_PER_WRITE: usize = 8 * 1024 * 1024;
+
+/// Rows of the audit log that are read at once where all of it is gone through.
+pub(crate) const AUDIT_ROWS_PER_READ: u32 = 1_000;
+
+/// Most findings of one check that are told.
+pub(crate) const MAX_FINDINGS: usize = 1_000;

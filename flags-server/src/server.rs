@@ -157,7 +157,7 @@ async fn serve_when(
 }
 
 /// Reads what is kept in memory.
-fn load(store: &dyn Store, stop: CancellationToken) -> Result<(Live, Tokens), Error> {
+pub(crate) fn load(store: &dyn Store, stop: CancellationToken) -> Result<(Live, Tokens), Error> {
     let view = store.view()?;
     let live = Live::new(view.epoch()?);
     for environment in view.environments(None, &Page::ALL)? {

@@ -3,6 +3,7 @@
 mod auth;
 mod body;
 mod environment;
+mod erasure;
 mod evaluate;
 mod flag;
 mod health;
@@ -70,6 +71,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
     let others = Router::new()
         .route("/api/v1/tokens", get(token::list).post(token::create))
         .route("/api/v1/tokens/{id}", delete(token::revoke))
+        .route("/api/v1/erasures", post(erasure::create))
         .route("/sdk/v1/snapshot", get(sdk_snapshot::get))
         .route("/sdk/v1/stream", get(sdk_stream::get))
         .route("/livez", get(health::live))

@@ -4,9 +4,12 @@
 //! transaction with the operations before it; whatever reads is a function of a
 //! [`View`].
 
+pub(crate) mod check;
 pub(crate) mod document;
+pub(crate) mod erase;
 mod fault;
 pub(crate) mod flag;
+mod fold;
 mod member_lists;
 pub(crate) mod members;
 pub(crate) mod model;
@@ -15,6 +18,7 @@ mod prerequisites;
 pub(crate) mod project;
 mod publish;
 mod received;
+mod redact;
 pub(crate) mod rollout;
 mod rule_ids;
 pub(crate) mod segment;

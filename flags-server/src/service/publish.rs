@@ -30,9 +30,17 @@ pub(crate) struct Author {
 #[derive(Debug)]
 pub(crate) enum Effect {
     Environment(Environment),
-    Change { environment: EnvironmentId, change: Change, line: String },
+    Change {
+        environment: EnvironmentId,
+        change: Change,
+        line: String,
+    },
+    /// Past changes of it are no longer as they were.
+    Rewritten(EnvironmentId),
     TokenAdded(StoredToken),
-    TokenRevoked { id: String },
+    TokenRevoked {
+        id: String,
+    },
 }
 
 /// An operation under way on the writer thread: the transaction it reads and writes through, and
@@ -220,9 +228,14 @@ impl Unit<'_> {
 
     /// Writes who did what into the audit log.
     pub(crate) fn record(&mut self, deed: &Deed<'_>) -> Result<(), Fault> {
+        self.record_row(deed).map(drop)
+    }
+
+    /// The same; gives the number of the row.
+    pub(crate) fn record_row(&mut self, deed: &Deed<'_>) -> Result<i64, Fault> {
         let text = |value: Option<&Value>| value.map(Value::to_string);
         let (before, after) = (text(deed.before), text(deed.after));
-        self.tx.append_audit(&AuditEntry {
+        Ok(self.tx.append_audit(&AuditEntry {
             at: self.now,
             actor: &self.author.actor,
             request_id: &self.author.request_id,
@@ -235,7 +248,6 @@ impl Unit<'_> {
             before: before.as_deref(),
             after: after.as_deref(),
             revisions: &json(deed.revisions)?,
-        })?;
-        Ok(())
+        })?)
     }
 }

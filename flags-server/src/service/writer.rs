@@ -170,6 +170,7 @@ impl WriterThread {
             Effect::Change { environment, change, line } => {
                 self.live.apply(environment, &change, &line);
             }
+            Effect::Rewritten(environment) => self.live.forget_past(environment),
             Effect::TokenAdded(token) => self.tokens.add(&token),
             Effect::TokenRevoked { id } => self.tokens.remove(&id),
         }

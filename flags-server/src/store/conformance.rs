@@ -10,6 +10,7 @@
 
 use flags_core::Timestamp;
 
+use super::chain::{ChainHead, ERASED};
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_millis(1_000);
@@ -29,7 +30,7 @@ pub(super) fn check(open: impl Fn() -> Box<dyn Store>) {
     operations_are_rolled_back_alone(&mut *writer);
     views_show_one_state(&*store, &mut *writer);
     tokens(&*store, &mut *writer, environment);
-    audit(&mut *writer);
+    audit(&*store, &mut *writer);
 
     drop(writer);
     drop(store);
@@ -297,22 +298,56 @@ fn tokens(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId
     assert_eq!(view.token("t3").unwrap(), None);
 }
 
-fn audit(writer: &mut dyn Writer) {
+fn audit(store: &dyn Store, writer: &mut dyn Writer) {
+    let entry = AuditEntry {
+        at: NOW,
+        actor: "t2",
+        request_id: "r",
+        action: "flag.off",
+        project: Some("b"),
+        environment: None,
+        object_kind: "flag",
+        object_key: "f",
+        reason: None,
+        before: Some("{}"),
+        after: None,
+        revisions: "{}",
+    };
     write(writer, |tx| {
-        tx.append_audit(&AuditEntry {
-            at: NOW,
-            actor: "t2",
-            request_id: "r",
-            action: "flag.off",
-            project: Some("b"),
-            environment: None,
-            object_kind: "flag",
-            object_key: "f",
-            reason: None,
-            before: Some("{}"),
-            after: None,
-            revisions: "{}",
-        })
-        .unwrap();
+        assert_eq!(tx.append_audit(&entry).unwrap(), 1);
+        assert_eq!(tx.append_audit(&entry).unwrap(), 2);
     });
+    let rows = store.view().unwrap().audit_rows(0, 9).unwrap();
+    assert_eq!(store.view().unwrap().audit_rows(1, 9).unwrap(), rows[1..]);
+    assert_eq!(store.view().unwrap().audit_rows(0, 1).unwrap(), rows[..1]);
+    let [first, _] = &*rows else { panic!("{rows:?}") };
+    assert_eq!(first.entry(), entry);
+    let follow_all = || {
+        let mut head = ChainHead::default();
+        for row in store.view().unwrap().audit_rows(0, 9).unwrap() {
+            head.follow(&row).unwrap();
+        }
+        head
+    };
+    let head = follow_all();
+
+    // A part is altered only when its salt goes, and a digest never.
+    let seals = first.seals.clone().unwrap();
+    let mut parts = first.parts.clone();
+    parts[0] = Some("[erased]".into());
+    let mut lost = seals.clone();
+    lost.salts[0] = ERASED;
+    let mut other = lost.clone();
+    other.salts[1] = [7; 16];
+    for wrong in [&seals, &other] {
+        let mut tx = writer.begin().unwrap();
+        assert!(tx.erase_audit(1, &parts, wrong, "{}").is_err());
+    }
+    write(writer, |tx| tx.erase_audit(1, &parts, &lost, "{\"object_key\":2}").unwrap());
+    assert!(writer.begin().unwrap().erase_audit(1, &parts, &seals, "{}").is_err(), "it is lost");
+    assert!(writer.begin().unwrap().erase_audit(9, &parts, &lost, "{}").is_err(), "no such row");
+    let erased = store.view().unwrap().audit_rows(0, 1).unwrap().remove(0);
+    assert_eq!((&erased.parts, erased.erased.as_deref()), (&parts, Some("{\"object_key\":2}")));
+    assert_eq!(erased.seals.unwrap().digests, seals.digests);
+    assert_eq!(follow_all(), head, "the chain is as it was");
 }

@@ -3,6 +3,7 @@
 //! There is one [`Writer`], owned by the writer thread, and any number of readers. A second store
 //! implements these traits and passes the same conformance suite.
 
+pub(crate) mod chain;
 #[cfg(test)]
 mod conformance;
 pub(crate) mod sqlite;
@@ -11,6 +12,8 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use flags_core::{Epoch, FLAG_KIND, Revision, SEGMENT_KIND, Timestamp};
+
+use self::chain::{AuditRow, Parts, Seals};
 
 /// The number of a project in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -189,6 +192,13 @@ pub(crate) enum Scope {
     Objects(EnvironmentId, ObjectKind),
 }
 
+/// Something of the store itself that is not whole, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Damage {
+    pub(crate) place: String,
+    pub(crate) message: String,
+}
+
 /// A part of a list that is sorted by key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Page {
@@ -305,6 +315,12 @@ pub(crate) trait View {
         limit: u32,
         bytes: usize,
     ) -> StoreResult<Vec<LoggedChange>>;
+
+    /// What is wrong with the store's own structure: pages, references between rows, sums.
+    fn damage(&self) -> StoreResult<Vec<Damage>>;
+
+    /// Up to `limit` rows of the audit log after the row `after`, in their order.
+    fn audit_rows(&self, after: i64, limit: u32) -> StoreResult<Vec<AuditRow>>;
 
     /// Tokens sorted by id, revoked ones included.
     fn tokens(&self, page: &Page) -> StoreResult<Vec<StoredToken>>;
@@ -430,7 +446,28 @@ pub(crate) trait Transaction: View {
         now: Timestamp,
     ) -> StoreResult<()>;
 
-    fn append_audit(&mut self, entry: &AuditEntry<'_>) -> StoreResult<()>;
+    /// Replaces an entry of the change log: by the same one without what was erased.
+    fn rewrite_change(
+        &mut self,
+        environment: EnvironmentId,
+        change: &LoggedChange,
+    ) -> StoreResult<()>;
+
+    /// Appends to the audit log, chained to the row before; gives the row's number.
+    fn append_audit(&mut self, entry: &AuditEntry<'_>) -> StoreResult<i64>;
+
+    /// Leaves `parts` of a row of the audit log. Those that are not what they were are without a
+    /// salt in `seals`, the digests of which stay; `erased` names the erasure of each, as JSON.
+    ///
+    /// # Errors
+    /// When anything else would be altered.
+    fn erase_audit(
+        &mut self,
+        id: i64,
+        parts: &Parts<String>,
+        seals: &Seals,
+        erased: &str,
+    ) -> StoreResult<()>;
 
     fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()>;
 

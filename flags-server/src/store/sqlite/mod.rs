@@ -1,8 +1,14 @@
 //! The store in one SQLite file.
 
+mod audit;
+mod damage;
 mod read;
+#[cfg(test)]
+mod upgrades;
+mod version;
 mod write;
 
+use std::cmp::Ordering;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -30,7 +36,7 @@ pub(crate) struct SqliteStore {
     idle_readers: Mutex<Vec<Connection>>,
     /// Locked for as long as the store is open. A file of its own: closing a second handle on the
     /// database would drop the locks that SQLite holds on it.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl From<rusqlite::Error> for StoreError {
@@ -50,9 +56,13 @@ impl SqliteStore {
         let mut connection = connect(path)?;
         claim(&connection)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
+        version::refuse_later(&connection)?;
         // In one transaction with the note that they were applied: a crash leaves both or neither.
         let migrations = migrations::migrations::runner().set_grouped(true);
         migrations.run(&mut connection).map_err(StoreError::new)?;
+        // What is deleted or erased is not left in free pages.
+        connection.pragma_update(None, "secure_delete", true)?;
+        audit::chain_old_rows(&mut connection)?;
         connection.execute(
             "INSERT INTO meta (id, epoch, created_at) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING",
             (uuid::Uuid::now_v7().simple().to_string(), now.as_millis()),
@@ -61,12 +71,43 @@ impl SqliteStore {
             path: path.to_owned(),
             writer: Mutex::new(Some(connection)),
             idle_readers: Mutex::default(),
-            _lock: lock,
+            _lock: Some(lock),
         })
     }
 }
 
 impl SqliteStore {
+    /// Looks at a file that another process may have open, as it is: nothing is created, migrated
+    /// or written.
+    ///
+    /// # Errors
+    /// When it is not there, not a database, or of another version.
+    pub(crate) fn attach(path: &Path) -> StoreResult<Self> {
+        let path = path
+            .canonicalize()
+            .map_err(|error| StoreError::new(format!("{}: {error}", path.display())))?;
+        let connection = connect_to(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.pragma_update(None, "query_only", true)?;
+        if application_id(&connection)? != APPLICATION_ID {
+            return Err(StoreError::new("it is a database of another program"));
+        }
+        match version::of(&connection)?.cmp(&version::latest()) {
+            Ordering::Less => {
+                return Err(StoreError::new(
+                    "it is of an earlier version: run `flags-server migrate`",
+                ));
+            }
+            Ordering::Greater => return Err(version::later(&connection)?),
+            Ordering::Equal => {}
+        }
+        Ok(Self {
+            path,
+            writer: Mutex::default(),
+            idle_readers: Mutex::new(vec![connection]),
+            _lock: None,
+        })
+    }
+
     /// Fills a new database, before the writer is taken.
     pub(crate) fn write_first(
         &self,
@@ -81,14 +122,17 @@ impl SqliteStore {
 
 /// Marks a new database as one of ours, and leaves those of others alone.
 fn claim(connection: &Connection) -> StoreResult<()> {
-    let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-    let id = count("PRAGMA application_id")?;
-    let tables = count("SELECT count(*) FROM sqlite_schema")?;
-    match (id, tables) {
+    let tables =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (application_id(connection)?, tables) {
         (APPLICATION_ID, _) => Ok(()),
-        (0, 0) => Ok(connection.pragma_update(None, "application_id", APPLICATION_ID)?),
+        (0, 0_i64) => Ok(connection.pragma_update(None, "application_id", APPLICATION_ID)?),
         _ => Err(StoreError::new("it is a database of another program")),
     }
+}
+
+fn application_id(connection: &Connection) -> StoreResult<i64> {
+    Ok(connection.query_row("PRAGMA application_id", [], |row| row.get(0))?)
 }
 
 /// The one path of a file, so that a lock beside it is found by whatever name it is opened. The
@@ -116,8 +160,13 @@ fn lock(path: &Path) -> StoreResult<File> {
 }
 
 fn connect(path: &Path) -> StoreResult<Connection> {
-    // A path is a path, also one that begins with `file:`.
-    let flags = OpenFlags::default().difference(OpenFlags::SQLITE_OPEN_URI);
+    let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    connect_to(path, access)
+}
+
+fn connect_to(path: &Path, access: OpenFlags) -> StoreResult<Connection> {
+    // A path is a path, also one that begins with `file:`: without SQLITE_OPEN_URI.
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(DATABASE_BUSY_TIMEOUT)?;
     connection.pragma_update(None, "foreign_keys", true)?;

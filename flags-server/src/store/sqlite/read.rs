@@ -1,10 +1,12 @@
 use flags_core::{Epoch, Revision, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
+use super::{audit, damage};
+use crate::store::chain::AuditRow;
 use crate::store::{
-    Environment, EnvironmentId, LoggedChange, MemberCounts, MemberList, ObjectKind, Page, Project,
-    ProjectId, Referrer, Scope, StoreError, StoreResult, StoredFlag, StoredObject, StoredToken,
-    TokenKind, View,
+    Damage, Environment, EnvironmentId, LoggedChange, MemberCounts, MemberList, ObjectKind, Page,
+    Project, ProjectId, Referrer, Scope, StoreError, StoreResult, StoredFlag, StoredObject,
+    StoredToken, TokenKind, View,
 };
 
 /// Whatever has a connection that is inside a transaction.
@@ -183,6 +185,14 @@ impl<T: Rows> View for T {
             changes.push(change);
         }
         Ok(changes)
+    }
+
+    fn damage(&self) -> StoreResult<Vec<Damage>> {
+        damage::find(self.connection()?)
+    }
+
+    fn audit_rows(&self, after: i64, limit: u32) -> StoreResult<Vec<AuditRow>> {
+        audit::rows(self.connection()?, after, limit)
     }
 
     fn tokens(&self, page: &Page) -> StoreResult<Vec<StoredToken>> {

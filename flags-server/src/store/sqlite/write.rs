@@ -1,7 +1,9 @@
 use flags_core::{Revision, Timestamp, folded_key};
 use rusqlite::{Connection, Params, Transaction as SqlTransaction, TransactionBehavior};
 
+use super::audit;
 use super::read::{Rows, is_excluded};
+use crate::store::chain::{Parts, Seals};
 use crate::store::{
     AuditEntry, EnvironmentId, LoggedChange, MemberList, ObjectKind, ProjectId, Reference,
     StoreError, StoreResult, StoredFlag, StoredObject, StoredToken, TokenKind, Transaction, Writer,
@@ -311,26 +313,29 @@ impl Transaction for SqliteTransaction<'_> {
         )
     }
 
-    fn append_audit(&mut self, entry: &AuditEntry<'_>) -> StoreResult<()> {
+    fn rewrite_change(
+        &mut self,
+        environment: EnvironmentId,
+        change: &LoggedChange,
+    ) -> StoreResult<()> {
         self.execute_one(
-            "INSERT INTO audit (at, actor, request_id, action, project, environment, object_kind,
-             object_key, reason, before, after, revisions)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-            (
-                entry.at.as_millis(),
-                entry.actor,
-                entry.request_id,
-                entry.action,
-                entry.project,
-                entry.environment,
-                entry.object_kind,
-                entry.object_key,
-                entry.reason,
-                entry.before,
-                entry.after,
-                entry.revisions,
-            ),
+            "UPDATE change_log SET change = ?3 WHERE environment_id = ?1 AND revision = ?2",
+            (environment.0, change.revision, &change.change),
         )
+    }
+
+    fn append_audit(&mut self, entry: &AuditEntry<'_>) -> StoreResult<i64> {
+        audit::append(&self.sql, entry)
+    }
+
+    fn erase_audit(
+        &mut self,
+        id: i64,
+        parts: &Parts<String>,
+        seals: &Seals,
+        erased: &str,
+    ) -> StoreResult<()> {
+        audit::erase(&self.sql, id, parts, seals, erased)
     }
 
     fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()> {

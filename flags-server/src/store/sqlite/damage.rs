@@ -1,0 +1,56 @@
+//! What is wrong with a database file itself.
+
+use rusqlite::{Connection, Row};
+
+use crate::store::{Damage, StoreResult};
+
+/// Sums that are kept beside the rows that they are of: a place, what is kept, and what it is.
+const SUMS: [&str; 2] = [
+    "SELECT 'segment ' || o.key || ' of environment ' || o.environment_id,
+            o.included || ', ' || o.excluded || ', ' || o.member_bytes AS kept,
+            count(*) FILTER (WHERE m.excluded = 0) || ', ' ||
+            count(*) FILTER (WHERE m.excluded = 1) || ', ' ||
+            coalesce(sum(octet_length(m.key)), 0) AS counted
+     FROM object AS o LEFT JOIN segment_member AS m
+         ON m.environment_id = o.environment_id AND m.segment = o.key
+     WHERE o.kind = 'segment'
+     GROUP BY o.environment_id, o.key HAVING kept <> counted",
+    "SELECT 'environment ' || e.key,
+            e.included || ', ' || e.excluded || ', ' || e.member_bytes || ', ' ||
+            e.definition_bytes AS kept,
+            coalesce(sum(o.included), 0) || ', ' || coalesce(sum(o.excluded), 0) || ', ' ||
+            coalesce(sum(o.member_bytes), 0) || ', ' || coalesce(sum(o.bytes), 0) AS counted
+     FROM environment AS e LEFT JOIN object AS o ON o.environment_id = e.id
+     GROUP BY e.id HAVING kept <> counted",
+];
+
+type Read = fn(&Row<'_>) -> rusqlite::Result<Option<Damage>>;
+
+pub(super) fn find(connection: &Connection) -> StoreResult<Vec<Damage>> {
+    let mut found = Vec::new();
+    let mut collect = |sql: &str, read: Read| -> StoreResult<()> {
+        let mut statement = connection.prepare(sql)?;
+        for damage in statement.query_map((), read)? {
+            found.extend(damage?);
+        }
+        Ok(())
+    };
+    collect("PRAGMA integrity_check", |row| {
+        let message: String = row.get(0)?;
+        let damage = Damage { place: "file".into(), message };
+        Ok((damage.message != "ok").then_some(damage))
+    })?;
+    collect("PRAGMA foreign_key_check", |row| {
+        let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
+        let message = format!("a row refers to one of the table `{parent}` that is not there");
+        Ok(Some(Damage { place: format!("table {table}"), message }))
+    })?;
+    for sql in SUMS {
+        collect(sql, |row| {
+            let (kept, counted): (String, String) = (row.get(1)?, row.get(2)?);
+            let message = format!("its sums are kept as {kept} and are {counted}");
+            Ok(Some(Damage { place: row.get(0)?, message }))
+        })?;
+    }
+    Ok(found)
+}

@@ -1,0 +1,62 @@
+-- The audit log is append-only, and each row is chained to the one before: docs/adr/0020.
+
+-- Four random salts of 16 bytes, and four SHA-256: of object_key, reason, before and after. The salt
+-- of an erased part is zero.
+ALTER TABLE audit ADD COLUMN salts BLOB;
+ALTER TABLE audit ADD COLUMN digests BLOB;
+-- SHA-256 over the hash of the row before, this row's other columns, and the digests.
+ALTER TABLE audit ADD COLUMN hash BLOB;
+-- Of each erased part, the row of the erasure: {"before": 17}.
+ALTER TABLE audit ADD COLUMN erased TEXT;
+
+-- Rows that were there before get their salts, digests and hashes when the database is opened: once.
+
+CREATE TRIGGER audit_is_not_edited BEFORE UPDATE ON audit
+WHEN NEW.id IS NOT OLD.id
+    OR NEW.at IS NOT OLD.at
+    OR NEW.actor IS NOT OLD.actor
+    OR NEW.request_id IS NOT OLD.request_id
+    OR NEW.action IS NOT OLD.action
+    OR NEW.project IS NOT OLD.project
+    OR NEW.environment IS NOT OLD.environment
+    OR NEW.object_kind IS NOT OLD.object_kind
+    OR NEW.revisions IS NOT OLD.revisions
+    OR (OLD.digests IS NOT NULL AND NEW.digests IS NOT OLD.digests)
+    OR (OLD.hash IS NOT NULL AND NEW.hash IS NOT OLD.hash)
+BEGIN
+    SELECT RAISE(ABORT, 'the audit log is append-only');
+END;
+
+-- Text changes only together with the loss of its salt, and a lost salt does not come back.
+CREATE TRIGGER audit_text_is_only_erased BEFORE UPDATE ON audit
+WHEN (NEW.object_key IS NOT OLD.object_key AND NEW.salts IS NULL)
+    OR (NEW.reason IS NOT OLD.reason AND NEW.salts IS NULL)
+    OR (NEW.before IS NOT OLD.before AND NEW.salts IS NULL)
+    OR (NEW.after IS NOT OLD.after AND NEW.salts IS NULL)
+    OR (OLD.salts IS NOT NULL AND (
+        NEW.salts IS NULL
+        OR length(NEW.salts) <> 64
+        OR (NEW.object_key IS NOT OLD.object_key AND substr(NEW.salts, 1, 16) <> zeroblob(16))
+        OR (NEW.reason IS NOT OLD.reason AND substr(NEW.salts, 17, 16) <> zeroblob(16))
+        OR (NEW.before IS NOT OLD.before AND substr(NEW.salts, 33, 16) <> zeroblob(16))
+        OR (NEW.after IS NOT OLD.after AND substr(NEW.salts, 49, 16) <> zeroblob(16))
+        OR substr(NEW.salts, 1, 16) NOT IN (substr(OLD.salts, 1, 16), zeroblob(16))
+        OR substr(NEW.salts, 17, 16) NOT IN (substr(OLD.salts, 17, 16), zeroblob(16))
+        OR substr(NEW.salts, 33, 16) NOT IN (substr(OLD.salts, 33, 16), zeroblob(16))
+        OR substr(NEW.salts, 49, 16) NOT IN (substr(OLD.salts, 49, 16), zeroblob(16))
+    ))
+BEGIN
+    SELECT RAISE(ABORT, 'the audit log is append-only');
+END;
+
+CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
+BEGIN
+    SELECT RAISE(ABORT, 'the audit log is append-only');
+END;
+
+-- Also against INSERT OR REPLACE, which deletes without that trigger.
+CREATE TRIGGER audit_is_not_replaced BEFORE INSERT ON audit
+WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
+BEGIN
+    SELECT RAISE(ABORT, 'the audit log is append-only');
+END;
