@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod backups;
 mod command;
 mod config;
 mod database;
@@ -33,6 +34,7 @@ mod limits;
 mod live;
 mod server;
 mod service;
+mod settings;
 mod store;
 mod telemetry;
 
@@ -41,3 +43,4 @@ pub use config::{Bootstrap, Config, LogFormat, LogLevel};
 pub use database::{Database, FirstTokens};
 pub use error::Error;
 pub use server::{run, serve};
+pub use settings::Settings;

@@ -136,5 +136,8 @@ pub(crate) const ERASED_BYTES_PER_WRITE: usize = 8 * 1024 * 1024;
 /// Rows of the audit log that are read at once where all of it is gone through.
 pub(crate) const AUDIT_ROWS_PER_READ: u32 = 1_000;
 
+/// When a backup that failed is tried again.
+pub(crate) const BACKUP_RETRY: Duration = Duration::from_secs(60);
+
 /// Most findings of one check that are told.
 pub(crate) const MAX_FINDINGS: usize = 1_000;

@@ -2,13 +2,15 @@
 
 #![cfg(test)]
 
+mod binary;
 mod server;
 
 use std::sync::Arc;
 
+use binary::{binary, run};
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use server::{PRODUCTION, TestServer, binary, run};
+use server::{PRODUCTION, TestServer};
 use tempfile::TempDir;
 
 /// Something of everything.

@@ -2,13 +2,15 @@
 
 #![cfg(test)]
 
+mod binary;
 mod server;
 
+use binary::{binary, run};
 use flags_core::{Change, Document, Epoch};
 use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use server::{ADMIN, FLAGS, PRODUCTION, TestServer, answer, binary, run};
+use server::{ADMIN, FLAGS, PRODUCTION, TestServer, answer};
 
 const KEY: &str = "ada@example.com";
 

@@ -11,7 +11,7 @@ use crate::Error;
 pub(super) struct Server {
     /// Goes through the API of the server at this address, as FLAGS_ADMIN_TOKEN; without it, takes the
     /// database file, which no server may have open
-    #[arg(long, env = "FLAGS_URL", value_name = "URL")]
+    #[arg(long, env = "FLAGS_URL", value_name = "URL", global = true)]
     url: Option<String>,
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn execute(&self) -> Result<(), Failure> {
-        let store = attach(&self.file.database)?;
+        let store = attach(&self.file.path()?)?;
         let report = check(&*store.view()?, &mut progress);
         end_progress();
         let report = report?;

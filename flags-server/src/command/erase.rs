@@ -62,7 +62,7 @@ impl Erase {
             }
             None => {
                 let erasure = Erasure::new(kind.to_owned(), key, self.project)?;
-                with_service(&self.file.database, self.reason, async |service, author| {
+                with_service(&self.file.path()?, self.reason, async |service, author| {
                     erase(service, author, erasure, self.dry_run).await
                 })?
             }

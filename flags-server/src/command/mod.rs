@@ -4,10 +4,14 @@
 //! server, or takes the file, when no server has it.
 
 mod api;
+mod backup;
 mod check;
 mod erase;
 mod local;
+mod migrate;
 mod output;
+mod restore;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,7 +19,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use self::output::Failure;
-use crate::{Config, run};
+use crate::settings::check_variables;
+use crate::{Error, Settings, run};
 
 /// The server of flags: where feature flags are changed, and where services get them from
 ///
@@ -29,25 +34,43 @@ pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    config: Config,
+    settings: Settings,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Serves a database; this is what happens without a command, too
-    Serve(Config),
+    Serve(Settings),
+    /// Brings a database to the version of this program
+    Migrate(migrate::Migrate),
+    /// Copies a database; also beside a live server
+    Backup(backup::Backup),
+    /// Puts a backup in the place of a database, which no server may have open
+    Restore(restore::Restore),
     /// Tells whether a database is whole; also beside a live server
     Check(check::Check),
     /// Removes a user's or a tenant's key from definitions, history and audit log
     Erase(erase::Erase),
+    /// Creates, lists and revokes tokens
+    Token(token::Tokens),
 }
 
 /// The file that a command is about.
 #[derive(Args)]
 struct DatabaseFile {
-    /// The database file
-    #[arg(long, env = "FLAGS_DATABASE", default_value = "flags.db", value_name = "FILE")]
-    database: PathBuf,
+    /// The database file [default: flags.db]
+    #[arg(long, env = "FLAGS_DATABASE", value_name = "FILE", global = true)]
+    database: Option<PathBuf>,
+    /// A TOML file that names it, where nothing else does
+    #[arg(long, env = "FLAGS_CONFIG", value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+}
+
+impl DatabaseFile {
+    fn path(&self) -> Result<PathBuf, Error> {
+        let settings = Settings::of_database(self.config.clone(), self.database.clone());
+        Ok(settings.config()?.database)
+    }
 }
 
 /// Does what the command line says, and tells of a failure on standard error.
@@ -61,13 +84,8 @@ struct DatabaseFile {
 /// ```
 #[must_use]
 pub fn execute(arguments: Arguments) -> ExitCode {
-    let done = match arguments.command {
-        None => run(arguments.config).map_err(Failure::from),
-        Some(Command::Serve(config)) => run(config).map_err(Failure::from),
-        Some(Command::Check(check)) => check.execute(),
-        Some(Command::Erase(erase)) => erase.execute(),
-    };
-    match done {
+    let variables = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    match check_variables(variables).map_err(Failure::from).and_then(|()| perform(arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Failure::Error(error) = failure {
@@ -75,5 +93,18 @@ pub fn execute(arguments: Arguments) -> ExitCode {
             }
             ExitCode::FAILURE
         }
+    }
+}
+
+fn perform(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        None => Ok(run(arguments.settings.config()?)?),
+        Some(Command::Serve(settings)) => Ok(run(settings.config()?)?),
+        Some(Command::Migrate(migrate)) => migrate.execute(),
+        Some(Command::Backup(backup)) => backup.execute(),
+        Some(Command::Restore(restore)) => restore.execute(),
+        Some(Command::Token(tokens)) => tokens.execute(),
+        Some(Command::Check(check)) => check.execute(),
+        Some(Command::Erase(erase)) => erase.execute(),
     }
 }

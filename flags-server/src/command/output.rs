@@ -23,7 +23,7 @@ impl<E: Into<Error>> From<E> for Failure {
 #[derive(Args)]
 pub(super) struct Output {
     /// Whether the output is for people or for programs
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t, global = true)]
     output: OutputFormat,
 }
 

@@ -197,8 +197,10 @@ impl Stream {
             if logged.revision != self.after + 1 {
                 return Err(Fault::Internal("the change log has a gap".into()));
             }
-            if logged.change.len() > MAX_STREAMED_CHANGE_BYTES {
-                // Each connection would hold a copy of its own; a snapshot is shared.
+            let is_of_epoch = logged.change.starts_with(&format!("{{\"epoch\":\"{}\"", self.epoch));
+            if logged.change.len() > MAX_STREAMED_CHANGE_BYTES || !is_of_epoch {
+                // Each connection would hold a copy of its own; a snapshot is shared. What was before
+                // the database was restored is no history of this epoch.
                 self.ready.push_back(reset(&self.epoch, self.environment.revision()));
                 self.is_reset = true;
                 return Ok(());

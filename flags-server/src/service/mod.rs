@@ -19,6 +19,7 @@ pub(crate) mod project;
 mod publish;
 mod received;
 mod redact;
+pub(crate) mod rewind;
 pub(crate) mod rollout;
 mod rule_ids;
 pub(crate) mod segment;
@@ -28,8 +29,9 @@ pub(crate) mod token;
 mod writer;
 
 pub(crate) use self::fault::Fault;
+pub(crate) use self::model::Revisions;
 pub(crate) use self::precondition::Precondition;
-pub(crate) use self::publish::{Author, Unit};
+pub(crate) use self::publish::{Author, Deed, Unit};
 pub(crate) use self::writer::panic_message;
 
 use std::sync::Arc;

@@ -204,15 +204,36 @@ fn change(
     received.check(&SEGMENT);
     let Said { kind, included, excluded, when } = Said::read(received)?;
     let place = Place { project, environment, key: present.key.clone() };
+    // A list that is not named stays as it is.
+    let change = |list, wanted: Option<Vec<String>>| match wanted {
+        None => Ok(KeysChange::default()),
+        Some(wanted) => difference(unit.tx, place.environment.id, &place.key, list, wanted),
+    };
     let members = MembersEdit::sorted(
-        place.difference(unit.tx, MemberList::Included, included)?,
-        place.difference(unit.tx, MemberList::Excluded, excluded)?,
+        change(MemberList::Included, included)?,
+        change(MemberList::Excluded, excluded)?,
     );
     let document = SegmentDocument { kind, when };
     if document == present.document && members.is_empty() {
         return Ok(Segment { revision: Some(place.environment.revision), ..present });
     }
     place.save(unit, action, Some(&present), &document, &members)
+}
+
+/// What has to change for a list to be `wanted`.
+pub(super) fn difference(
+    view: &dyn View,
+    environment: EnvironmentId,
+    segment: &str,
+    list: MemberList,
+    wanted: Vec<String>,
+) -> Result<KeysChange, Fault> {
+    let present = view.members(environment, segment, list, &Page::ALL)?;
+    let (new, old): (HashSet<&String>, HashSet<&String>) =
+        (wanted.iter().collect(), present.iter().collect());
+    let remove = present.iter().filter(|key| !new.contains(key)).cloned().collect();
+    let add = wanted.iter().filter(|key| !old.contains(key)).cloned().collect();
+    Ok(KeysChange { add, remove })
 }
 
 /// A segment's place, where it may not be yet.
@@ -223,24 +244,6 @@ struct Place {
 }
 
 impl Place {
-    /// What has to change for a list to be `wanted`.
-    fn difference(
-        &self,
-        view: &dyn View,
-        list: MemberList,
-        wanted: Option<Vec<String>>,
-    ) -> Result<KeysChange, Fault> {
-        let Some(wanted) = wanted else {
-            return Ok(KeysChange::default());
-        };
-        let present = view.members(self.environment.id, &self.key, list, &Page::ALL)?;
-        let (new, old): (HashSet<&String>, HashSet<&String>) =
-            (wanted.iter().collect(), present.iter().collect());
-        let remove = present.iter().filter(|key| !new.contains(key)).cloned().collect();
-        let add = wanted.iter().filter(|key| !old.contains(key)).cloned().collect();
-        Ok(KeysChange { add, remove })
-    }
-
     fn save(
         mut self,
         unit: &mut Unit<'_>,

@@ -446,6 +446,9 @@ pub(crate) trait Transaction: View {
         now: Timestamp,
     ) -> StoreResult<()>;
 
+    /// Says that the history from here on is another one than before.
+    fn begin_epoch(&mut self, epoch: &Epoch) -> StoreResult<()>;
+
     /// Replaces an entry of the change log: by the same one without what was erased.
     fn rewrite_change(
         &mut self,

@@ -1,7 +1,9 @@
 //! The store in one SQLite file.
 
 mod audit;
+mod backup;
 mod damage;
+mod lock;
 mod read;
 #[cfg(test)]
 mod upgrades;
@@ -9,13 +11,15 @@ mod version;
 mod write;
 
 use std::cmp::Ordering;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use flags_core::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
+pub(crate) use self::backup::{Replacement, back_up, copy};
+use self::lock::Lock;
 use self::read::Rows;
 use self::write::SqliteWriter;
 use super::{Store, StoreError, StoreResult, Transaction, View, Writer};
@@ -34,9 +38,10 @@ pub(crate) struct SqliteStore {
     path: PathBuf,
     writer: Mutex<Option<Connection>>,
     idle_readers: Mutex<Vec<Connection>>,
-    /// Locked for as long as the store is open. A file of its own: closing a second handle on the
-    /// database would drop the locks that SQLite holds on it.
-    _lock: Option<File>,
+    /// The versions of the schema that it had and has.
+    versions: (i32, i32),
+    /// Last: it outlives the connections, also the writer's.
+    lock: Option<Arc<Lock>>,
 }
 
 impl From<rusqlite::Error> for StoreError {
@@ -52,11 +57,12 @@ impl SqliteStore {
     /// When another process has it open, when it is not a database, or of a later version.
     pub(crate) fn open(path: &Path, now: Timestamp) -> StoreResult<Self> {
         let path = &resolved(path)?;
-        let lock = lock(path)?;
+        let lock = Arc::new(Lock::take(path)?);
         let mut connection = connect(path)?;
         claim(&connection)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         version::refuse_later(&connection)?;
+        let from = version::of(&connection)?;
         // In one transaction with the note that they were applied: a crash leaves both or neither.
         let migrations = migrations::migrations::runner().set_grouped(true);
         migrations.run(&mut connection).map_err(StoreError::new)?;
@@ -71,7 +77,8 @@ impl SqliteStore {
             path: path.to_owned(),
             writer: Mutex::new(Some(connection)),
             idle_readers: Mutex::default(),
-            _lock: Some(lock),
+            versions: (from, version::latest()),
+            lock: Some(lock),
         })
     }
 }
@@ -104,8 +111,14 @@ impl SqliteStore {
             path,
             writer: Mutex::default(),
             idle_readers: Mutex::new(vec![connection]),
-            _lock: None,
+            versions: (version::latest(), version::latest()),
+            lock: None,
         })
+    }
+
+    /// The version of the schema before it was opened, and the present one.
+    pub(crate) fn versions(&self) -> (i32, i32) {
+        self.versions
     }
 
     /// Fills a new database, before the writer is taken.
@@ -145,20 +158,6 @@ fn resolved(path: &Path) -> StoreResult<PathBuf> {
     path.canonicalize().map_err(named)
 }
 
-fn lock(path: &Path) -> StoreResult<File> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let named =
-        |error: std::io::Error| StoreError::new(format!("{}: {error}", Path::new(&name).display()));
-    let file =
-        File::options().create(true).truncate(false).write(true).open(&name).map_err(named)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::new("another process has it open")),
-        Err(TryLockError::Error(error)) => Err(named(error)),
-    }
-}
-
 fn connect(path: &Path) -> StoreResult<Connection> {
     let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     connect_to(path, access)
@@ -194,7 +193,7 @@ impl Store for SqliteStore {
     fn writer(&self) -> StoreResult<Box<dyn Writer>> {
         let connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         let connection = connection.ok_or_else(|| StoreError::new("there is a writer already"))?;
-        Ok(Box::new(SqliteWriter::new(connection)))
+        Ok(Box::new(SqliteWriter::new(connection, self.lock.clone())))
     }
 }
 

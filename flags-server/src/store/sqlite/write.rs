@@ -1,7 +1,10 @@
-use flags_core::{Revision, Timestamp, folded_key};
+use std::sync::Arc;
+
+use flags_core::{Epoch, Revision, Timestamp, folded_key};
 use rusqlite::{Connection, Params, Transaction as SqlTransaction, TransactionBehavior};
 
 use super::audit;
+use super::lock::Lock;
 use super::read::{Rows, is_excluded};
 use crate::store::chain::{Parts, Seals};
 use crate::store::{
@@ -11,11 +14,13 @@ use crate::store::{
 
 pub(super) struct SqliteWriter {
     connection: Connection,
+    /// After the connection, which it outlives.
+    _lock: Option<Arc<Lock>>,
 }
 
 impl SqliteWriter {
-    pub(super) fn new(connection: Connection) -> Self {
-        Self { connection }
+    pub(super) fn new(connection: Connection, lock: Option<Arc<Lock>>) -> Self {
+        Self { connection, _lock: lock }
     }
 }
 
@@ -311,6 +316,10 @@ impl Transaction for SqliteTransaction<'_> {
              VALUES (?1, ?2, ?3, ?4)",
             (environment.0, change.revision, &change.change, now.as_millis()),
         )
+    }
+
+    fn begin_epoch(&mut self, epoch: &Epoch) -> StoreResult<()> {
+        self.execute_one("UPDATE meta SET epoch = ?1 WHERE id = 1", [epoch.as_str()])
     }
 
     fn rewrite_change(
