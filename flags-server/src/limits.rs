@@ -136,6 +136,12 @@ pub(crate) const ERASED_BYTES_PER_WRITE: usize = 8 * 1024 * 1024;
 /// Rows of the audit log that are read at once where all of it is gone through.
 pub(crate) const AUDIT_ROWS_PER_READ: u32 = 1_000;
 
+/// How long after a write that failed it is tried, when asked for, whether writes work again.
+pub(crate) const WRITE_TRIAL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How much such a trial writes, in bytes: there has to be room for more than one small write.
+pub(crate) const TRIAL_BYTES: u32 = 64 * 1024;
+
 /// When a backup that failed is tried again.
 pub(crate) const BACKUP_RETRY: Duration = Duration::from_secs(60);
 

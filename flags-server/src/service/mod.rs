@@ -10,6 +10,7 @@ pub(crate) mod erase;
 mod fault;
 pub(crate) mod flag;
 mod fold;
+mod health;
 mod member_lists;
 pub(crate) mod members;
 pub(crate) mod model;
@@ -41,6 +42,7 @@ use flags_core::Timestamp;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
+use self::health::{Trial, WriteHealth};
 use self::writer::{Operation, Request, WriterThread};
 use crate::access::Tokens;
 use crate::limits::{MAX_COMPUTATIONS, MAX_QUEUED_WRITES, MAX_READERS};
@@ -62,6 +64,7 @@ pub(crate) struct Service {
     /// Of those who evaluate for somebody else, or read what somebody sent, which may be long.
     computers: Arc<Semaphore>,
     writes: mpsc::Sender<Box<dyn Operation>>,
+    health: Arc<WriteHealth>,
 }
 
 impl Service {
@@ -73,18 +76,20 @@ impl Service {
         tokens: Arc<Tokens>,
     ) -> Result<(Self, std::thread::JoinHandle<()>), crate::Error> {
         let (writes, queue) = mpsc::channel(MAX_QUEUED_WRITES);
+        let health = Arc::<WriteHealth>::default();
         let thread = WriterThread {
             writer: store.writer()?,
             queue,
             epoch: live.epoch().clone(),
             live: Arc::clone(&live),
             tokens: Arc::clone(&tokens),
+            health: Arc::clone(&health),
         };
         let handle =
             std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
         let readers = Arc::new(Semaphore::new(MAX_READERS));
         let computers = Arc::new(Semaphore::new(MAX_COMPUTATIONS));
-        Ok((Self { live, tokens, store, readers, computers, writes }, handle))
+        Ok((Self { live, tokens, store, readers, computers, writes, health }, handle))
     }
 
     /// Runs a verb on the writer thread; returns when what it wrote is durable.
@@ -135,6 +140,18 @@ impl Service {
     /// Whether the server was asked to stop.
     pub(crate) fn is_stopping(&self) -> bool {
         self.tokens.is_stopping()
+    }
+
+    /// Why writes fail, where they do. Now and then this tries whether they still do: as long as
+    /// nobody sends any because this server is not ready, nothing else would find out.
+    pub(crate) async fn write_fault(&self) -> Option<String> {
+        if self.health.take_turn() {
+            let (trial, end) = Trial::new();
+            if self.writes.try_send(Box::new(trial)).is_ok() {
+                let _ = end.await;
+            }
+        }
+        self.health.fault()
     }
 
     /// Whether the writer takes work.

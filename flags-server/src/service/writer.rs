@@ -7,12 +7,13 @@ use std::sync::Arc;
 use flags_core::Epoch;
 use tokio::sync::{mpsc, oneshot};
 
+use super::health::WriteHealth;
 use super::publish::{Author, Effect, Unit};
 use super::{Fault, now};
 use crate::access::Tokens;
 use crate::limits::MAX_WRITES_PER_COMMIT;
 use crate::live::Live;
-use crate::store::{StoreResult, Writer};
+use crate::store::{StoreError, StoreResult, Writer};
 
 /// Something to be written: a verb, and where its result goes after the commit.
 pub(super) trait Operation: Send {
@@ -23,6 +24,14 @@ pub(super) trait Operation: Send {
 
     /// Refuses it instead of running it.
     fn refuse(&mut self, fault: Fault);
+
+    /// What of the store's failed it, if that did.
+    fn failure(&self) -> Option<&StoreError>;
+
+    /// Whether it finds out if writing works, for the server itself.
+    fn is_trial(&self) -> bool {
+        false
+    }
 
     /// Answers with what [`run`](Self::run) gave, unless the commit did not come about.
     fn answer(self: Box<Self>, committed: Result<(), Fault>);
@@ -66,6 +75,13 @@ where
         self.result = Some(Err(fault));
     }
 
+    fn failure(&self) -> Option<&StoreError> {
+        match &self.result {
+            Some(Err(Fault::Store(error))) => Some(error),
+            _ => None,
+        }
+    }
+
     fn answer(self: Box<Self>, committed: Result<(), Fault>) {
         // Without a commit a refusal does not count either: it may rest on what was not written.
         let Self { result, reply, .. } = *self;
@@ -89,6 +105,7 @@ pub(super) struct WriterThread {
     pub(super) epoch: Epoch,
     pub(super) live: Arc<Live>,
     pub(super) tokens: Arc<Tokens>,
+    pub(super) health: Arc<WriteHealth>,
 }
 
 impl WriterThread {
@@ -108,6 +125,14 @@ impl WriterThread {
     fn write(&mut self, mut group: Vec<Box<dyn Operation>>) {
         match self.commit(&mut group) {
             Ok(effects) => {
+                let failed = group.iter().find_map(|operation| operation.failure());
+                let wrote = !effects.is_empty() || group.iter().any(|one| one.is_trial());
+                // A fault that is not the disk's may be one of the object that was to be read.
+                match failed.filter(|error| error.obstacle().is_some()) {
+                    Some(error) => self.health.failed(error, now()),
+                    None if wrote => self.health.succeeded(),
+                    None => {}
+                }
                 for effect in effects {
                     self.show(effect);
                 }
@@ -117,9 +142,9 @@ impl WriterThread {
             }
             Err(error) => {
                 tracing::error!(%error, operations = group.len(), "nothing was written");
-                let text = error.to_string();
+                self.health.failed(&error, now());
                 for operation in group {
-                    operation.answer(Err(Fault::Store(crate::store::StoreError::new(&*text))));
+                    operation.answer(Err(Fault::Store(error.again())));
                 }
             }
         }
@@ -139,7 +164,8 @@ impl WriterThread {
                 Effect::TokenRevoked { id } => *id == author.actor,
                 _ => false,
             };
-            if !self.tokens.has(&author.actor) || committed.iter().any(revoked) {
+            let is_valid = self.tokens.has(&author.actor) && !committed.iter().any(revoked);
+            if !is_valid && !operation.is_trial() {
                 operation.refuse(Fault::Revoked);
                 continue;
             }

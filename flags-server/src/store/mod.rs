@@ -212,30 +212,73 @@ impl Page {
     pub(crate) const ALL: Self = Self { after: None, limit: u32::MAX };
 }
 
+/// What keeps a store from working that an operator can do something about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    DiskFull,
+    ReadOnly,
+    Locked,
+    DiskFails,
+}
+
+impl Obstacle {
+    pub(crate) const fn sentence(self) -> &'static str {
+        match self {
+            Self::DiskFull => "the disk is full",
+            Self::ReadOnly => "the database is read-only",
+            Self::Locked => "another process has locked the database",
+            Self::DiskFails => "the disk fails",
+        }
+    }
+}
+
 /// The store failed; nothing that its caller could have done better.
 #[derive(Debug)]
-pub(crate) struct StoreError(Box<dyn StdError + Send + Sync>);
+pub(crate) struct StoreError {
+    cause: Box<dyn StdError + Send + Sync>,
+    obstacle: Option<Obstacle>,
+}
 
 impl StoreError {
     pub(crate) fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self(error.into())
+        Self { cause: error.into(), obstacle: None }
+    }
+
+    pub(crate) fn of_obstacle(
+        error: impl Into<Box<dyn StdError + Send + Sync>>,
+        obstacle: Option<Obstacle>,
+    ) -> Self {
+        Self { cause: error.into(), obstacle }
     }
 
     /// What happened, without saying that it happened to the database.
     pub(crate) fn cause(&self) -> &dyn fmt::Display {
-        &self.0
+        &self.cause
+    }
+
+    pub(crate) fn obstacle(&self) -> Option<Obstacle> {
+        self.obstacle
+    }
+
+    /// The same for somebody else who waited for it.
+    pub(crate) fn again(&self) -> Self {
+        Self::of_obstacle(self.cause.to_string(), self.obstacle)
     }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the database failed: {}", self.0)
+        let Self { cause, obstacle } = self;
+        match obstacle {
+            Some(obstacle) => write!(f, "the database failed: {} ({cause})", obstacle.sentence()),
+            None => write!(f, "the database failed: {cause}"),
+        }
     }
 }
 
 impl StdError for StoreError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&*self.0)
+        Some(&*self.cause)
     }
 }
 
@@ -372,6 +415,9 @@ pub(crate) trait Transaction: View {
     fn keep_operation(&mut self) -> StoreResult<()>;
 
     fn roll_back_operation(&mut self) -> StoreResult<()>;
+
+    /// Writes what nobody reads: whether writing works.
+    fn try_out(&mut self) -> StoreResult<()>;
 
     /// Returns when everything is durable.
     fn commit(self: Box<Self>) -> StoreResult<()>;

@@ -16,13 +16,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flags_core::Timestamp;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 pub(crate) use self::backup::{Replacement, back_up, copy};
 use self::lock::Lock;
 use self::read::Rows;
 use self::write::SqliteWriter;
-use super::{Store, StoreError, StoreResult, Transaction, View, Writer};
+use super::{Obstacle, Store, StoreError, StoreResult, Transaction, View, Writer};
 use crate::limits::{DATABASE_BUSY_TIMEOUT, MAX_READERS};
 
 #[allow(unreachable_pub, reason = "the code is generated")]
@@ -46,7 +46,14 @@ pub(crate) struct SqliteStore {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::new(error)
+        let obstacle = match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Some(Obstacle::DiskFull),
+            Some(ErrorCode::ReadOnly) => Some(Obstacle::ReadOnly),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Some(Obstacle::Locked),
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => Some(Obstacle::DiskFails),
+            _ => None,
+        };
+        Self::of_obstacle(error, obstacle)
     }
 }
 
@@ -226,6 +233,7 @@ impl Drop for SqliteView<'_> {
 mod tests {
     use super::*;
     use crate::store::conformance;
+    use rusqlite::OptionalExtension;
 
     fn open(dir: &tempfile::TempDir) -> StoreResult<SqliteStore> {
         SqliteStore::open(&dir.path().join("flags.db"), Timestamp::from_millis(0))
@@ -322,6 +330,41 @@ mod tests {
         assert!(open(&dir).is_err());
         drop(first);
         open(&dir).unwrap();
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_told_and_nothing_half_done_is_left() {
+        use crate::store::Obstacle;
+
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(&dir).unwrap();
+        let set = |pragma: &str| {
+            let writer = store.writer.lock().unwrap();
+            writer.as_ref().unwrap().query_row(pragma, (), |_| Ok(())).optional().unwrap();
+        };
+        let write = || {
+            store.write_first(|tx| {
+                let project = tx.insert_project("p", "P", Timestamp::from_millis(0))?;
+                for number in 0..2_000 {
+                    let key = format!("e{number}");
+                    tx.insert_environment(project, &key, &key, Timestamp::from_millis(0))?;
+                }
+                Ok(())
+            })
+        };
+        for (begin, end, obstacle) in [
+            ("PRAGMA max_page_count = 1", "PRAGMA max_page_count = 1000000", Obstacle::DiskFull),
+            ("PRAGMA query_only = true", "PRAGMA query_only = false", Obstacle::ReadOnly),
+        ] {
+            set(begin);
+            let error = write().unwrap_err();
+            assert_eq!(error.obstacle(), Some(obstacle), "{error}");
+            assert!(error.to_string().contains(obstacle.sentence()), "{error}");
+            assert_eq!(store.view().unwrap().project("p").unwrap(), None);
+            set(end);
+        }
+        write().unwrap();
+        assert!(store.view().unwrap().project("p").unwrap().is_some());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use rusqlite::{Connection, Params, Transaction as SqlTransaction, TransactionBeh
 use super::audit;
 use super::lock::Lock;
 use super::read::{Rows, is_excluded};
+use crate::limits::TRIAL_BYTES;
 use crate::store::chain::{Parts, Seals};
 use crate::store::{
     AuditEntry, EnvironmentId, LoggedChange, MemberList, ObjectKind, ProjectId, Reference,
@@ -146,6 +147,16 @@ impl Transaction for SqliteTransaction<'_> {
     fn roll_back_operation(&mut self) -> StoreResult<()> {
         // Fails where a fault made SQLite roll back the whole transaction: as it must.
         Ok(self.sql.execute_batch("ROLLBACK TO operation; RELEASE operation")?)
+    }
+
+    fn try_out(&mut self) -> StoreResult<()> {
+        // As many pages as a write may need, and other bytes each time: SQLite leaves out a page that
+        // stays as it is.
+        self.execute_one(
+            "INSERT INTO trial (id, filler) VALUES (1, randomblob(?1))
+             ON CONFLICT (id) DO UPDATE SET filler = excluded.filler",
+            [TRIAL_BYTES],
+        )
     }
 
     fn commit(self: Box<Self>) -> StoreResult<()> {

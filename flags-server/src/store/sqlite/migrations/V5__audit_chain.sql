@@ -60,3 +60,9 @@ WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
 BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
+
+-- What is written to find out whether anything can be: docs/operations.md, "The disk is full".
+CREATE TABLE trial (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    filler BLOB NOT NULL
+) STRICT;
