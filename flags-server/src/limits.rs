@@ -136,6 +136,9 @@ pub(crate) const ERASED_BYTES_PER_WRITE: usize = 8 * 1024 * 1024;
 /// Rows of the audit log that are read at once where all of it is gone through.
 pub(crate) const AUDIT_ROWS_PER_READ: u32 = 1_000;
 
+/// Keys of deleted segments that go in one transaction, between other writes.
+pub(crate) const SWEPT_ROWS: u32 = 10_000;
+
 /// How long after a write that failed it is tried, when asked for, whether writes work again.
 pub(crate) const WRITE_TRIAL_INTERVAL: Duration = Duration::from_secs(1);
 

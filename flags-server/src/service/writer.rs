@@ -5,13 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use flags_core::Epoch;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::health::WriteHealth;
 use super::publish::{Author, Effect, Unit};
 use super::{Fault, now};
 use crate::access::Tokens;
-use crate::limits::MAX_WRITES_PER_COMMIT;
+use crate::limits::{MAX_WRITES_PER_COMMIT, SWEPT_ROWS};
 use crate::live::Live;
 use crate::store::{StoreError, StoreResult, Writer};
 
@@ -111,7 +112,24 @@ pub(super) struct WriterThread {
 impl WriterThread {
     /// Runs until every sender is gone and the queue is empty.
     pub(super) fn run(mut self) {
-        while let Some(first) = self.queue.blocking_recv() {
+        // What the process before this one left.
+        let mut sweeping = true;
+        loop {
+            let first = match sweeping {
+                true => match self.queue.try_recv() {
+                    Ok(first) => first,
+                    Err(TryRecvError::Empty) => {
+                        sweeping = self.sweep();
+                        continue;
+                    }
+                    Err(TryRecvError::Disconnected) => break,
+                },
+                false => match self.queue.blocking_recv() {
+                    Some(first) => first,
+                    None => break,
+                },
+            };
+            sweeping = true;
             let mut group = vec![first];
             while group.len() < MAX_WRITES_PER_COMMIT
                 && let Ok(next) = self.queue.try_recv()
@@ -120,6 +138,22 @@ impl WriterThread {
             }
             self.write(group);
         }
+    }
+
+    /// Deletes some of what nothing refers to any more; whether there may be more.
+    fn sweep(&mut self) -> bool {
+        let swept = self.writer.begin().and_then(|mut tx| {
+            let swept = tx.sweep(SWEPT_ROWS)?;
+            if swept {
+                tx.commit()?;
+            }
+            Ok(swept)
+        });
+        swept.unwrap_or_else(|error| {
+            // Again after the next write.
+            tracing::warn!(%error, "what was deleted still takes room");
+            false
+        })
     }
 
     fn write(&mut self, mut group: Vec<Box<dyn Operation>>) {

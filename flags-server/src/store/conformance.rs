@@ -179,6 +179,12 @@ fn members(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentI
     let segment = object(ObjectKind::Segment, "s1", 1, 1);
     tx.put_object(environment, &segment, &[]).unwrap();
     assert!(tx.members(environment, "s1", Included, &Page::ALL).unwrap().is_empty());
+    tx.add_members(environment, "s1", Included, &ab).unwrap();
+    // In parts: they were 5.
+    let swept: Vec<bool> = (0..4).map(|_| tx.sweep(3).unwrap()).collect();
+    assert_eq!(swept, [true, true, false, false]);
+    assert_eq!(tx.members(environment, "s1", Included, &Page::ALL).unwrap(), ["a", "b"]);
+    assert_eq!(tx.members(environment, "s2", Included, &Page::ALL).unwrap(), ["a", "b"]);
 }
 
 fn references(writer: &mut dyn Writer, environment: EnvironmentId) {

@@ -455,7 +455,8 @@ pub(crate) trait Transaction: View {
         version: Revision,
     ) -> StoreResult<()>;
 
-    /// Deletes an object with what it needs and lists.
+    /// Deletes an object with what it needs. What it lists is there no more, and takes room until it
+    /// is [swept](Self::sweep).
     fn delete_object(
         &mut self,
         environment: EnvironmentId,
@@ -480,6 +481,9 @@ pub(crate) trait Transaction: View {
         list: MemberList,
         keys: &'k [String],
     ) -> StoreResult<Vec<&'k str>>;
+
+    /// Deletes up to `limit` of the keys that deleted segments listed; whether there were any.
+    fn sweep(&mut self, limit: u32) -> StoreResult<bool>;
 
     /// Appends to the change log and moves the environment to that revision.
     ///

@@ -11,8 +11,9 @@ const SUMS: [&str; 2] = [
             count(*) FILTER (WHERE m.excluded = 0) || ', ' ||
             count(*) FILTER (WHERE m.excluded = 1) || ', ' ||
             coalesce(sum(octet_length(m.key)), 0) AS counted
-     FROM object AS o LEFT JOIN segment_member AS m
-         ON m.environment_id = o.environment_id AND m.segment = o.key
+     FROM object AS o
+     LEFT JOIN member_list AS l ON l.environment_id = o.environment_id AND l.segment = o.key
+     LEFT JOIN member AS m ON m.list_id = l.id
      WHERE o.kind = 'segment'
      GROUP BY o.environment_id, o.key HAVING kept <> counted",
     "SELECT 'environment ' || e.key,

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Params, Transaction as SqlTransaction, TransactionBeh
 
 use super::audit;
 use super::lock::Lock;
-use super::read::{Rows, is_excluded};
+use super::read::{Rows, is_excluded, member_list};
 use crate::limits::TRIAL_BYTES;
 use crate::store::chain::{Parts, Seals};
 use crate::store::{
@@ -81,19 +81,18 @@ impl SqliteTransaction<'_> {
         )
     }
 
-    /// Executes a statement for each key; gives those for which it wrote a row.
+    /// Executes a statement for each key of a list; gives those for which it wrote a row.
     fn touch_members<'k>(
         &mut self,
         sql: &str,
-        environment: EnvironmentId,
-        segment: &str,
+        list_id: i64,
         list: MemberList,
         keys: &'k [String],
     ) -> StoreResult<Vec<&'k str>> {
         let mut statement = self.sql.prepare_cached(sql)?;
         let mut touched = Vec::new();
         for key in keys {
-            if statement.execute((environment.0, segment, is_excluded(list), key))? > 0 {
+            if statement.execute((list_id, is_excluded(list), key))? > 0 {
                 touched.push(&**key);
             }
         }
@@ -276,6 +275,14 @@ impl Transaction for SqliteTransaction<'_> {
              ) WHERE id = ?1",
             (environment.0, kind.name(), key),
         )?;
+        if kind == ObjectKind::Segment {
+            // Its keys go later: there may be a million of them.
+            self.execute(
+                "UPDATE member_list SET environment_id = NULL, segment = NULL
+                 WHERE environment_id = ?1 AND segment = ?2",
+                (environment.0, key),
+            )?;
+        }
         self.execute_one(
             "DELETE FROM object WHERE environment_id = ?1 AND kind = ?2 AND key = ?3",
             (environment.0, kind.name(), key),
@@ -289,9 +296,20 @@ impl Transaction for SqliteTransaction<'_> {
         list: MemberList,
         keys: &'k [String],
     ) -> StoreResult<Vec<&'k str>> {
-        let sql = "INSERT INTO segment_member (environment_id, segment, excluded, key)
-                   VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
-        let added = self.touch_members(sql, environment, segment, list, keys)?;
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Fails where there is no such segment.
+        self.execute(
+            "INSERT INTO member_list (environment_id, segment) VALUES (?1, ?2)
+             ON CONFLICT DO NOTHING",
+            (environment.0, segment),
+        )?;
+        let list_id = member_list(&self.sql, environment, segment)?;
+        let list_id = list_id.ok_or_else(|| StoreError::new("a list was not written"))?;
+        let sql = "INSERT INTO member (list_id, excluded, key) VALUES (?1, ?2, ?3)
+                   ON CONFLICT DO NOTHING";
+        let added = self.touch_members(sql, list_id, list, keys)?;
         self.count_members(environment, segment, list, sizes(&added)?)?;
         Ok(added)
     }
@@ -303,12 +321,31 @@ impl Transaction for SqliteTransaction<'_> {
         list: MemberList,
         keys: &'k [String],
     ) -> StoreResult<Vec<&'k str>> {
-        let sql = "DELETE FROM segment_member
-                   WHERE environment_id = ?1 AND segment = ?2 AND excluded = ?3 AND key = ?4";
-        let removed = self.touch_members(sql, environment, segment, list, keys)?;
+        let Some(list_id) = member_list(&self.sql, environment, segment)? else {
+            return Ok(Vec::new());
+        };
+        let sql = "DELETE FROM member WHERE list_id = ?1 AND excluded = ?2 AND key = ?3";
+        let removed = self.touch_members(sql, list_id, list, keys)?;
         let (rows, bytes) = sizes(&removed)?;
         self.count_members(environment, segment, list, (-rows, -bytes))?;
         Ok(removed)
+    }
+
+    fn sweep(&mut self, limit: u32) -> StoreResult<bool> {
+        let sql = "SELECT id FROM member_list WHERE environment_id IS NULL LIMIT 1";
+        let Some(id) = self.one(sql, (), |row| row.get::<_, i64>(0))? else {
+            return Ok(false);
+        };
+        let deleted = self.execute(
+            "DELETE FROM member WHERE (list_id, excluded, key) IN (
+                 SELECT list_id, excluded, key FROM member WHERE list_id = ?1 LIMIT ?2
+             )",
+            (id, limit),
+        )?;
+        if deleted < limit as usize {
+            self.execute_one("DELETE FROM member_list WHERE id = ?1", [id])?;
+        }
+        Ok(true)
     }
 
     fn append_change(

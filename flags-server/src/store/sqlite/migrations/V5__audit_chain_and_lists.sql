@@ -66,3 +66,33 @@ CREATE TABLE trial (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     filler BLOB NOT NULL
 ) STRICT;
+
+-- The keys of a segment belong to a list of their own, which a deleted segment loses in one step. The keys
+-- then go in parts, between other writes.
+CREATE TABLE member_list (
+    id INTEGER PRIMARY KEY,
+    -- NULL, both, once the segment is deleted.
+    environment_id INTEGER,
+    segment TEXT,
+    -- For the reference alone; takes no room.
+    kind TEXT NOT NULL GENERATED ALWAYS AS ('segment') VIRTUAL,
+    UNIQUE (environment_id, segment),
+    FOREIGN KEY (environment_id, kind, segment) REFERENCES object (environment_id, kind, key)
+) STRICT;
+
+CREATE TABLE member (
+    list_id INTEGER NOT NULL REFERENCES member_list (id),
+    -- 0 in the included keys, 1 in the excluded ones; a key may be in both.
+    excluded INTEGER NOT NULL CHECK (excluded IN (0, 1)),
+    key TEXT NOT NULL,
+    PRIMARY KEY (list_id, excluded, key)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO member_list (environment_id, segment)
+SELECT DISTINCT environment_id, segment FROM segment_member;
+
+INSERT INTO member (list_id, excluded, key)
+SELECT l.id, m.excluded, m.key FROM member_list AS l
+JOIN segment_member AS m ON m.environment_id = l.environment_id AND m.segment = l.segment;
+
+DROP TABLE segment_member;
