@@ -73,7 +73,9 @@
 //! A flag that is not as the code says (missing, of another type, of a type that was not
 //! registered, with a value that cannot be decoded) gives the code's default, with the reason
 //! `flag_not_found` or `type_mismatch`. The first time an answer meets it, it is logged and listed
-//! in [`Status::misused`]; [`Ruleset::misfit`] tells it beforehand, for a check at the start.
+//! in [`Status::misused`]; a value that cannot be decoded already when it arrives, with the place
+//! inside of it, once for each version of the flag. [`Ruleset::misfit`] tells it beforehand, for a
+//! check at the start.
 //!
 //! # A test
 //!

@@ -4,14 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use flags_core::{Flag, FlagKey, FlagType, FlagValue, Misfit, Reason, Ruleset, Timestamp};
+use flags_core::{
+    Flag, FlagKey, FlagType, FlagValue, Misfit, Reason, Revision, Ruleset, Timestamp, Undecodable,
+};
 use tokio::sync::watch;
 
 use crate::clock;
 use crate::limits::{MAX_MISUSE_KEY_BYTES, MAX_MISUSES};
 
 /// A flag that is not as the code says, so that the default of the code holds; reported when an
-/// answer first met it.
+/// answer first met it, or when a value arrived that cannot be decoded.
 ///
 /// It says what was found then, and stays in the [status](crate::Status::misused) when the flag
 /// has become right.
@@ -49,8 +51,9 @@ pub(crate) struct Reported {
 ///
 /// Answers look here whenever the default of the code holds because of one, however often that is:
 /// they find its fingerprint in one cache line that nobody writes to. Only the first one to meet
-/// it takes the lock. The table does not grow: a misuse for which there is no room is neither
-/// reported nor counted.
+/// it takes the lock. Those that meet a value which cannot be decoded look at the flag besides,
+/// because each of its versions is reported: when it arrives, or here if that was not told. The
+/// table does not grow: a misuse for which there is no room is neither reported nor counted.
 pub(crate) struct Misuses {
     groups: [Group; GROUPS],
     reported: watch::Sender<Reported>,
@@ -81,11 +84,18 @@ impl Fingerprint {
 
     #[inline]
     fn mismatch(key: FlagKey<'_>, asked: FlagType) -> Self {
-        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
         let kind = (asked as u64 + 1).wrapping_mul(SPREAD);
         Self((key.hash() ^ kind).max(1))
     }
+
+    fn undecodable(key: FlagKey<'_>, asked: &str, version: Revision) -> Self {
+        let asked = FlagKey::from(asked).hash().rotate_left(32);
+        Self((key.hash() ^ asked ^ version.wrapping_mul(SPREAD)).max(1))
+    }
 }
+
+/// Spreads small numbers over 64 bits.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Misuses {
     /// `expects_flags` is false for a client that was made to have none.
@@ -127,19 +137,37 @@ impl Misuses {
     pub(crate) fn missing(&self, key: FlagKey<'_>, asked: Option<fn() -> &'static str>) {
         let fingerprint = Fingerprint::missing(key);
         if !self.has_seen(fingerprint) {
-            self.report(fingerprint, key.key(), asked.map(|name| name()), Misfit::Missing);
+            let asked = asked.map(|name| name());
+            self.report_and_log(fingerprint, key.key(), asked, Misfit::Missing);
         }
+    }
+
+    /// A value of the flag has arrived that cannot be decoded. Gives whether that is news.
+    pub(crate) fn undecodable(&self, undecodable: &Undecodable) -> bool {
+        let Undecodable { key, version, type_name, .. } = undecodable;
+        let fingerprint = Fingerprint::undecodable(key.into(), type_name, *version);
+        let misfit = Misfit::Undecodable(*version);
+        !self.has_seen(fingerprint) && self.report(fingerprint, key, Some(type_name), misfit)
     }
 
     /// The flag is not of the type asked for.
     #[inline]
     fn mismatch<T: FlagValue>(&self, flag: &Flag<T>, ruleset: &Ruleset) {
-        let fingerprint = Fingerprint::mismatch(flag.into(), T::TYPE);
-        if !self.has_seen(fingerprint)
-            && let Some(misfit) = ruleset.misfit(flag)
-        {
-            self.report(fingerprint, flag.key(), Some(T::name()), misfit);
+        let mut fingerprint = Fingerprint::mismatch(flag.into(), T::TYPE);
+        if self.has_seen(fingerprint) {
+            return;
         }
+        let Some(misfit) = ruleset.misfit(flag) else {
+            return;
+        };
+        // Mostly reported when it arrived; an override is met here first.
+        if let Misfit::Undecodable(version) = misfit {
+            fingerprint = Fingerprint::undecodable(flag.into(), T::name(), version);
+            if self.has_seen(fingerprint) {
+                return;
+            }
+        }
+        self.report_and_log(fingerprint, flag.key(), Some(T::name()), misfit);
     }
 
     /// Whether there is nothing to report: it has been, or it cannot be.
@@ -176,16 +204,32 @@ impl Misuses {
 
     #[cold]
     #[inline(never)]
-    fn report(
+    fn report_and_log(
         &self,
         fingerprint: Fingerprint,
         key: &str,
         asked: Option<&'static str>,
         misfit: Misfit,
     ) {
-        let start = key.get(..key.floor_char_boundary(MAX_MISUSE_KEY_BYTES));
-        let key = start.unwrap_or_default().into();
-        let misuse = Misuse { key, asked, misfit, at: clock::now() };
+        if self.report(fingerprint, key, asked, misfit) {
+            tracing::warn!(
+                key = beginning(key),
+                asked,
+                problem = %misfit,
+                "a flag is not as the code says: the default of the code holds",
+            );
+        }
+    }
+
+    /// Whether this is the first time, and there was room in the list.
+    fn report(
+        &self,
+        fingerprint: Fingerprint,
+        key: &str,
+        asked: Option<&'static str>,
+        misfit: Misfit,
+    ) -> bool {
+        let misuse = Misuse { key: beginning(key).into(), asked, misfit, at: clock::now() };
         let mut listed = false;
         // Nothing but this takes the lock for writing, and nobody's code runs under it.
         self.reported.send_if_modified(|reported| {
@@ -193,18 +237,10 @@ impl Misuses {
             if !self.mark(fingerprint) || is_silent {
                 return false;
             }
-            listed = reported.list(&misuse);
+            listed = reported.list(misuse);
             true
         });
-        if listed {
-            let Misuse { key, asked, misfit, .. } = &misuse;
-            tracing::warn!(
-                key = &**key,
-                asked,
-                problem = %misfit,
-                "a flag is not as the code says: the default of the code holds",
-            );
-        }
+        listed
     }
 
     /// Whether this is the first time, and there is room to know it the next time.
@@ -219,16 +255,21 @@ impl Misuses {
 
 impl Reported {
     /// Whether there was room in the list.
-    fn list(&mut self, misuse: &Misuse) -> bool {
+    fn list(&mut self, misuse: Misuse) -> bool {
         if self.listed.len() >= MAX_MISUSES {
             self.unlisted += 1;
             return false;
         }
         let mut listed = self.listed.to_vec();
-        listed.insert(listed.partition_point(|known| known.key <= misuse.key), misuse.clone());
+        listed.insert(listed.partition_point(|known| known.key <= misuse.key), misuse);
         self.listed = listed.into();
         true
     }
+}
+
+/// As much of a key as is kept.
+fn beginning(key: &str) -> &str {
+    key.get(..key.floor_char_boundary(MAX_MISUSE_KEY_BYTES)).unwrap_or_default()
 }
 
 impl fmt::Debug for Misuses {
@@ -275,11 +316,28 @@ mod tests {
             Fingerprint::missing(key),
             Fingerprint::mismatch(key, FlagType::Boolean),
             Fingerprint::mismatch(key, FlagType::Json),
+            Fingerprint::undecodable(key, "A", 1),
+            Fingerprint::undecodable(key, "A", 2),
+            Fingerprint::undecodable(key, "B", 1),
             Fingerprint::missing("b".into()),
+            Fingerprint::undecodable("b".into(), "A", 1),
         ];
         for (index, one) in fingerprints.iter().enumerate() {
             assert!(!fingerprints[..index].contains(one));
         }
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_news_once_for_each_version() {
+        let misuses = Misuses::new(true);
+        let arrives = |version| {
+            let (key, diagnostics) = ("limits".to_owned(), Vec::new());
+            misuses.undecodable(&Undecodable { key, version, type_name: "Limits", diagnostics })
+        };
+        assert_eq!([1, 1, 2, 1, 2].map(arrives), [true, false, true, false, false]);
+        let listed = misuses.reported().listed;
+        let misfits: Vec<_> = listed.iter().map(|misuse| misuse.misfit).collect();
+        assert_eq!(misfits, [1, 2].map(Misfit::Undecodable));
     }
 
     #[test]

@@ -55,8 +55,8 @@ impl Shared {
     /// Puts a whole environment in place. Takes time: not for an async thread.
     pub(crate) fn install(&self, document: &Document, state: State, source: Source) {
         let (ruleset, report) = Ruleset::compile_with(document, &self.decoders);
+        self.tell(&report);
         self.layers.replace(ruleset);
-        self.log(&report);
         self.update(state, source, |status| {
             status.position = Some(document.position());
             status.counters.ignored_objects += report.ignored as u64;
@@ -68,8 +68,8 @@ impl Shared {
     /// Puts one change in place. Takes time: not for an async thread.
     pub(crate) fn apply(&self, change: &Change) -> Result<(), Gap> {
         let (ruleset, report) = self.layers.base().loaded.load().ruleset.apply(change)?;
+        self.tell(&report);
         self.layers.replace(ruleset);
-        self.log(&report);
         self.update(State::Live, Source::Server, |status| {
             status.position = Some(change.position());
             status.counters.changes += 1;
@@ -161,12 +161,12 @@ impl Shared {
         });
     }
 
-    /// Logs what is broken; of what cannot be decoded, the news alone.
-    fn log(&self, report: &Report) {
+    /// Logs what is broken. Of what cannot be decoded, the news alone: before an answer can meet
+    /// it, which would say so again. What is too much for the log is left to those answers.
+    fn tell(&self, report: &Report) {
         log_invalid(report);
-        let known = Arc::clone(&self.status.borrow().undecodable);
-        let news = report.undecodable.iter().filter(|undecodable| !known.contains(undecodable));
-        for Undecodable { key, type_name, diagnostics } in news.take(INVALID_LOGGED) {
+        let news = report.undecodable.iter().filter(|found| self.misuses.undecodable(found));
+        for Undecodable { key, type_name, diagnostics, .. } in news.take(INVALID_LOGGED) {
             let problem = diagnostics.first().map(ToString::to_string).unwrap_or_default();
             tracing::warn!(key, r#type = type_name, problem, "cannot be decoded");
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flags_core::{InvalidObject, Position, Timestamp, Undecodable};
+use flags_core::{InvalidObject, Misfit, Position, Timestamp, Undecodable};
 
 use crate::misuse::Misuse;
 
@@ -44,7 +44,8 @@ pub struct Status {
     /// by key. Each is valid for whoever asks for its JSON.
     pub undecodable: Arc<[Undecodable]>,
     /// Flags that were not as the code says when they were first asked for, by key: each key and
-    /// kind of difference once in the life of the client, also when the flag has become right.
+    /// type asked for once in the life of the client, also when the flag has become right. A value
+    /// that cannot be decoded is among them from its arrival, once for each version of the flag.
     ///
     /// At most 256; further ones are [counted](Counters::unlisted_misuses). A flag that is missing
     /// from a [`Client::empty`](crate::Client::empty) is not among them.
@@ -177,6 +178,14 @@ impl Status {
         matches!(self.source, Source::Server | Source::Fixed)
     }
 
+    /// Whether a misuse is of a flag that still cannot be decoded.
+    fn is_undecodable(&self, misuse: &Misuse) -> bool {
+        matches!(misuse.misfit, Misfit::Undecodable(_))
+            && self.undecodable.iter().any(|undecodable| {
+                *undecodable.key == *misuse.key && Some(undecodable.type_name) == misuse.asked
+            })
+    }
+
     /// Moves to a state, at the instant `now` if it is another one.
     pub(crate) fn enter(&mut self, state: State, source: Source, now: Timestamp) -> bool {
         let moves = (self.state, self.source) != (state, source);
@@ -216,11 +225,12 @@ impl fmt::Display for Status {
             [one] => write!(f, "; the flag `{}` cannot be decoded", one.key)?,
             many => write!(f, "; {} flags cannot be decoded", many.len())?,
         }
-        match &*self.misused {
-            [] => {}
-            [one] => write!(f, "; not as the code says: {one}")?,
-            many => {
-                let count = self.counters.unlisted_misuses + many.len() as u64;
+        let mut others = self.misused.iter().filter(|misuse| !self.is_undecodable(misuse));
+        match (others.next(), others.count() as u64 + self.counters.unlisted_misuses) {
+            (None, 0) => {}
+            (Some(one), 0) => write!(f, "; not as the code says: {one}")?,
+            (first, further) => {
+                let count = further + u64::from(first.is_some());
                 write!(f, "; {count} flags are not as the code says")?;
             }
         }

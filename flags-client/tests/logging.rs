@@ -7,7 +7,7 @@ mod support;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
-use flags_client::{Client, Decoded, Decoders, Document, Entity, Flag, Misfit};
+use flags_client::{Client, Decoded, Decoders, Document, Entity, Flag, Misfit, Override, Value};
 use support::{Canned, SOON, Server, TOKEN, boolean_flag, object, reach};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -67,6 +67,13 @@ fn json_flag(value: &serde_json::Value) -> serde_json::Value {
     })
 }
 
+/// The event of a flag that an answer met.
+fn met(key: &str, asked: Option<&str>, problem: &str) -> String {
+    let says = "a flag is not as the code says: the default of the code holds";
+    let asked = asked.map(|asked| format!("asked={asked:?} ")).unwrap_or_default();
+    format!("message={says} key={key:?} {asked}problem={problem} ")
+}
+
 const NOBODY: &() = &();
 
 #[test]
@@ -95,21 +102,15 @@ fn a_flag_that_is_not_as_the_code_says_is_reported_once() {
         assert_eq!(owned.evaluate("by\nname", NOBODY).value, None);
     }
 
-    let says = "message=a flag is not as the code says: the default of the code holds";
+    let missing = "there is no such flag";
     assert_eq!(
         log.texts(),
         [
-            format!(r#"{says} key="missing" asked="boolean" problem=there is no such flag "#),
-            format!(
-                r#"{says} key="boolean" asked="integer" problem=the flag is of the type boolean "#
-            ),
-            format!(
-                r#"{says} key="json" asked="u32" problem=the type is not registered for this flag "#
-            ),
-            format!(
-                r#"{says} key="boolean" asked="string" problem=the flag is of the type boolean "#
-            ),
-            format!(r#"{says} key="by\nname" problem=there is no such flag "#),
+            met("missing", Some("boolean"), missing),
+            met("boolean", Some("integer"), "the flag is of the type boolean"),
+            met("json", Some("u32"), "the type is not registered for this flag"),
+            met("boolean", Some("string"), "the flag is of the type boolean"),
+            met("by\nname", None, missing),
         ]
     );
     let status = client.status();
@@ -171,7 +172,7 @@ fn an_empty_client_does_not_miss_flags() {
 }
 
 #[test]
-fn what_cannot_be_decoded_is_said_when_it_arrives_and_when_it_is_served() {
+fn what_cannot_be_decoded_is_said_when_it_arrives_and_not_again_when_it_is_served() {
     const NUMBER: Flag<Decoded<u32>> = Flag::new("number", Decoded(&7));
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
@@ -180,16 +181,68 @@ fn what_cannot_be_decoded_is_said_when_it_arrives_and_when_it_is_served() {
     let problem = "/variants/0/value: invalid type: string \"many\", expected u32";
     let arrives =
         format!("message=cannot be decoded key=\"number\" type=\"u32\" problem={problem:?} ");
-    assert_eq!(log.texts(), [arrives]);
-    assert_eq!(client.status().to_string(), "fixed, at e.0; the flag `number` cannot be decoded");
+    for _ in 0..2 {
+        assert_eq!(log.texts(), [&*arrives]);
+        let status = client.status();
+        assert_eq!(status.to_string(), "fixed, at e.0; the flag `number` cannot be decoded");
+        let [misuse] = &*status.misused else { panic!("{status:?}") };
+        assert_eq!((&*misuse.key, misuse.asked), ("number", Some("u32")));
+        assert_eq!(misuse.misfit, Misfit::Undecodable(1));
+        assert_eq!(client.snapshot().get(&NUMBER, NOBODY).value, &7);
+    }
+    const UNREGISTERED: Flag<Decoded<u8>> = Flag::new("number", Decoded(&7));
+    assert_eq!(client.snapshot().get(&UNREGISTERED, NOBODY).value, &7);
+    let problem = "the type is not registered for this flag";
+    assert_eq!(log.texts()[1..], [met("number", Some("u8"), problem)]);
+}
+
+#[test]
+fn what_cannot_be_decoded_is_said_when_it_is_served_where_its_arrival_was_not_told() {
+    const NUMBER: Flag<Decoded<u32>> = Flag::new("number", Decoded(&7));
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let many = serde_json::Value::from("many");
+    let client = Client::fixed_with(
+        &document(&[("number", json_flag(&5.into()))]),
+        Decoders::new().with(&NUMBER),
+    );
+    let client = client.overriding([Override::new("number", Value::Json(&many))]);
     for _ in 0..2 {
         assert_eq!(client.snapshot().get(&NUMBER, NOBODY).value, &7);
     }
-    assert_eq!(
-        log.texts()[1..],
-        ["message=a flag is not as the code says: the default of the code holds key=\"number\" \
-          asked=\"u32\" problem=a value of the flag cannot be decoded "]
-    );
+    let problem = "a value of version 1 of the flag cannot be decoded";
+    assert_eq!(log.texts(), [met("number", Some("u32"), problem)]);
+    let says = "fixed, at e.0; not as the code says: `number`, asked for as u32: ";
+    assert_eq!(client.status().to_string(), format!("{says}{problem}"));
+}
+
+#[test]
+fn of_many_that_cannot_be_decoded_the_last_are_said_when_they_are_served() {
+    const FLAGS: [Flag<Decoded<u32>>; 12] = {
+        const KEYS: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+        let mut flags = [Flag::new("", Decoded(&7)); 12];
+        let mut index = 0;
+        while index < KEYS.len() {
+            flags[index] = Flag::new(KEYS[index], Decoded(&7));
+            index += 1;
+        }
+        flags
+    };
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let bad = FLAGS.map(|flag| (flag.key(), json_flag(&"many".into())));
+    let decoders = FLAGS.iter().fold(Decoders::new(), |decoders, flag| decoders.with(flag));
+    let client = Client::fixed_with(&document(&bad), decoders);
+    assert_eq!((log.texts().len(), client.status().misused.len()), (10, 10));
+    for flag in FLAGS.iter().chain(&FLAGS) {
+        assert_eq!(client.snapshot().get(flag, NOBODY).value, &7);
+    }
+    let problem = "a value of version 1 of the flag cannot be decoded";
+    let says = ["k", "l"].map(|key| met(key, Some("u32"), problem));
+    assert_eq!(log.texts()[10..], says);
+    let status = client.status();
+    assert_eq!((status.undecodable.len(), status.misused.len()), (12, 12));
+    assert_eq!(status.to_string(), "fixed, at e.0; 12 flags cannot be decoded");
 }
 
 #[tokio::test]
@@ -218,7 +271,9 @@ async fn what_cannot_be_decoded_harms_nothing_else() {
     let read = || client.snapshot().get(&PICKY, &Entity::user("u-17")).value.0;
     assert_eq!(read(), 5);
 
-    for (bad, problem) in [(0, "zero"), (13, "decoding it panicked: thirteen")] {
+    let mut versions = [0; 2];
+    let problems = ["zero", "decoding it panicked: thirteen"];
+    for ((bad, problem), version) in [0, 13].into_iter().zip(problems).zip(&mut versions) {
         server.put("picky", &json_flag(&bad.into()));
         let status = reach(&client, |status| {
             let undecodable = status.undecodable.first();
@@ -226,6 +281,7 @@ async fn what_cannot_be_decoded_harms_nothing_else() {
         })
         .await;
         assert_eq!(status.undecodable.len(), 1);
+        *version = status.undecodable[0].version;
         assert!(status.to_string().contains("; the flag `picky` cannot be decoded"), "{status}");
         assert_eq!(read(), 1, "the default");
         assert!(client.is_on(&SWITCH, NOBODY));
@@ -233,7 +289,8 @@ async fn what_cannot_be_decoded_harms_nothing_else() {
     server.put("picky", &json_flag(&6.into()));
     let status = reach(&client, |status| status.undecodable.is_empty()).await;
     assert_eq!(read(), 6);
-    assert_eq!((status.misused.len(), status.misused[0].misfit), (1, Misfit::Undecodable));
+    let misfits: Vec<_> = status.misused.iter().map(|misuse| misuse.misfit).collect();
+    assert_eq!(misfits, versions.map(Misfit::Undecodable), "each bad version once");
     let asked = status.misused[0].asked.unwrap();
     assert!(asked.ends_with("::Picky"), "{asked}");
 }

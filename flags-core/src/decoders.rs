@@ -8,12 +8,13 @@ use core::any::{TypeId, type_name};
 use core::fmt;
 
 use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
 
 use crate::decoded::Decoded;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::flag::Flag;
 use crate::limits::MAX_DECODE_ERROR_CHARS;
-use crate::ruleset::Variant;
+use crate::revision::Revision;
 use crate::value::{AnyValue, OwnedValue};
 
 /// The types into which the values of JSON flags are decoded when a ruleset is compiled.
@@ -54,7 +55,14 @@ type Guard = fn(&mut dyn FnMut()) -> Result<(), String>;
 struct Decoder {
     type_id: TypeId,
     type_name: &'static str,
-    decode: fn(&serde_json::Value) -> Result<AnyValue, String>,
+    decode: fn(&serde_json::Value) -> Result<AnyValue, Problem>,
+}
+
+/// Why a value cannot be decoded.
+struct Problem {
+    /// Names and indices that lead to the place inside of the value.
+    path: Vec<String>,
+    message: String,
 }
 
 /// A JSON flag with values that cannot be decoded into a type that was registered for it.
@@ -70,23 +78,28 @@ struct Decoder {
 /// let document: Document = serde_json::from_str(r#"{
 ///     "epoch": "e1", "revision": 1,
 ///     "objects": [{"kind": "flag", "key": "ports", "version": 1, "definition": {
-///         "type": "json", "variants": [{"name": "all", "value": "all"}],
+///         "type": "json", "variants": [{"name": "all", "value": [80, "all"]}],
 ///         "state": {"on": true, "off_variant": "all", "fallthrough": {"variant": "all"}}
 ///     }}]
 /// }"#)?;
 /// let (_, report) = Ruleset::compile_with(&document, &Decoders::new().with(&PORTS));
 /// let found = &report.undecodable[0];
-/// assert_eq!((&*found.key, found.type_name), ("ports", "alloc::vec::Vec<u16>"));
-/// assert_eq!(found.diagnostics[0].pointer, "/variants/0/value");
+/// assert_eq!((&*found.key, found.version), ("ports", 1));
+/// assert_eq!(found.type_name, "alloc::vec::Vec<u16>");
+/// assert_eq!(found.diagnostics[0].pointer, "/variants/0/value/1");
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undecodable {
     /// The flag's key.
     pub key: String,
+    /// The revision that last changed the flag.
+    pub version: Revision,
     /// The type, as [`type_name`] has it: for people, and not the same in every version of Rust.
     pub type_name: &'static str,
-    /// What serde says of each value; pointers lead into the flag's definition.
+    /// What serde says of each value; pointers lead into the flag's definition, and there to the
+    /// place inside of the value, as far as serde tells it: not into what an untagged or internally
+    /// tagged enum or a flattened field holds.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -136,25 +149,28 @@ impl Decoders {
         self.by_flag.get(key).map_or(&[], |decoders| decoders)
     }
 
-    /// Decodes the variants of the flag `key`, and adds what cannot be.
+    /// Decodes the variants of a version of the flag `key`, and adds what cannot be.
     pub(crate) fn decode_variants(
         &self,
         key: &str,
-        variants: &mut [Variant],
+        version: Revision,
+        values: &mut [OwnedValue],
         undecodable: &mut Vec<Undecodable>,
     ) {
         for decoder in self.of(key) {
             let mut diagnostics = Diagnostics::default();
             diagnostics.at("variants", |d| {
-                for (index, variant) in variants.iter_mut().enumerate() {
-                    if let Err(error) = self.decode(*decoder, &mut variant.value) {
-                        d.at(index, |d| d.at("value", |d| d.report("undecodable", error)));
+                for (index, value) in values.iter_mut().enumerate() {
+                    if let Err(problem) = self.decode(*decoder, value) {
+                        let message = cut(problem.message);
+                        d.at(index, |d| d.at("value", |d| report(d, &problem.path, message)));
                     }
                 }
             });
             if !diagnostics.is_clean() {
                 undecodable.push(Undecodable {
                     key: key.into(),
+                    version,
                     type_name: decoder.type_name,
                     diagnostics: diagnostics.into_vec(),
                 });
@@ -170,7 +186,7 @@ impl Decoders {
     }
 
     /// Adds a decoded form to a JSON value that lacks it.
-    fn decode(&self, decoder: Decoder, value: &mut OwnedValue) -> Result<(), String> {
+    fn decode(&self, decoder: Decoder, value: &mut OwnedValue) -> Result<(), Problem> {
         let OwnedValue::Json(json) = value else {
             return Ok(());
         };
@@ -179,9 +195,11 @@ impl Decoders {
         }
         let mut decoded = None;
         (self.guard)(&mut || decoded = Some((decoder.decode)(json.value())))
-            .and(decoded.unwrap_or_else(|| Err("the guard has not run it".into())))
-            .map(|decoded| json.add_decoded(decoded))
-            .map_err(cut)
+            .map_err(Problem::of_whole)?;
+        let decoded =
+            decoded.unwrap_or_else(|| Err(Problem::of_whole("the guard has not run it".into())))?;
+        json.add_decoded(decoded);
+        Ok(())
     }
 }
 
@@ -200,13 +218,35 @@ impl fmt::Debug for Decoders {
     }
 }
 
-fn decode<T>(value: &serde_json::Value) -> Result<AnyValue, String>
+impl Problem {
+    fn of_whole(message: String) -> Self {
+        Self { path: Vec::new(), message }
+    }
+}
+
+fn decode<T>(value: &serde_json::Value) -> Result<AnyValue, Problem>
 where
     T: DeserializeOwned + Send + Sync + 'static,
 {
-    match T::deserialize(value) {
+    match serde_path_to_error::deserialize::<_, T>(value) {
         Ok(value) => Ok(Arc::new(value)),
-        Err(error) => Err(error.to_string()),
+        Err(error) => {
+            let known = error.path().iter().map_while(|segment| match segment {
+                Segment::Seq { index } => Some(index.to_string()),
+                Segment::Map { key } => Some(key.clone()),
+                Segment::Enum { variant } => Some(variant.clone()),
+                Segment::Unknown => None,
+            });
+            Err(Problem { path: known.collect(), message: error.inner().to_string() })
+        }
+    }
+}
+
+/// Reports what is wrong at `path`, from where the walk stands.
+fn report(diagnostics: &mut Diagnostics, path: &[String], message: String) {
+    match path.split_first() {
+        Some((token, path)) => diagnostics.at(token, |d| report(d, path, message)),
+        None => diagnostics.report("undecodable", message),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is wrong with a definition, where, and in which words.
 
+use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
@@ -46,10 +47,12 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Collects diagnostics while a document is walked; knows where the walk stands.
+/// Collects diagnostics while a document is walked.
+///
+/// Their pointers grow at the front while the walk comes back up: where nothing is wrong, which is
+/// nearly everywhere, a pointer costs nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Diagnostics {
-    pointer: String,
     found: alloc::vec::Vec<Diagnostic>,
 }
 
@@ -60,26 +63,12 @@ impl Diagnostics {
         token: impl fmt::Display,
         walk: impl FnOnce(&mut Self) -> T,
     ) -> T {
-        use fmt::Write;
-        let outer = self.pointer.len();
-        self.pointer.push('/');
-        let start = self.pointer.len();
-        // Writing to a string cannot fail.
-        let _ = write!(self.pointer, "{token}");
-        if let Some(token) = self.pointer.get(start..) {
-            // A name is anything that a document may hold, and stands in many pointers.
-            let end = token.char_indices().nth(MAX_POINTER_TOKEN_CHARS).map(|(end, _)| start + end);
-            if let Some(end) = end {
-                self.pointer.truncate(end);
-                self.pointer.push('…');
-            }
-        }
-        if self.pointer.get(start..).is_some_and(|t| t.contains(['~', '/'])) {
-            let escaped = self.pointer.split_off(start).replace('~', "~0").replace('/', "~1");
-            self.pointer.push_str(&escaped);
-        }
+        let before = self.found.len();
         let result = walk(self);
-        self.pointer.truncate(outer);
+        if let Some(deeper @ [_, ..]) = self.found.get_mut(before..) {
+            let token = pointer_token(&token);
+            deeper.iter_mut().for_each(|found| found.pointer.insert_str(0, &token));
+        }
         result
     }
 
@@ -89,7 +78,7 @@ impl Diagnostics {
             return;
         }
         self.found.push(Diagnostic {
-            pointer: self.pointer.clone(),
+            pointer: String::new(),
             code: code.into(),
             message: message.into(),
         });
@@ -104,6 +93,18 @@ impl Diagnostics {
     }
 }
 
+/// One step of a pointer, with the slash before it.
+#[cold]
+fn pointer_token(token: &impl fmt::Display) -> String {
+    let token = format!("{token}");
+    // A name is anything that a document may hold, and stands in many pointers.
+    let (shown, cut) = match token.char_indices().nth(MAX_POINTER_TOKEN_CHARS) {
+        Some((end, _)) => (token.get(..end).unwrap_or_default(), "…"),
+        None => (&*token, ""),
+    };
+    format!("/{}{cut}", shown.replace('~', "~0").replace('/', "~1"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,11 +112,15 @@ mod tests {
     #[test]
     fn pointers_nest_and_escape() {
         let mut diagnostics = Diagnostics::default();
-        diagnostics.at("a/b", |d| d.at(3, |d| d.at("~", |d| d.report("x", "y"))));
+        diagnostics.at("a/b", |d| {
+            d.at(3, |d| d.at("~", |d| d.report("x", "y")));
+            d.report("x", "between");
+            d.at(4, |d| d.report("x", "y"));
+        });
         diagnostics.report("x", "top");
         let found = diagnostics.into_vec();
-        assert_eq!(found[0].pointer, "/a~1b/3/~0");
-        assert_eq!(found[1].pointer, "");
+        let pointers: alloc::vec::Vec<&str> = found.iter().map(|found| &*found.pointer).collect();
+        assert_eq!(pointers, ["/a~1b/3/~0", "/a~1b", "/a~1b/4", ""]);
     }
 
     #[test]

@@ -16,10 +16,10 @@ use crate::observer::{Asked, Found, Observer, Unobserved};
 use crate::outcome::{Decision, Outcome, Why};
 use crate::ruleset::{
     Flag as CompiledFlag, FlagBody, FlagRules, Prerequisite, Questions, Ruleset, Segment, Slot,
-    Targets, VariantIndex,
+    Targets, VariantIndex, Variants,
 };
 use crate::same::same;
-use crate::serve::{Serve, Share, Unit};
+use crate::serve::{Serve, Split, Unit};
 use crate::time::{Now, Timestamp};
 use crate::value::Stored;
 
@@ -48,7 +48,7 @@ impl Ruleset {
         context: &(impl Context + ?Sized),
         now: impl Now,
     ) -> Evaluation<'r> {
-        self.decide(flag.into(), None, context, now, Unobserved).evaluation()
+        self.decide(flag.into(), None, context, now, Unobserved).evaluation(self.revision())
     }
 
     /// Asks for a typed flag: the value is the code's default wherever the rules have none.
@@ -111,7 +111,7 @@ impl Ruleset {
             variant,
             reason,
             version: decision.version(),
-            revision: decision.revision,
+            revision: self.revision(),
         }
     }
 
@@ -165,7 +165,7 @@ impl Ruleset {
         let revision = self.revision();
         self.flags.iter().map(move |(key, flag)| {
             let outcome = evaluator.answer(flag);
-            (key, Decision { flag: Some(flag), outcome, revision }.evaluation())
+            (key, Decision { flag: Some(flag), outcome }.evaluation(revision))
         })
     }
 
@@ -185,22 +185,25 @@ impl Ruleset {
             Some(flag) if flag.is_other_than(asked_type) => {
                 Outcome::default_because(Why::TypeMismatch)
             }
-            Some(flag) => Evaluator::new(self, context, now, observer).answer(flag),
+            Some(flag) => match flag.settled() {
+                Some(outcome) if !O::OBSERVES => outcome,
+                _ => Evaluator::new(self, context, now, observer).answer(flag),
+            },
         };
-        Decision { flag, outcome, revision: self.revision() }
+        Decision { flag, outcome }
     }
 }
 
 /// What is served, if it is of the type that the code says.
 #[inline]
 fn read<'r, T: FlagValue>(decision: &Decision<'r>) -> Option<T::Ref<'r>> {
-    T::read(Stored(&decision.outcome.variant?.value))
+    T::read(Stored(decision.outcome.served?.value()?))
 }
 
 /// Why the code's default holds; tells of the reasons that the code can do something about.
 fn misfit<'r>(decision: &Decision<'r>, notice: impl FnOnce(Reason<'static>)) -> Reason<'r> {
     // Something is served, but cannot be read.
-    let reason = match decision.outcome.variant {
+    let reason = match decision.outcome.served {
         Some(_) => Reason::TypeMismatch,
         None => decision.outcome.why.reason(),
     };
@@ -222,8 +225,7 @@ struct Evaluator<'r, 'a, C: ?Sized, N, O> {
     /// attribute searched.
     work_left: i64,
     /// The attribute that was asked for last: rules often ask for the same one in a row.
-    path: Option<&'r AttributePath>,
-    subject: Subject<'a>,
+    asked: Option<(&'r AttributePath, Subject<'a>)>,
 }
 
 /// The prerequisites of a flag are deeper or more than an answer may take: only a cycle or
@@ -241,8 +243,7 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
     #[inline]
     fn new(ruleset: &'r Ruleset, context: &'a C, now: N, observer: O) -> Self {
         let now = CachedNow { source: now, instant: Cell::new(None) };
-        let subject = Subject::new(None);
-        Self { ruleset, context, now, observer, flags_left: 0, work_left: 0, path: None, subject }
+        Self { ruleset, context, now, observer, flags_left: 0, work_left: 0, asked: None }
     }
 
     /// What is served to the caller.
@@ -262,8 +263,15 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
         self.flags_left = left.filter(|_| depth <= MAX_PREREQUISITE_DEPTH).ok_or(Exhausted)?;
         match flag.settled() {
             Some(outcome) if !O::OBSERVES => Ok(outcome),
-            _ => self.unsettled(flag, depth),
+            _ if depth == 0 => self.unsettled(flag, depth),
+            _ => self.nested(flag, depth),
         }
+    }
+
+    /// Not inlined: here the recursion goes round.
+    #[inline(never)]
+    fn nested(&mut self, flag: &'r CompiledFlag, depth: usize) -> Result<Outcome<'r>, Exhausted> {
+        self.unsettled(flag, depth)
     }
 
     #[inline]
@@ -273,64 +281,72 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
         depth: usize,
     ) -> Result<Outcome<'r>, Exhausted> {
         match &flag.body {
-            FlagBody::Rules(rules) => self.rules(rules, depth),
-            FlagBody::Overridden(variant) => {
-                Ok(Outcome { variant: Some(variant), why: Why::Override })
+            FlagBody::Rules(rules) => self.rules(&flag.variants, rules, depth),
+            FlagBody::Overridden | FlagBody::Invalid => {
+                let invalid = || Outcome::default_because(Why::FlagInvalid);
+                Ok(flag.settled().unwrap_or_else(invalid))
             }
-            FlagBody::Invalid => Ok(Outcome::default_because(Why::FlagInvalid)),
         }
     }
 
     /// The first step that decides, from "off" on.
     #[inline]
-    fn rules(&mut self, flag: &'r FlagRules, depth: usize) -> Result<Outcome<'r>, Exhausted> {
-        let serve = |variant, why| Ok(Outcome { variant: flag.variant(variant), why });
+    fn rules(
+        &mut self,
+        variants: &'r Variants,
+        flag: &'r FlagRules,
+        depth: usize,
+    ) -> Result<Outcome<'r>, Exhausted> {
+        let serve = |variant, why| Ok(Outcome { served: Some(variants.served(variant)), why });
         self.observer.found(Asked::State, Found::Truth(flag.on.into()));
         if !flag.on {
             return serve(flag.off_variant, Why::Disabled);
         }
         if let Some(questions) = &flag.questions
-            && let Some((variant, why)) = self.questions(flag, questions, depth)?
+            && let Some((variant, why)) =
+                self.questions(variants, flag.off_variant, questions, depth)?
         {
             return serve(variant, why);
         }
         self.observer.enter(Asked::Fallthrough);
-        let (variant, split) = match self.serve(flag, &flag.fallthrough) {
+        let (variant, split) = match self.serve(variants, &flag.fallthrough) {
             Choice::Variant(variant, bucket) => (variant, bucket.map(SplitOutcome::Bucket)),
             Choice::GoOn | Choice::UnitMissing => {
                 (flag.off_variant, Some(SplitOutcome::UnitMissing))
             }
         };
-        self.observer.leave(Found::variant(flag.variant(variant)));
+        self.observer.leave(Found::variant(Some(variants.served(variant))));
         serve(variant, Why::Fallthrough(split))
     }
 
     /// The first of the prerequisites, targets and rules that decides.
     fn questions(
         &mut self,
-        flag: &'r FlagRules,
+        variants: &'r Variants,
+        off_variant: VariantIndex,
         questions: &'r Questions,
         depth: usize,
     ) -> Result<Option<(VariantIndex, Why<'r>)>, Exhausted> {
         for prerequisite in &questions.prerequisites {
             if !self.prerequisite(prerequisite, depth)? {
-                return Ok(Some((flag.off_variant, Why::PrerequisiteFailed(prerequisite))));
+                return Ok(Some((off_variant, Why::PrerequisiteFailed(prerequisite))));
             }
         }
         if !questions.targets.is_empty() {
             let target = self.target(&questions.targets);
-            let found = target.and_then(|index| flag.variant(index));
+            let found = target.map(|index| variants.served(index));
             self.observer.found(Asked::Targets, Found::variant(found));
             if let Some(variant) = target {
                 return Ok(Some((variant, Why::TargetMatch)));
             }
         }
-        for rule in &questions.rules {
+        let first = self.first_that_may_hold(questions);
+        for rule in questions.rules.iter().skip(first) {
             self.observer.enter(Asked::Rule { id: &rule.id });
             if self.truth(&rule.when) == Truth::True
-                && let Choice::Variant(variant, bucket) = self.serve(flag, &rule.serve)
+                && let Choice::Variant(variant, bucket) = self.serve(variants, &rule.serve)
             {
-                self.observer.leave(Found::variant(flag.variant(variant)));
+                self.observer.leave(Found::variant(Some(variants.served(variant))));
                 return Ok(Some((variant, Why::RuleMatch(rule, bucket))));
             }
             self.observer.leave(Found::Nothing);
@@ -338,8 +354,21 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
         Ok(None)
     }
 
-    /// Not inlined: here the recursion goes round.
-    #[inline(never)]
+    /// How many rules need not be tried: one look at a table that says in which lists a value is
+    /// tells which of the rules that ask for lists is the first to hold.
+    #[inline]
+    fn first_that_may_hold(&mut self, questions: &'r Questions) -> usize {
+        let Some(lists) = questions.leading_lists.as_ref().filter(|_| !O::OBSERVES) else {
+            return 0;
+        };
+        self.look_up(&lists.path);
+        match &self.asked {
+            Some((_, subject)) => subject.first_of(lists),
+            None => 0,
+        }
+    }
+
+    #[inline]
     fn prerequisite(
         &mut self,
         prerequisite: &'r Prerequisite,
@@ -349,13 +378,13 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
             flag: &prerequisite.key,
             variants: &prerequisite.variants,
         });
-        let served = match self.ruleset.flags.get(prerequisite.flag) {
+        let outcome = match self.ruleset.flags.get(prerequisite.flag) {
             Some(flag) => Some(self.flag(flag, depth + 1)?),
             None => None,
         };
-        let variant = served
-            .filter(|served| !matches!(served.why, Why::Disabled | Why::FlagInvalid))
-            .and_then(|served| served.variant?.name.as_deref());
+        let variant = outcome
+            .filter(|outcome| !matches!(outcome.why, Why::Disabled | Why::FlagInvalid))
+            .and_then(|outcome| outcome.served?.name());
         let satisfied =
             variant.is_some_and(|name| prerequisite.variants.iter().any(|v| same(v, name)));
         self.observer.leave(Found::Truth(satisfied.into()));
@@ -372,33 +401,22 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
         entries.min_by_key(|entry| entry.place).map(|entry| entry.variant)
     }
 
-    #[inline]
-    fn serve(&mut self, flag: &'r FlagRules, serve: &'r Serve) -> Choice {
-        match serve {
-            Serve::Variant(variant) => Choice::Variant(*variant, None),
-            Serve::Split(split) => {
-                self.share(flag, &split.unit, |bucket, _| split.shares.choose(bucket))
-            }
-            Serve::Ramp(ramp) => {
-                self.share(flag, &ramp.unit, |bucket, now| ramp.choose(bucket, now.get()))
-            }
-        }
-    }
-
+    /// Not inlined: it is large, and asked for in two places.
     #[inline(never)]
-    fn share(
-        &mut self,
-        flag: &'r FlagRules,
-        unit: &'r Unit,
-        choose: impl FnOnce(u32, &CachedNow<N>) -> Share,
-    ) -> Choice {
+    fn serve(&mut self, variants: &'r Variants, serve: &'r Serve) -> Choice {
+        let Split { unit, shares } = match serve {
+            Serve::Variant(variant) => return Choice::Variant(*variant, None),
+            Serve::Split(split) => split,
+        };
         let Some(bucket) = self.bucket(unit) else {
             self.observer.found(Asked::Unit { unit }, Found::UnitMissing);
             return Choice::UnitMissing;
         };
-        let share = choose(bucket, &self.now);
-        let name = share.variant.and_then(|v| flag.variant(v)).and_then(|v| v.name.as_deref());
-        self.observer.found(Asked::Unit { unit }, Found::Bucket { bucket, share, variant: name });
+        let share = shares.choose(bucket, || self.now.get());
+        if O::OBSERVES {
+            let variant = share.variant.and_then(|variant| variants.served(variant).name());
+            self.observer.found(Asked::Unit { unit }, Found::Bucket { bucket, share, variant });
+        }
         share.variant.map_or(Choice::GoOn, |variant| Choice::Variant(variant, Some(bucket)))
     }
 
@@ -422,7 +440,7 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
         match condition {
             Condition::Attribute { path, test, searches } => {
                 let truth = self.test(path, test, *searches);
-                let value = self.subject.value;
+                let value = self.asked.as_ref().and_then(|(_, subject)| subject.value);
                 self.observer.found(Asked::Attribute { path, test, value }, Found::Truth(truth));
                 truth
             }
@@ -485,22 +503,24 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
     #[inline]
     fn test(&mut self, path: &'r AttributePath, test: &'r Test, searches: u16) -> Truth {
         // Of one ruleset, equal paths are one.
-        if !self.path.is_some_and(|asked| core::ptr::eq(asked, path)) {
+        if !self.asked.as_ref().is_some_and(|(asked, _)| core::ptr::eq(*asked, path)) {
             self.look_up(path);
         }
-        if let Some(work) = self.subject.work(searches) {
+        let Some((_, subject)) = &self.asked else {
+            return Truth::Unknown;
+        };
+        if let Some(work) = subject.work(searches) {
             self.work_left -= work;
             if self.work_left < 0 {
                 return Truth::Unknown;
             }
         }
-        test.holds(&self.subject, || self.now.get())
+        test.holds(subject, || self.now.get())
     }
 
     #[inline(never)]
     fn look_up(&mut self, path: &'r AttributePath) {
-        self.subject = Subject::new(self.attribute(path));
-        self.path = Some(path);
+        self.asked = Some((path, Subject::new(self.attribute(path))));
     }
 
     fn segment(&mut self, slot: Slot) -> Truth {
@@ -520,7 +540,7 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
     }
 
     /// What the context says of an attribute, where that is something a condition may see.
-    #[inline]
+    #[inline(always)]
     fn attribute(&self, path: &AttributePath) -> Option<AttributeValue<'a>> {
         match &path.name {
             None => self.key(&path.kind).map(AttributeValue::String),
@@ -540,7 +560,7 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn key(&self, kind: &str) -> Option<&'a str> {
         let key = self.context.key(kind)?;
         (1..=MAX_CONTEXT_KEY_BYTES).contains(&key.len()).then_some(key)

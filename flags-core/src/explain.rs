@@ -10,6 +10,7 @@ use crate::condition::{OneOfStrings, Test, Truth};
 use crate::context::Context;
 use crate::evaluation::Evaluation;
 use crate::flag::FlagKey;
+use crate::json_text::{JsonText, write_list};
 use crate::observer::{Asked, Found, Observer};
 use crate::ruleset::Ruleset;
 use crate::time::Now;
@@ -132,13 +133,13 @@ pub enum Question {
         /// Whether strings compare ignoring case; their values are then shown folded.
         #[serde(skip_serializing_if = "core::ops::Not::not")]
         ignore_case: bool,
-        /// Up to ten values it is compared with, sorted where their order means nothing.
+        /// Up to ten values it is compared with, each as JSON text, sorted where their order means
+        /// nothing.
         values: Vec<String>,
         /// How many further values there are.
         #[serde(skip_serializing_if = "is_zero")]
         further: usize,
-        /// What the context says, as [`AttributeValue`](crate::AttributeValue) is displayed; `None`
-        /// where it says nothing that can be compared.
+        /// What the context says, as JSON text; `None` where it says nothing that can be compared.
         found: Option<String>,
     },
     /// Which share a unit falls into.
@@ -199,7 +200,8 @@ impl Ruleset {
     ) -> Explanation<'_> {
         let flag = flag.into();
         let mut recorder = Recorder { open: Vec::new(), steps: Vec::new() };
-        let evaluation = self.decide(flag, None, context, now, &mut recorder).evaluation();
+        let decision = self.decide(flag, None, context, now, &mut recorder);
+        let evaluation = decision.evaluation(self.revision());
         // An evaluation that was given up leaves steps open; what they held is still worth seeing.
         while !recorder.open.is_empty() {
             recorder.leave(Found::Nothing);
@@ -292,21 +294,21 @@ fn shown(test: &Test) -> (Vec<String>, usize) {
                 OneOfStrings::Shared(list) => sorted(list.texts()),
                 OneOfStrings::Folded(strings) => sorted(strings.iter()),
             };
-            let booleans = [(no, "false"), (yes, "true")];
-            let booleans =
-                booleans.iter().filter(|(there, _)| *there).map(|(_, b)| String::from(*b));
-            let numbers = one_of.numbers.iter().map(ToString::to_string);
-            booleans.chain(numbers).chain(strings).collect()
+            let booleans = [(no, false), (yes, true)].into_iter().filter(|(there, _)| *there);
+            let booleans = booleans.map(|(_, boolean)| json(boolean));
+            booleans.chain(one_of.numbers.iter().map(json)).chain(strings).collect()
         }
         Test::Affix(affixes) => sorted(affixes.values()),
-        Test::Contains(values) => values.iter().map(quoted).collect(),
-        Test::ContainsFolded(values) => values.iter().map(|value| quoted(value.text())).collect(),
-        Test::Compare { than, .. } => Vec::from([than.to_string()]),
-        Test::Between { from, to } => Vec::from([from.to_string(), to.to_string()]),
-        Test::Date { than, .. } => Vec::from([quoted(than)]),
-        Test::Version { written, .. } => Vec::from([quoted(written)]),
-        Test::Matches(patterns) => patterns.iter().map(|pattern| quoted(pattern.text())).collect(),
-        Test::InCidr(networks) => networks.networks().map(quoted).collect(),
+        Test::Contains(values) => values.iter().map(json).collect(),
+        Test::ContainsFolded(values) => values.iter().map(|value| json(value.text())).collect(),
+        Test::Compare { than, .. } => Vec::from([json(than)]),
+        Test::Between { from, to } => Vec::from([json(from), json(to)]),
+        Test::Date { than, .. } => Vec::from([json(than.to_string())]),
+        Test::Version { written, .. } => Vec::from([json(written)]),
+        Test::Matches(patterns) => patterns.iter().map(|pattern| json(pattern.text())).collect(),
+        Test::InCidr(networks) => {
+            networks.networks().map(|network| json(network.to_string())).collect()
+        }
     };
     let further = values.len().saturating_sub(VALUES_SHOWN);
     values.truncate(VALUES_SHOWN);
@@ -316,11 +318,11 @@ fn shown(test: &Test) -> (Vec<String>, usize) {
 fn sorted<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut texts: Vec<&str> = texts.collect();
     texts.sort_unstable();
-    texts.into_iter().map(quoted).collect()
+    texts.into_iter().map(json).collect()
 }
 
-fn quoted(value: impl fmt::Display) -> String {
-    serde_json::Value::String(value.to_string()).to_string()
+fn json(value: impl Serialize) -> String {
+    JsonText(value).to_string()
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
@@ -359,7 +361,8 @@ impl fmt::Display for Question {
         match self {
             Self::State => f.write_str("the flag is on"),
             Self::Prerequisite { flag, variants } => {
-                write!(f, "prerequisite `{flag}` serves one of {variants:?}")
+                write!(f, "prerequisite `{flag}` serves one of ")?;
+                write_list(f, variants.iter())
             }
             Self::Targets => f.write_str("targeted by key"),
             Self::Rule { id } => write!(f, "rule `{id}`"),

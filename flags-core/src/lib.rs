@@ -271,6 +271,7 @@ mod evaluate;
 mod evaluation;
 mod explain;
 mod flag;
+mod json_text;
 mod key;
 mod key_map;
 mod limits;

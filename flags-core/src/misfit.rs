@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::definition::FlagType;
+use crate::revision::Revision;
 
 /// How a flag differs from what the code says of it, so that the code's default holds.
 ///
@@ -24,8 +25,8 @@ pub enum Misfit {
     /// The flag is of JSON, but nobody has registered the code's type for it: see
     /// [`Decoders`](crate::Decoders).
     Unregistered,
-    /// A value of the flag cannot be decoded into the code's type.
-    Undecodable,
+    /// In this version of the flag, a value cannot be decoded into the code's type.
+    Undecodable(Revision),
 }
 
 impl fmt::Display for Misfit {
@@ -34,7 +35,9 @@ impl fmt::Display for Misfit {
             Self::Missing => f.write_str("there is no such flag"),
             Self::OtherType(flag_type) => write!(f, "the flag is of the type {flag_type}"),
             Self::Unregistered => f.write_str("the type is not registered for this flag"),
-            Self::Undecodable => f.write_str("a value of the flag cannot be decoded"),
+            Self::Undecodable(version) => {
+                write!(f, "a value of version {version} of the flag cannot be decoded")
+            }
         }
     }
 }

@@ -1,10 +1,10 @@
 //! How an evaluation can be watched without being another evaluation.
 
-use alloc::boxed::Box;
+use smol_str::SmolStr;
 
 use crate::condition::{AttributePath, Test, Truth};
 use crate::context::AttributeValue;
-use crate::ruleset::Variant;
+use crate::ruleset::Served;
 use crate::serve::{Share, Unit};
 
 /// Hears of every step of an evaluation. [`Unobserved`] costs nothing.
@@ -25,7 +25,7 @@ pub(crate) trait Observer {
 /// What a step asks.
 pub(crate) enum Asked<'a> {
     State,
-    Prerequisite { flag: &'a str, variants: &'a [Box<str>] },
+    Prerequisite { flag: &'a str, variants: &'a [SmolStr] },
     Targets,
     Rule { id: &'a str },
     Fallthrough,
@@ -55,9 +55,8 @@ pub(crate) enum Found<'a> {
 
 impl<'a> Found<'a> {
     #[inline]
-    pub(crate) fn variant(variant: Option<&'a Variant>) -> Self {
-        let name = variant.and_then(|variant| variant.name.as_deref());
-        name.map_or(Self::Nothing, Self::Variant)
+    pub(crate) fn variant(served: Option<Served<'a>>) -> Self {
+        served.and_then(Served::name).map_or(Self::Nothing, Self::Variant)
     }
 }
 

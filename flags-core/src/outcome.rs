@@ -3,13 +3,14 @@
 
 use crate::evaluation::{Evaluation, Reason, SplitOutcome};
 use crate::revision::Revision;
-use crate::ruleset::{Flag, Prerequisite, Rule, Variant};
+use crate::ruleset::{Flag, Prerequisite, Rule, Served};
+use crate::value::OwnedValue;
 
 /// What one flag serves, and why.
 #[derive(Clone, Copy)]
 pub(crate) struct Outcome<'r> {
     /// `None` for the caller's default.
-    pub(crate) variant: Option<&'r Variant>,
+    pub(crate) served: Option<Served<'r>>,
     pub(crate) why: Why<'r>,
 }
 
@@ -32,17 +33,16 @@ pub(crate) enum Why<'r> {
 pub(crate) struct Decision<'r> {
     pub(crate) flag: Option<&'r Flag>,
     pub(crate) outcome: Outcome<'r>,
-    pub(crate) revision: Revision,
 }
 
 impl<'r> Outcome<'r> {
     pub(crate) const fn default_because(why: Why<'r>) -> Self {
-        Self { variant: None, why }
+        Self { served: None, why }
     }
 }
 
 impl<'r> Why<'r> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn reason(self) -> Reason<'r> {
         match self {
             Self::NotReady => Reason::NotReady,
@@ -65,7 +65,7 @@ impl<'r> Decision<'r> {
     /// The name of the variant served.
     #[inline]
     pub(crate) fn variant(&self) -> Option<&'r str> {
-        self.outcome.variant?.name.as_deref()
+        self.outcome.served?.name()
     }
 
     #[inline]
@@ -73,14 +73,14 @@ impl<'r> Decision<'r> {
         self.flag.map_or(0, |flag| flag.version)
     }
 
-    #[inline]
-    pub(crate) fn evaluation(self) -> Evaluation<'r> {
+    #[inline(always)]
+    pub(crate) fn evaluation(self, revision: Revision) -> Evaluation<'r> {
         Evaluation {
-            value: self.outcome.variant.map(|variant| variant.value.as_ref()),
+            value: self.outcome.served.and_then(Served::value).map(OwnedValue::as_ref),
             variant: self.variant(),
             reason: self.outcome.why.reason(),
             version: self.version(),
-            revision: self.revision,
+            revision,
         }
     }
 }

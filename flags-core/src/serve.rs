@@ -13,9 +13,9 @@ use crate::time::Timestamp;
 pub(crate) enum Serve {
     Variant(VariantIndex),
     Split(Split),
-    Ramp(Box<Ramp>),
 }
 
+/// A split or a ramp.
 #[derive(Debug)]
 pub(crate) struct Split {
     pub(crate) unit: Unit,
@@ -32,11 +32,11 @@ pub(crate) enum Shares {
         above: Option<VariantIndex>,
     },
     Many(Box<[(u32, Option<VariantIndex>)]>),
+    Ramp(Box<Ramp>),
 }
 
 #[derive(Debug)]
 pub(crate) struct Ramp {
-    pub(crate) unit: Unit,
     pub(crate) variant: VariantIndex,
     pub(crate) rest: VariantIndex,
     pub(crate) from: u32,
@@ -70,11 +70,11 @@ impl Shares {
         }
     }
 
-    /// The share that holds `bucket`.
+    /// The share that holds `bucket`; of a ramp at `now`.
     ///
     /// Which it is no processor can foresee, so there is no branch on it.
     #[inline]
-    pub(crate) fn choose(&self, bucket: u32) -> Share {
+    pub(crate) fn choose(&self, bucket: u32, now: impl FnOnce() -> Timestamp) -> Share {
         match self {
             Self::Two { end, below, above } => {
                 let is_below = bucket < *end;
@@ -85,6 +85,7 @@ impl Shares {
                 }
             }
             Self::Many(shares) => choose_of_many(shares, bucket),
+            Self::Ramp(ramp) => ramp.choose(bucket, now()),
         }
     }
 }
@@ -115,8 +116,7 @@ impl Ramp {
         (i128::from(self.from) + growth).clamp(0, i128::from(TOTAL_WEIGHT)) as u32
     }
 
-    /// The share that holds `bucket` at `now`.
-    pub(crate) fn choose(&self, bucket: u32, now: Timestamp) -> Share {
+    fn choose(&self, bucket: u32, now: Timestamp) -> Share {
         let share = self.share(now);
         if bucket < share {
             Share { from: 0, end: share, variant: Some(self.variant) }

@@ -118,21 +118,58 @@ fn a_variant_that_cannot_be_decoded_is_a_mismatch_where_it_is_served() {
         compile(flag("json", json!({"requests": 1}), json!({"requests": "many"})), &registered());
     assert!(report.invalid.is_empty() && !report.is_clean());
     let [undecodable] = &*report.undecodable else { panic!("{report:?}") };
-    assert_eq!((&*undecodable.key, undecodable.diagnostics.len()), ("limits", 1));
+    assert_eq!((&*undecodable.key, undecodable.version), ("limits", 1));
+    assert_eq!(undecodable.diagnostics.len(), 1);
     assert!(undecodable.type_name.ends_with("::Limits"));
     assert_eq!(undecodable.diagnostics[0].code, "undecodable");
     assert_eq!(
         undecodable.diagnostics[0].to_string(),
-        "/variants/1/value: invalid type: string \"many\", expected u32"
+        "/variants/1/value/requests: invalid type: string \"many\", expected u32"
     );
     serves_the_default(&ruleset, Reason::TypeMismatch);
-    assert_eq!(ruleset.misfit(&LIMITS), Some(Misfit::Undecodable));
+    assert_eq!(ruleset.misfit(&LIMITS), Some(Misfit::Undecodable(1)));
     let by_name = ruleset.evaluate("limits", &(), Timestamp::from_millis(0));
     assert_eq!(by_name.value, Some(Value::Json(&json!({"requests": "many"}))));
 
     let (ruleset, _) =
         compile(flag("json", json!({"requests": "many"}), json!({"requests": 2})), &registered());
     assert_eq!(get(&ruleset).value.requests, 2, "the other variant is whole");
+}
+
+#[test]
+fn what_is_wrong_is_named_by_its_place_inside_of_the_value() {
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "it is read, and never looked at")]
+    struct Plan {
+        tiers: std::collections::BTreeMap<String, Vec<Tier>>,
+        #[serde(default)]
+        raw: Option<Box<serde_json::value::RawValue>>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case", deny_unknown_fields)]
+    #[expect(dead_code, reason = "it is read, and never looked at")]
+    enum Tier {
+        Free,
+        Paid { cents: u32 },
+    }
+    const PLAN: Flag<Decoded<Plan>> = Flag::new("limits", Decoded(&NO_PLAN));
+    static NO_PLAN: Plan = Plan { tiers: std::collections::BTreeMap::new(), raw: None };
+
+    let whole = json!({"tiers": {"a": ["free", {"paid": {"cents": 5}}]}, "raw": {"x": [1.50]}});
+    for (value, place) in [
+        (json!(7), ""),
+        (json!({}), ""),
+        (json!({"tiers": 7}), "/tiers"),
+        (json!({"tiers": {"a/b~c": 7}}), "/tiers/a~1b~0c"),
+        (json!({"tiers": {"a": ["free", "dear"]}}), "/tiers/a/1"),
+        (json!({"tiers": {"a": ["free", {"paid": {"cents": -1}}]}}), "/tiers/a/1/paid/cents"),
+        (json!({"tiers": {"a": [{"paid": {"cents": 1, "euros": 1}}]}}), "/tiers/a/0/paid/euros"),
+    ] {
+        let (_, report) = compile(flag("json", whole.clone(), value), &Decoders::new().with(&PLAN));
+        let [undecodable] = &*report.undecodable else { panic!("{report:?}") };
+        let places: Vec<_> = undecodable.diagnostics.iter().map(|d| &*d.pointer).collect();
+        assert_eq!(places, [format!("/variants/1/value{place}")]);
+    }
 }
 
 #[test]
@@ -223,7 +260,7 @@ fn an_override_of_json_is_decoded_where_the_type_is_registered() {
     let by_hand = Override::new("limits", Value::Json(&json));
     let ruleset = Ruleset::with_decoders(registered().with(&REGIONS)).overriding([&by_hand]);
     assert_eq!(get(&ruleset).value, &limits(7));
-    assert_eq!(ruleset.misfit(&REGIONS), Some(Misfit::Undecodable));
+    assert_eq!(ruleset.misfit(&REGIONS), Some(Misfit::Undecodable(0)));
     let typed = ruleset.overriding([&LIMITS.to(limits(8))]);
     assert_eq!(get(&typed).value, &limits(8));
     assert_eq!(

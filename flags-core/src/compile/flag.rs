@@ -3,17 +3,20 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::vec::Vec;
 
+use smol_str::SmolStr;
+
 use super::budget::Budget;
 use super::lists::compile_lists;
 use super::serve::{ServeIn, compile_serve};
 use super::{Linker, check_kind, condition::compile_condition};
+use crate::condition::LeadingLists;
 use crate::definition as said;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::key::{is_context_key, is_variant_name};
 use crate::key_map::{KeyTable, hash};
 use crate::limits::{MAX_PREREQUISITES, MAX_RULES, MAX_VARIANTS};
 use crate::ruleset::{
-    FlagRules, Prerequisite, Questions, Rule, TargetEntry, Targets, Variant, VariantIndex,
+    FlagRules, Prerequisite, Questions, Rule, TargetEntry, Targets, VariantIndex, Variants,
 };
 use crate::value::OwnedValue;
 
@@ -22,32 +25,40 @@ pub(crate) fn compile_flag(
     key: &str,
     definition: &said::FlagDefinition,
     linker: &mut dyn Linker,
-) -> Result<FlagRules, Vec<Diagnostic>> {
+) -> Result<(Variants, FlagRules), Vec<Diagnostic>> {
     let mut d = Diagnostics::default();
     let variants = d.at("variants", |d| compile_variants(definition, d));
     let names = VariantNames { variants: &definition.variants };
     let state = &definition.state;
     let rules = d.at("state", |d| FlagRules {
         flag_type: definition.flag_type,
-        variants,
         on: state.on,
         off_variant: d.at("off_variant", |d| names.index(&state.off_variant, d)),
-        questions: Questions {
-            prerequisites: d
-                .at("prerequisites", |d| compile_prerequisites(&state.prerequisites, linker, d)),
-            targets: d.at("targets", |d| compile_targets(&state.targets, &names, d)),
-            rules: d.at("rules", |d| compile_rules(key, state, &names, linker, d)),
-        }
-        .into_any(),
+        questions: compile_questions(key, state, &names, linker, d).into_any(),
         fallthrough: d.at("fallthrough", |d| {
             let salt = state.salt.as_deref().unwrap_or(key);
             compile_serve(&state.fallthrough, salt, &names, ServeIn::Fallthrough, linker, d)
         }),
     });
-    if d.is_clean() { Ok(rules) } else { Err(d.into_vec()) }
+    if d.is_clean() { Ok((variants, rules)) } else { Err(d.into_vec()) }
 }
 
 /// Resolves the names of variants to their places.
+fn compile_questions(
+    key: &str,
+    state: &said::FlagState,
+    names: &VariantNames<'_>,
+    linker: &mut dyn Linker,
+    d: &mut Diagnostics,
+) -> Questions {
+    let prerequisites =
+        d.at("prerequisites", |d| compile_prerequisites(&state.prerequisites, linker, d));
+    let targets = d.at("targets", |d| compile_targets(&state.targets, names, d));
+    let rules = d.at("rules", |d| compile_rules(key, state, names, linker, d));
+    let leading_lists = LeadingLists::of(rules.iter().map(|rule| &rule.when));
+    Questions { prerequisites, targets, rules, leading_lists }
+}
+
 pub(super) struct VariantNames<'a> {
     variants: &'a [said::Variant],
 }
@@ -62,12 +73,12 @@ impl VariantNames<'_> {
     }
 }
 
-fn compile_variants(definition: &said::FlagDefinition, d: &mut Diagnostics) -> Box<[Variant]> {
+fn compile_variants(definition: &said::FlagDefinition, d: &mut Diagnostics) -> Variants {
     if !(1..=MAX_VARIANTS).contains(&definition.variants.len()) {
         d.report("variant_count", format!("a flag has 1 to {MAX_VARIANTS} variants"));
     }
     let mut names = BTreeSet::new();
-    let mut variants = Vec::with_capacity(definition.variants.len());
+    let mut values = Vec::with_capacity(definition.variants.len());
     for (index, variant) in definition.variants.iter().enumerate() {
         d.at(index, |d| {
             d.at("name", |d| {
@@ -82,9 +93,7 @@ fn compile_variants(definition: &said::FlagDefinition, d: &mut Diagnostics) -> B
                 }
             });
             match OwnedValue::read(definition.flag_type, &variant.value) {
-                Some(value) => {
-                    variants.push(Variant { name: Some((*variant.name).into()), value });
-                }
+                Some(value) => values.push(value),
                 None => d.at("value", |d| {
                     d.report(
                         "wrong_type",
@@ -94,7 +103,8 @@ fn compile_variants(definition: &said::FlagDefinition, d: &mut Diagnostics) -> B
             }
         });
     }
-    variants.into()
+    let names = definition.variants.iter().map(|variant| SmolStr::new(&variant.name));
+    Variants::new(values.into(), names.collect())
 }
 
 fn compile_prerequisites(
@@ -124,8 +134,8 @@ fn compile_prerequisites(
             }
             compiled.push(Prerequisite {
                 flag: linker.flag(&prerequisite.flag),
-                key: (*prerequisite.flag).into(),
-                variants: prerequisite.variants.iter().map(|name| (**name).into()).collect(),
+                key: SmolStr::new(&prerequisite.flag),
+                variants: prerequisite.variants.iter().map(SmolStr::new).collect(),
             });
         });
     }
@@ -147,7 +157,7 @@ fn compile_targets(
             };
             let known = kinds.iter().position(|known| *known.kind == *target.kind);
             let place = known.unwrap_or_else(|| {
-                let keys = KeyTable::with_capacity(target.keys.len());
+                let keys = KeyTable::with_room_for(target.keys.iter().map(|key| &**key));
                 kinds.push(Targets { kind: (*target.kind).into(), keys });
                 kinds.len() - 1
             });
@@ -226,7 +236,7 @@ fn compile_rules(
                 }
             });
             compiled.push(Rule {
-                id: (*rule.id).into(),
+                id: SmolStr::new(&rule.id),
                 when: d.at("when", |d| compile_condition(&rule.when, linker, &mut budget, d)),
                 serve: d.at("serve", |d| {
                     compile_serve(&rule.serve, salt, names, ServeIn::Rule, linker, d)

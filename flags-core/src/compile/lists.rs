@@ -44,7 +44,7 @@ pub(super) fn compile_lists<'c>(
 
 /// Says whether too many texts hash alike.
 fn compile_list(list: &mut OneOfStrings) -> bool {
-    let mut table = KeyTable::with_capacity(listed(list).count());
+    let mut table = KeyTable::with_room_for(listed(list));
     for text in listed(list) {
         // A value that is there twice means what it means once.
         let _ = table.insert(hash(text), text, ());
@@ -59,8 +59,7 @@ fn compile_list(list: &mut OneOfStrings) -> bool {
 
 /// The same, of several lists.
 fn compile_shared(lists: &mut [&mut OneOfStrings]) -> bool {
-    let count = lists.iter().map(|list| listed(list).count()).sum();
-    let mut table = KeyTable::<u64>::with_capacity(count);
+    let mut table = KeyTable::<u64>::with_room_for(lists.iter().flat_map(|list| listed(list)));
     for (bit, list) in lists.iter().enumerate() {
         for text in listed(list) {
             table.update(hash(text), text, |bits| bits | 1 << bit);
@@ -77,7 +76,7 @@ fn compile_shared(lists: &mut [&mut OneOfStrings]) -> bool {
     false
 }
 
-fn listed(list: &OneOfStrings) -> impl Iterator<Item = &str> {
+fn listed(list: &OneOfStrings) -> impl Iterator<Item = &str> + Clone {
     let texts = match list {
         OneOfStrings::Listed(texts) => Some(texts.iter()),
         _ => None,

@@ -131,7 +131,7 @@ pub(super) fn compile_test(
 }
 
 fn one_of(op: Operator, values: &[Value], ignore_case: bool, d: &mut Diagnostics) -> OneOf {
-    let mut exact = Keys::default();
+    let mut exact = Keys::with_room_for(values.iter().filter_map(Value::as_str));
     let mut folded = FoldedSet::default();
     let mut booleans = [false; 2];
     let mut numbers = Vec::new();
@@ -150,12 +150,11 @@ fn one_of(op: Operator, values: &[Value], ignore_case: bool, d: &mut Diagnostics
     }
     numbers.sort_by(|a, b| a.compare(*b));
     numbers.dedup_by(|a, b| a.compare(*b).is_eq());
-    let (count, first) = (exact.iter().count(), exact.iter().next().map(Box::from));
-    let strings = match first {
+    let strings = match exact.iter().take(2).count() {
         _ if ignore_case => OneOfStrings::Folded(Box::new(folded)),
-        None => OneOfStrings::None,
-        Some(text) if count == 1 => OneOfStrings::One(text),
-        Some(_) => OneOfStrings::Listed(Box::new(exact)),
+        0 => OneOfStrings::None,
+        1 => OneOfStrings::One(exact.iter().next().unwrap_or_default().into()),
+        _ => OneOfStrings::Listed(Box::new(exact)),
     };
     OneOf { equals: op == Operator::Equals, strings, numbers: numbers.into(), booleans }
 }

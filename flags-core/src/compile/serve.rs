@@ -33,7 +33,7 @@ pub(super) fn compile_serve(
         ),
         said::Serve::Ramp(ramp) => {
             let ramp = d.at("ramp", |d| compile_ramp(ramp, flag_salt, names, linker, d));
-            Serve::Ramp(Box::new(ramp))
+            Serve::Split(ramp)
         }
     }
 }
@@ -84,7 +84,7 @@ fn compile_ramp(
     names: &VariantNames<'_>,
     linker: &mut dyn Linker,
     d: &mut Diagnostics,
-) -> Ramp {
+) -> Split {
     let salt = ramp.salt.as_deref().unwrap_or(flag_salt);
     let unit = compile_unit(&ramp.by, Salt::new(ramp.bucketing, salt), linker, d);
     if ramp.to > TOTAL_WEIGHT {
@@ -103,15 +103,15 @@ fn compile_ramp(
         d.at("end", |d| d.report("out_of_range", "`end` is after `start`"));
     }
     let nowhere = Timestamp::from_millis(0);
-    Ramp {
-        unit,
+    let ramp = Ramp {
         variant: d.at("variant", |d| names.index(&ramp.variant, d)),
         rest: d.at("rest", |d| names.index(&ramp.rest, d)),
         from: ramp.from,
         to: ramp.to,
         start: start.unwrap_or(nowhere),
         end: end.unwrap_or(nowhere),
-    }
+    };
+    Split { unit, shares: Shares::Ramp(Box::new(ramp)) }
 }
 
 fn instant(text: &str, d: &mut Diagnostics) -> Option<Timestamp> {

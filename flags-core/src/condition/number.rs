@@ -1,9 +1,12 @@
 use core::cmp::Ordering;
 
+use serde::Serialize;
+
 use crate::context::AttributeValue;
 
 /// An integer or a finite float; they compare by value, exactly.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(untagged)]
 pub(crate) enum Number {
     Integer(i64),
     Float(f64),
@@ -26,15 +29,6 @@ impl Number {
             (Self::Float(a), Self::Float(b)) => a.partial_cmp(&b).unwrap_or(Ordering::Equal),
             (Self::Integer(a), Self::Float(b)) => compare_exactly(a, b),
             (Self::Float(a), Self::Integer(b)) => compare_exactly(b, a).reverse(),
-        }
-    }
-}
-
-impl core::fmt::Display for Number {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Integer(value) => write!(f, "{value}"),
-            Self::Float(value) => write!(f, "{value}"),
         }
     }
 }

@@ -1,5 +1,6 @@
 use core::cell::Cell;
 
+use super::LeadingLists;
 use crate::context::AttributeValue;
 use crate::key_map::{self, KeyTable};
 use crate::limits::{BYTES_PER_WORK, WORK_PER_ELEMENT};
@@ -40,6 +41,19 @@ impl<'a> Subject<'a> {
     pub(crate) fn work(&self, searches: u16) -> Option<i64> {
         (searches > 0 || self.base_work > 0)
             .then(|| i64::from(self.base_work) + i64::from(searches) * i64::from(self.bytes))
+    }
+
+    /// How many of the lists come before the first that the value is in: all of them, if it is in
+    /// none. None, where that is not known, or each would be work to count.
+    #[inline]
+    pub(crate) fn first_of(&self, lists: &LeadingLists) -> usize {
+        match self.value {
+            Some(AttributeValue::String(text)) if self.base_work == 0 => {
+                let first = self.lists(&lists.table, text).trailing_zeros();
+                first.min(lists.count) as usize
+            }
+            _ => 0,
+        }
     }
 
     /// The hash of `text`, which is the value.

@@ -3,11 +3,13 @@ use core::fmt;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::json_text::{JsonText, write_list};
+
 /// The value of an attribute, borrowed from the request.
 ///
 /// It is made with `into()` from `bool`, `i8` to `i64`, `u8` to `u32`, `f32`, `f64`, `&str`, `&String`,
 /// `&[&str]`, `&[String]` and `&Vec<String>`. There is no conversion from `u64`: one above
-/// [`i64::MAX`] has no value here.
+/// [`i64::MAX`] has no value here. Its `Display` is its JSON.
 ///
 /// ```
 /// use flags_core::AttributeValue;
@@ -15,6 +17,7 @@ use alloc::vec::Vec;
 /// let country: AttributeValue<'_> = "DE".into();
 /// let employees: AttributeValue<'_> = 120.into();
 /// assert_ne!(country, employees);
+/// assert_eq!((country.to_string(), employees.to_string()), ("\"DE\"".into(), "120".into()));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum AttributeValue<'a> {
@@ -82,15 +85,13 @@ impl PartialEq for Strings<'_> {
 }
 
 impl fmt::Display for AttributeValue<'_> {
-    /// For explanations: as JSON, but for characters that Rust's `Debug` escapes in its own way, and
-    /// floats without a fraction, which look like integers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Boolean(value) => write!(f, "{value}"),
-            Self::Integer(value) => write!(f, "{value}"),
-            Self::Float(value) => write!(f, "{value}"),
-            Self::String(value) => write!(f, "{value:?}"),
-            Self::List(values) => f.debug_list().entries(values.iter()).finish(),
+            Self::Boolean(value) => JsonText(value).fmt(f),
+            Self::Integer(value) => JsonText(value).fmt(f),
+            Self::Float(value) => JsonText(value).fmt(f),
+            Self::String(value) => JsonText(value).fmt(f),
+            Self::List(values) => write_list(f, values.iter()),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! but serde also takes a list for an object's fields in their order, and `null` for none.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use serde_json::Value;
@@ -174,13 +174,10 @@ fn brief(name: &str) -> String {
 /// Names a value in a message, without repeating more of it than a person wants to read.
 fn found(value: &Value) -> String {
     match value {
-        Value::Null => "null".into(),
-        Value::Bool(value) => format!("{value}"),
-        Value::Number(number) => format!("{number}"),
-        Value::String(text) if text.len() <= 40 => format!("{text:?}"),
-        Value::String(_) => "a long string".into(),
+        Value::String(text) if text.len() > 40 => "a long string".into(),
         Value::Array(_) => "a list".into(),
         Value::Object(_) => "an object".into(),
+        value => value.to_string(),
     }
 }
 

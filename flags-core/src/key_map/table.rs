@@ -36,6 +36,12 @@ impl<V: Copy> KeyTable<V> {
         Self { table: HashTable::with_capacity(capacity), ..Self::default() }
     }
 
+    /// Empty, with memory for `keys`.
+    pub(crate) fn with_room_for<'k>(keys: impl Iterator<Item = &'k str> + Clone) -> Self {
+        let table = HashTable::with_capacity(keys.clone().count());
+        Self { table, keys: Keys::with_room_for(keys), crowded: false }
+    }
+
     /// Adds a key; gives the value back where the key is there already.
     pub(crate) fn insert(&mut self, hash: u64, key: &str, value: V) -> Result<(), V> {
         let mut alike = 0;
@@ -109,6 +115,12 @@ impl<V> KeyTable<V> {
         self.table.find(hash, |entry| self.keys.is(entry.key, key)).map(|entry| &entry.value)
     }
 
+    /// The value that `is` is true of, among those of keys with this hash and perhaps some others.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, mut is: impl FnMut(&V) -> bool) -> Option<&V> {
+        self.table.find(hash, |entry| is(&entry.value)).map(|entry| &entry.value)
+    }
+
     /// Every key in the order in which it was added, where none was removed.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.keys.iter()
@@ -133,6 +145,13 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
+    /// Empty, with memory for `keys`.
+    pub(crate) fn with_room_for<'k>(keys: impl Iterator<Item = &'k str>) -> Self {
+        // Longer lengths than of one byte are rare.
+        let bytes = keys.map(|key| 1 + key.len()).sum();
+        Self { text: String::with_capacity(bytes), removed: 0 }
+    }
+
     pub(crate) fn push(&mut self, key: &str) -> Place {
         // The keys come from definitions that were in memory as JSON, by the hundred: 4 GiB of
         // them cannot be.
@@ -155,7 +174,7 @@ impl Keys {
         self.text.get(start + prefix..start + prefix + length.0).unwrap_or_default()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> + Clone {
         let mut start = 0;
         core::iter::from_fn(move || {
             let (length, prefix) = Length::read(self.text.as_bytes(), start);

@@ -4,14 +4,16 @@ mod object;
 mod overrides;
 mod paths;
 mod slots;
+mod variants;
 
 pub use object::References;
 pub(crate) use object::{
     Flag, FlagBody, FlagRules, Members, Prerequisite, Questions, Rule, Segment, TargetEntry,
-    Targets, Variant, VariantIndex,
+    Targets,
 };
 pub use overrides::Override;
 pub(crate) use slots::{Slot, Slots};
+pub(crate) use variants::{Served, VariantIndex, Variants};
 
 use paths::Paths;
 
@@ -254,10 +256,10 @@ impl Ruleset {
         if found.is_other_than(Some(T::TYPE)) {
             return found.flag_type.map(Misfit::OtherType);
         }
-        if found.variants().iter().all(|variant| T::read(Stored(&variant.value)).is_some()) {
+        if found.variants.values().iter().all(|value| T::read(Stored(value)).is_some()) {
             None
         } else if T::is_registered(flag.key(), &self.decoders) {
-            Some(Misfit::Undecodable)
+            Some(Misfit::Undecodable(found.version))
         } else {
             Some(Misfit::Unregistered)
         }
@@ -268,17 +270,21 @@ impl Ruleset {
             FLAG_KIND => {
                 let body = readable(object)
                     .and_then(|definition| compile_flag(&object.key, &definition, self));
-                let (body, diagnostics) = match body {
-                    Ok(mut rules) => {
-                        let (variants, undecodable) =
-                            (&mut rules.variants, &mut report.undecodable);
-                        self.decoders.decode_variants(&object.key, variants, undecodable);
-                        (FlagBody::Rules(rules), Vec::new())
+                let (flag, diagnostics) = match body {
+                    Ok((mut variants, rules)) => {
+                        let (key, version, values) =
+                            (&*object.key, object.version, variants.values_mut());
+                        self.decoders.decode_variants(
+                            key,
+                            version,
+                            values,
+                            &mut report.undecodable,
+                        );
+                        (Flag::of_rules(version, variants, rules), Vec::new())
                     }
-                    Err(diagnostics) => (FlagBody::Invalid, diagnostics),
+                    Err(diagnostics) => (Flag::invalid(object.version), diagnostics),
                 };
-                let slot = self.flags.slot(&object.key);
-                self.flags.set(slot, Some(Arc::new(Flag::new(object.version, body))));
+                self.flags.set(&object.key, Some(flag));
                 diagnostics
             }
             SEGMENT_KIND => {
@@ -288,8 +294,7 @@ impl Ruleset {
                     Ok(members) => (Segment::Members(members), Vec::new()),
                     Err(diagnostics) => (Segment::Invalid, diagnostics),
                 };
-                let slot = self.segments.slot(&object.key);
-                self.segments.set(slot, Some(Arc::new(segment)));
+                self.segments.set(&object.key, Some(segment));
                 diagnostics
             }
             _ => {
@@ -321,20 +326,13 @@ impl Ruleset {
                 Segment::Invalid
             }
         };
-        let slot = self.segments.slot(key);
-        self.segments.set(slot, Some(Arc::new(segment)));
+        self.segments.set(key, Some(segment));
     }
 
     fn delete(&mut self, kind: &str, key: &str, report: &mut Report) {
         match kind {
-            FLAG_KIND => {
-                let slot = self.flags.slot(key);
-                self.flags.set(slot, None);
-            }
-            SEGMENT_KIND => {
-                let slot = self.segments.slot(key);
-                self.segments.set(slot, None);
-            }
+            FLAG_KIND => self.flags.set(key, None),
+            SEGMENT_KIND => self.segments.set(key, None),
             _ => report.ignored += 1,
         }
     }

@@ -5,8 +5,11 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use smol_str::SmolStr;
+
 use super::slots::Slot;
-use crate::condition::Condition;
+use super::variants::{VariantIndex, Variants};
+use crate::condition::{Condition, LeadingLists};
 use crate::definition::FlagType;
 use crate::key_map::{KeyMap, KeyTable};
 use crate::outcome::{Outcome, Why};
@@ -14,54 +17,61 @@ use crate::revision::Revision;
 use crate::serve::Serve;
 use crate::value::OwnedValue;
 
-/// The place of a variant in its flag's list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct VariantIndex(pub(crate) u16);
-
 #[derive(Debug)]
 pub(crate) struct Flag {
     pub(crate) version: Revision,
     /// `None` for a flag that cannot be evaluated.
     pub(crate) flag_type: Option<FlagType>,
     /// Known before anybody asks.
-    settled: Option<Settled>,
+    settled: Option<(VariantIndex, Settled)>,
+    pub(crate) variants: Variants,
     pub(crate) body: FlagBody,
 }
 
+/// Why a flag serves the same to everybody.
+#[derive(Debug, Clone, Copy)]
+enum Settled {
+    Overridden,
+    Off,
+    Fallthrough,
+}
+
 impl Flag {
-    pub(crate) fn new(version: Revision, body: FlagBody) -> Self {
-        let flag_type = match &body {
-            FlagBody::Invalid => None,
-            FlagBody::Overridden(variant) => Some(variant.value.as_ref().flag_type()),
-            FlagBody::Rules(rules) => Some(rules.flag_type),
+    pub(crate) fn of_rules(version: Revision, variants: Variants, rules: FlagRules) -> Self {
+        // Most flags of a grown system are off, or on for all.
+        let settled = match &rules.fallthrough {
+            _ if !rules.on => Some((rules.off_variant, Settled::Off)),
+            Serve::Variant(variant) if rules.questions.is_none() => {
+                Some((*variant, Settled::Fallthrough))
+            }
+            _ => None,
         };
-        let settled = match &body {
-            FlagBody::Rules(rules) => rules.settled(),
-            FlagBody::Invalid | FlagBody::Overridden(_) => None,
-        };
-        Self { version, flag_type, settled, body }
+        let flag_type = Some(rules.flag_type);
+        Self { version, flag_type, settled, variants, body: FlagBody::Rules(rules) }
+    }
+
+    pub(crate) fn overridden(version: Revision, value: OwnedValue, name: Option<SmolStr>) -> Self {
+        let flag_type = Some(value.as_ref().flag_type());
+        let settled = Some((VariantIndex::FIRST, Settled::Overridden));
+        let variants = Variants::new([value].into(), name.into_iter().collect());
+        Self { version, flag_type, settled, variants, body: FlagBody::Overridden }
+    }
+
+    pub(crate) fn invalid(version: Revision) -> Self {
+        let (variants, body) = (Variants::none(), FlagBody::Invalid);
+        Self { version, flag_type: None, settled: None, variants, body }
     }
 
     /// The outcome for every context, where there is one.
     #[inline]
     pub(crate) fn settled(&self) -> Option<Outcome<'_>> {
-        let FlagBody::Rules(rules) = &self.body else {
-            return None;
+        let (variant, settled) = self.settled?;
+        let why = match settled {
+            Settled::Overridden => Why::Override,
+            Settled::Off => Why::Disabled,
+            Settled::Fallthrough => Why::Fallthrough(None),
         };
-        let (variant, why) = match self.settled? {
-            Settled::Off => (rules.off_variant, Why::Disabled),
-            Settled::Fallthrough(variant) => (variant, Why::Fallthrough(None)),
-        };
-        Some(Outcome { variant: rules.variant(variant), why })
-    }
-
-    /// Every value that it can serve.
-    pub(crate) fn variants(&self) -> &[Variant] {
-        match &self.body {
-            FlagBody::Invalid => &[],
-            FlagBody::Overridden(variant) => core::slice::from_ref(variant),
-            FlagBody::Rules(rules) => &rules.variants,
-        }
+        Some(Outcome { served: Some(self.variants.served(variant)), why })
     }
 
     /// Whether the flag is of a type, and that is not the one asked for.
@@ -75,15 +85,14 @@ impl Flag {
 pub(crate) enum FlagBody {
     /// Could not be compiled: serves the caller's default.
     Invalid,
-    /// A local override; named, where the overridden flag has a variant of that value.
-    Overridden(Variant),
+    /// A local override, its only variant; named, where the overridden flag has one of that value.
+    Overridden,
     Rules(FlagRules),
 }
 
 #[derive(Debug)]
 pub(crate) struct FlagRules {
     pub(crate) flag_type: FlagType,
-    pub(crate) variants: Box<[Variant]>,
     pub(crate) on: bool,
     pub(crate) off_variant: VariantIndex,
     /// What is asked before the fallthrough holds; elsewhere, because most flags of a grown system
@@ -97,6 +106,7 @@ pub(crate) struct Questions {
     pub(crate) prerequisites: Box<[Prerequisite]>,
     pub(crate) targets: Box<[Targets]>,
     pub(crate) rules: Box<[Rule]>,
+    pub(crate) leading_lists: Option<LeadingLists>,
 }
 
 impl Questions {
@@ -108,44 +118,11 @@ impl Questions {
     }
 }
 
-/// What a flag serves to everybody.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Settled {
-    Off,
-    Fallthrough(VariantIndex),
-}
-
-impl FlagRules {
-    /// What this serves, if it is the same for every context: most flags of a grown system are
-    /// off, or on for all.
-    fn settled(&self) -> Option<Settled> {
-        match &self.fallthrough {
-            _ if !self.on => Some(Settled::Off),
-            Serve::Variant(variant) if self.questions.is_none() => {
-                Some(Settled::Fallthrough(*variant))
-            }
-            _ => None,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn variant(&self, index: VariantIndex) -> Option<&Variant> {
-        self.variants.get(usize::from(index.0))
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct Variant {
-    /// Every variant of a definition has one.
-    pub(crate) name: Option<Box<str>>,
-    pub(crate) value: OwnedValue,
-}
-
 #[derive(Debug)]
 pub(crate) struct Prerequisite {
     pub(crate) flag: Slot,
-    pub(crate) key: Box<str>,
-    pub(crate) variants: Box<[Box<str>]>,
+    pub(crate) key: SmolStr,
+    pub(crate) variants: Box<[SmolStr]>,
 }
 
 /// All targets of one kind; `place` orders them against those of other kinds.
@@ -163,7 +140,7 @@ pub(crate) struct TargetEntry {
 
 #[derive(Debug)]
 pub(crate) struct Rule {
-    pub(crate) id: Box<str>,
+    pub(crate) id: SmolStr,
     pub(crate) when: Condition,
     pub(crate) serve: Serve,
 }

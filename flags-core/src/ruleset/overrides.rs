@@ -1,7 +1,6 @@
 use alloc::boxed::Box;
-use alloc::sync::Arc;
 
-use super::{Flag, FlagBody, Ruleset, Variant};
+use super::{Flag, FlagBody, Ruleset};
 use crate::value::{OwnedValue, Value};
 
 /// A value that a flag has locally, whatever its definition says.
@@ -69,17 +68,13 @@ impl Ruleset {
         for over in overrides {
             let current = next.flags.find_by_key(&over.key);
             let name = current.and_then(|flag| match &flag.body {
-                FlagBody::Rules(rules) => {
-                    rules.variants.iter().find(|v| v.value == over.value)?.name.clone()
-                }
-                FlagBody::Invalid | FlagBody::Overridden(_) => None,
+                FlagBody::Rules(_) => flag.variants.name_of(&over.value).cloned(),
+                FlagBody::Invalid | FlagBody::Overridden => None,
             });
             let version = current.map_or(0, |flag| flag.version);
             let mut value = over.value.clone();
             next.decoders.decode_override(&over.key, &mut value);
-            let body = FlagBody::Overridden(Variant { name, value });
-            let slot = next.flags.slot(&over.key);
-            next.flags.set(slot, Some(Arc::new(Flag::new(version, body))));
+            next.flags.set(&over.key, Some(Flag::overridden(version, value, name)));
         }
         next
     }

@@ -3,7 +3,10 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use smol_str::SmolStr;
+
 use crate::key_map::{KeyTable, hash};
+use crate::same::same;
 
 /// The number of an object. It is given to a key once and stays with it in every ruleset that
 /// descends from the same snapshot, also while there is no object under that key: so a link from
@@ -19,7 +22,14 @@ impl Slot {
 /// Objects per chunk: a change copies one chunk and the list of chunks.
 const CHUNK: usize = 64;
 
-type Chunk<T> = [Option<Arc<T>>; CHUNK];
+type Chunk<T> = [Option<Arc<Keyed<T>>>; CHUNK];
+
+/// An object, and its key where whoever looks for it reads anyway.
+#[derive(Debug)]
+struct Keyed<T> {
+    key: SmolStr,
+    object: T,
+}
 
 /// Objects of one kind by key and by slot. A clone shares everything; a change to a clone copies
 /// what it touches.
@@ -54,8 +64,9 @@ impl<T> Slots<T> {
         slot
     }
 
-    pub(crate) fn set(&mut self, slot: Slot, object: Option<Arc<T>>) {
-        let index = slot.0 as usize;
+    pub(crate) fn set(&mut self, key: &str, object: Option<T>) {
+        let index = self.slot(key).0 as usize;
+        let object = object.map(|object| Arc::new(Keyed { key: SmolStr::new(key), object }));
         while self.chunks.len() <= index / CHUNK {
             self.chunks.push(Arc::new([const { None }; CHUNK]));
         }
@@ -68,13 +79,23 @@ impl<T> Slots<T> {
 
     #[inline]
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
+        self.keyed(slot).map(|keyed| &keyed.object)
+    }
+
+    #[inline]
+    fn keyed(&self, slot: Slot) -> Option<&Keyed<T>> {
         let index = slot.0 as usize;
         self.chunks.get(index / CHUNK)?.get(index % CHUNK)?.as_deref()
     }
 
     #[inline]
     pub(crate) fn find(&self, hash: u64, key: &str) -> Option<&T> {
-        self.get(*self.keys.get(hash, key)?)
+        let mut found = None;
+        self.keys.find(hash, |slot| {
+            found = self.keyed(*slot);
+            found.is_some_and(|keyed| same(&keyed.key, key))
+        })?;
+        found.map(|keyed| &keyed.object)
     }
 
     pub(crate) fn find_by_key(&self, key: &str) -> Option<&T> {
@@ -85,7 +106,7 @@ impl<T> Slots<T> {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
         let objects = self.chunks.iter().flat_map(|chunk| chunk.iter());
         let keys = self.keys.keys();
-        keys.zip(objects).filter_map(|(key, object)| Some((key, object.as_deref()?)))
+        keys.zip(objects).filter_map(|(key, object)| Some((key, &object.as_deref()?.object)))
     }
 }
 
@@ -100,10 +121,10 @@ mod tests {
         let mut slots = Slots::<String>::default();
         for index in 0..1_000 {
             let key = format!("{}-{index}", "k".repeat(index % 200));
-            let slot = slots.slot(&key);
             // Some keys are only heard of.
-            if index % 7 != 0 {
-                slots.set(slot, Some(Arc::new(key)));
+            match index % 7 {
+                0 => drop(slots.slot(&key)),
+                _ => slots.set(&key, Some(key.clone())),
             }
         }
         assert_eq!(slots.iter().count(), (0..1_000).filter(|index| index % 7 != 0).count());

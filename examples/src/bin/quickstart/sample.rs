@@ -1,6 +1,7 @@
 //! The sample product: `examples/data/saas.json`.
 
 use anyhow::{Context as _, Result};
+use flags_client::Context;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -21,16 +22,20 @@ pub(crate) struct SampleFlag {
 }
 
 /// A customer, as the product's own database has it.
-#[derive(Deserialize)]
+///
+/// Rules ask its fields where they lie: nothing is copied or put together for a question.
+#[derive(Context, Deserialize)]
+#[context(kind = "tenant")]
 pub(crate) struct Tenant {
+    #[context(key)]
     pub(crate) key: String,
-    pub(crate) plan: String,
-    pub(crate) country: String,
-    pub(crate) industry: String,
-    pub(crate) employees: i64,
-    pub(crate) uses_api_v1: bool,
+    plan: String,
+    country: String,
+    industry: String,
+    employees: i64,
+    uses_api_v1: bool,
     #[serde(default)]
-    pub(crate) beta: bool,
+    beta: bool,
 }
 
 impl Sample {

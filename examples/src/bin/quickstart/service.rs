@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use clap::Args;
-use flags_client::{Client, Entity, Flag, Position};
+use flags_client::{Client, Flag, Position};
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -89,24 +89,15 @@ async fn page(
     Path(tenant): Path<String>,
 ) -> Result<Json<Page>, StatusCode> {
     let tenant = service.tenants.get(&tenant).ok_or(StatusCode::NOT_FOUND)?;
-    let attributes = [
-        ("plan", (&tenant.plan).into()),
-        ("country", (&tenant.country).into()),
-        ("industry", (&tenant.industry).into()),
-        ("employees", tenant.employees.into()),
-        ("uses_api_v1", tenant.uses_api_v1.into()),
-        ("beta", tenant.beta.into()),
-    ];
-    let context = Entity::tenant(&tenant.key).with(&attributes);
     // One snapshot for the whole page: all of it follows the same revision.
     let flags = service.flags.snapshot();
-    let search_engine = flags.get(&SEARCH_ENGINE, &context);
+    let search_engine = flags.get(&SEARCH_ENGINE, tenant);
     Ok(Json(Page {
         tenant: tenant.key.clone(),
-        new_dashboard: flags.get(&NEW_DASHBOARD, &context).value,
-        new_checkout: flags.get(&NEW_CHECKOUT, &context).value,
+        new_dashboard: flags.get(&NEW_DASHBOARD, tenant).value,
+        new_checkout: flags.get(&NEW_CHECKOUT, tenant).value,
         search_engine: search_engine.value.to_owned(),
-        page_size: flags.get(&PAGE_SIZE, &context).value,
+        page_size: flags.get(&PAGE_SIZE, tenant).value,
         revision: search_engine.revision,
     }))
 }
