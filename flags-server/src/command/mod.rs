@@ -10,6 +10,7 @@ mod erase;
 mod local;
 mod migrate;
 mod output;
+mod prune;
 mod restore;
 mod token;
 
@@ -51,6 +52,8 @@ enum Command {
     Check(check::Check),
     /// Removes a user's or a tenant's key from definitions, history and audit log
     Erase(erase::Erase),
+    /// Cuts off the beginnings of the change logs and of the audit log, on a file that no server has
+    Prune(prune::Prune),
     /// Creates, lists and revokes tokens
     Token(token::Tokens),
 }
@@ -103,6 +106,7 @@ fn perform(arguments: Arguments) -> Result<(), Failure> {
         Some(Command::Migrate(migrate)) => migrate.execute(),
         Some(Command::Backup(backup)) => backup.execute(),
         Some(Command::Restore(restore)) => restore.execute(),
+        Some(Command::Prune(prune)) => prune.execute(),
         Some(Command::Token(tokens)) => tokens.execute(),
         Some(Command::Check(check)) => check.execute(),
         Some(Command::Erase(erase)) => erase.execute(),

@@ -111,7 +111,9 @@ fn same(one: &Object, other: &Object) -> bool {
 }
 
 fn check_audit(view: &dyn View, report: &mut Report) -> Result<(), Fault> {
-    let mut head = ChainHead::default();
+    let anchor = view.audit_anchor()?;
+    let mut head = anchor;
+    let mut cut_off = 0;
     loop {
         let rows = view.audit_rows(head.id, AUDIT_ROWS_PER_READ)?;
         if rows.is_empty() {
@@ -121,8 +123,18 @@ fn check_audit(view: &dyn View, report: &mut Report) -> Result<(), Fault> {
             for message in head.follow(&row).err().into_iter().flatten() {
                 report.find(format!("audit row {}", row.id), message);
             }
-            check_erased(view, &row, report)?;
+            check_erased(view, &row, &anchor, report)?;
+            if row.action == super::prune::ACTION {
+                cut_off = super::prune::audit_through(&row);
+            }
         }
+    }
+    if cut_off != anchor.id {
+        let message = format!(
+            "its rows up to {} are gone, the last time that it was cut was up to {cut_off}",
+            anchor.id
+        );
+        report.find("audit log", message);
     }
     report.audit_rows = head.id;
     if head.id > 0 {
@@ -132,7 +144,12 @@ fn check_audit(view: &dyn View, report: &mut Report) -> Result<(), Fault> {
 }
 
 /// What is erased has to say by which row, and that row to be an erasure.
-fn check_erased(view: &dyn View, row: &AuditRow, report: &mut Report) -> Result<(), Fault> {
+fn check_erased(
+    view: &dyn View,
+    row: &AuditRow,
+    anchor: &ChainHead,
+    report: &mut Report,
+) -> Result<(), Fault> {
     let Some(seals) = &row.seals else { return Ok(()) };
     let named: BTreeMap<String, i64> = match &row.erased {
         None => BTreeMap::new(),
@@ -140,6 +157,9 @@ fn check_erased(view: &dyn View, row: &AuditRow, report: &mut Report) -> Result<
     };
     for part in seals.erased() {
         let by = named.get(part).copied();
+        if by.is_some_and(|by| (1..=anchor.id).contains(&by)) {
+            continue;
+        }
         let erasing = match by {
             Some(by) => view.audit_rows(by - 1, 1)?.pop().filter(|row| row.id == by),
             None => None,

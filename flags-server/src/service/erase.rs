@@ -8,7 +8,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use flags_core::{
-    Change, FlagState, KeysChange, ObjectChange, Revision, SEGMENT_KIND, is_context_key, is_key,
+    Change, Document, FlagState, KeysChange, Object, ObjectChange, Revision, SEGMENT_KIND,
+    is_context_key, is_key,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -23,7 +24,9 @@ use super::state::references;
 use super::{Service, fold, project};
 use crate::limits::{AUDIT_ROWS_PER_READ, CHANGES_PER_FOLD, ERASED_BYTES_PER_WRITE};
 use crate::store::chain::{AuditRow, ERASED, PARTS, Parts, Seals};
-use crate::store::{Environment, LoggedChange, MemberList, ObjectKind, Page, Project, View};
+use crate::store::{
+    Checkpoint, Environment, LoggedChange, MemberList, ObjectKind, Page, Project, View,
+};
 
 /// What the audit log calls the beginning of an erasure; erased parts name such a row.
 pub(crate) const ACTION: &str = "erase";
@@ -93,8 +96,7 @@ pub(crate) async fn erase(
     let begun = erasure.clone();
     let (row, found) = service.write(author.clone(), move |unit| begin(unit, &begun)).await?;
     let mut report = Report::default();
-    for (environment, mut touched) in found {
-        let mut scan = LogScan::new(environment);
+    for (mut scan, mut touched) in found {
         while !scan.is_done() {
             let subject = erasure.subject.clone();
             let part = service.write(author.clone(), move |unit| {
@@ -148,7 +150,9 @@ fn look(view: &dyn View, erasure: &Erasure) -> Result<Report, Fault> {
     for (project, environment) in places(view, erasure)? {
         let found = InForce::find(view, &project, &environment, &erasure.subject)?;
         let mut touched = found.touched(&environment);
-        let mut scan = LogScan::new(environment);
+        let checkpoint = redact_checkpoint(view, &environment, &erasure.subject)?;
+        touched.changes += u64::from(checkpoint.is_some());
+        let mut scan = LogScan::new(view, environment)?;
         while !scan.is_done() {
             touched.changes += scan.next(view, &erasure.subject)?.len() as u64;
         }
@@ -178,10 +182,7 @@ fn places(view: &dyn View, erasure: &Erasure) -> Result<Vec<(Project, Environmen
 }
 
 /// Takes the key out of everything in force, and writes down that it was.
-fn begin(
-    unit: &mut Unit<'_>,
-    erasure: &Erasure,
-) -> Result<(i64, Vec<(Environment, Touched)>), Fault> {
+fn begin(unit: &mut Unit<'_>, erasure: &Erasure) -> Result<(i64, Vec<(LogScan, Touched)>), Fault> {
     let mut all = Vec::new();
     let mut revisions = Revisions::new();
     for (project, mut environment) in places(unit.tx, erasure)? {
@@ -193,8 +194,12 @@ fn begin(
             let place = format!("{}/{}", project.key, environment.key);
             revisions.insert(place, environment.revision);
         }
-        let touched = found.touched(&environment);
-        all.push((environment, touched));
+        let mut touched = found.touched(&environment);
+        if let Some(checkpoint) = redact_checkpoint(unit.tx, &environment, &erasure.subject)? {
+            unit.tx.put_checkpoint(environment.id, &checkpoint)?;
+            touched.changes += 1;
+        }
+        all.push((LogScan::new(unit.tx, environment)?, touched));
     }
     let row = unit.record_row(&Deed {
         action: ACTION,
@@ -307,8 +312,13 @@ struct LogScan {
 }
 
 impl LogScan {
-    fn new(environment: Environment) -> Self {
-        Self { environment, after: 0, kinds: HashMap::new() }
+    fn new(view: &dyn View, environment: Environment) -> Result<Self, Fault> {
+        let beginning = fold::beginning(view, &environment)?;
+        let mut kinds = HashMap::new();
+        for object in &beginning.objects {
+            kinds.extend(kind_of(object));
+        }
+        Ok(Self { environment, after: beginning.revision, kinds })
     }
 
     fn is_done(&self) -> bool {
@@ -345,28 +355,13 @@ impl LogScan {
         subject: &Subject,
         names_it: bool,
     ) -> Result<bool, Fault> {
-        #[derive(serde::Deserialize)]
-        struct Kind {
-            kind: String,
-        }
-
-        let literal = subject.literal();
         let mut touched = false;
         for object in &mut change.objects {
             match object {
                 ObjectChange::Upsert(object) => {
-                    let text = object.definition.get();
-                    if object.kind == SEGMENT_KIND
-                        && let Ok(Kind { kind }) = serde_json::from_str(text)
-                    {
-                        self.kinds.insert(object.key.clone(), kind);
-                    }
-                    if names_it && text.contains(&literal) {
-                        let mut definition: Value = parse(text)?;
-                        if subject.redact(&mut definition) {
-                            object.definition = parse(&definition.to_string())?;
-                            touched = true;
-                        }
+                    self.kinds.extend(kind_of(object));
+                    if names_it {
+                        touched |= redact_object(object, subject)?;
                     }
                 }
                 ObjectChange::Members(change) => {
@@ -380,6 +375,54 @@ impl LogScan {
         }
         Ok(touched)
     }
+}
+
+/// The key of a segment, and whose keys it lists.
+fn kind_of(object: &Object) -> Option<(String, String)> {
+    #[derive(Deserialize)]
+    struct Kind {
+        kind: String,
+    }
+
+    let kind: Option<Kind> = match object.kind == SEGMENT_KIND {
+        true => serde_json::from_str(object.definition.get()).ok(),
+        false => None,
+    };
+    kind.map(|Kind { kind }| (object.key.clone(), kind))
+}
+
+/// The checkpoint of a change log without the key, where that is in it.
+fn redact_checkpoint(
+    view: &dyn View,
+    environment: &Environment,
+    subject: &Subject,
+) -> Result<Option<Checkpoint>, Fault> {
+    let literal = subject.literal();
+    let Some(checkpoint) = view.checkpoint(environment.id)? else { return Ok(None) };
+    if !checkpoint.document.contains(&literal) {
+        return Ok(None);
+    }
+    let mut document: Document = parse(&checkpoint.document)?;
+    let mut touched = false;
+    for object in &mut document.objects {
+        touched |= redact_object(object, subject)?;
+    }
+    let redacted = Checkpoint { document: to_json(&document)?, ..checkpoint };
+    Ok(touched.then_some(redacted))
+}
+
+/// Takes the key out of a definition; whether it was there.
+fn redact_object(object: &mut Object, subject: &Subject) -> Result<bool, Fault> {
+    let text = object.definition.get();
+    if !text.contains(&subject.literal()) {
+        return Ok(false);
+    }
+    let mut definition: Value = parse(text)?;
+    let touched = subject.redact(&mut definition);
+    if touched {
+        object.definition = parse(&definition.to_string())?;
+    }
+    Ok(touched)
 }
 
 /// What is left of a row of the audit log.

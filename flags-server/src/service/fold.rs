@@ -23,6 +23,20 @@ pub(crate) fn read(logged: &LoggedChange) -> Result<Change, Fault> {
     Ok(change)
 }
 
+/// What the change log of an environment begins with: nothing, or what was cut off of it.
+pub(crate) fn beginning(view: &dyn View, environment: &Environment) -> Result<Document, Fault> {
+    let epoch = view.epoch()?;
+    let Some(checkpoint) = view.checkpoint(environment.id)? else {
+        return Ok(Document::empty(epoch));
+    };
+    let document: Document = serde_json::from_str(&checkpoint.document)
+        .map_err(|error| damaged(checkpoint.revision, format!("its checkpoint: {error}")))?;
+    if document.revision != checkpoint.revision {
+        return Err(damaged(checkpoint.revision, "its checkpoint is of another revision"));
+    }
+    Ok(Document { epoch, ..document })
+}
+
 /// The definitions of an environment at a revision, by its change log alone.
 ///
 /// # Errors
@@ -32,7 +46,11 @@ pub(crate) fn fold(
     environment: &Environment,
     until: Revision,
 ) -> Result<Document, Fault> {
-    let mut document = Document::empty(view.epoch()?);
+    let mut document = beginning(view, environment)?;
+    if document.revision > until {
+        let first = document.revision;
+        return Err(Fault::NotFound(format!("the history before revision {first} was cut off")));
+    }
     while document.revision < until {
         let after = document.revision;
         let logged = view.changes(environment.id, after, CHANGES_PER_FOLD, FOLDED_BYTES)?;

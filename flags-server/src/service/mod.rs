@@ -17,6 +17,7 @@ pub(crate) mod model;
 mod precondition;
 mod prerequisites;
 pub(crate) mod project;
+pub(crate) mod prune;
 mod publish;
 mod received;
 mod redact;

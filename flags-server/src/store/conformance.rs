@@ -27,6 +27,7 @@ pub(super) fn check(open: impl Fn() -> Box<dyn Store>) {
     members(&*store, &mut *writer, environment);
     references(&mut *writer, environment);
     revisions_have_no_gaps(&mut *writer, environment);
+    checkpoints(&*store, &mut *writer, environment);
     operations_are_rolled_back_alone(&mut *writer);
     views_show_one_state(&*store, &mut *writer);
     tokens(&*store, &mut *writer, environment);
@@ -356,4 +357,34 @@ fn audit(store: &dyn Store, writer: &mut dyn Writer) {
     assert_eq!((&erased.parts, erased.erased.as_deref()), (&parts, Some("{\"object_key\":2}")));
     assert_eq!(erased.seals.unwrap().digests, seals.digests);
     assert_eq!(follow_all(), head, "the chain is as it was");
+
+    // What is cut off, the chain goes on from.
+    let view = store.view().unwrap();
+    assert_eq!(view.audit_anchor().unwrap(), ChainHead::default());
+    assert_eq!(view.audit_before(NOW).unwrap(), ChainHead::default());
+    assert_eq!(view.audit_before(Timestamp::from_millis(1_001)).unwrap(), head);
+    drop(view);
+    write(writer, |tx| tx.cut_audit(&head).unwrap());
+    let view = store.view().unwrap();
+    assert_eq!((view.audit_anchor().unwrap(), view.audit_rows(0, 9).unwrap()), (head, Vec::new()));
+    drop(view);
+    write(writer, |tx| assert_eq!(tx.append_audit(&entry).unwrap(), 3));
+    let mut head = head;
+    head.follow(&store.view().unwrap().audit_rows(0, 9).unwrap()[0]).unwrap();
+}
+
+fn checkpoints(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {
+    let view = store.view().unwrap();
+    assert_eq!(view.checkpoint(environment).unwrap(), None);
+    assert_eq!(view.revision_before(environment, NOW).unwrap(), 0);
+    assert_eq!(view.revision_before(environment, Timestamp::from_millis(1_001)).unwrap(), 2);
+    drop(view);
+    // In a transaction that is not kept: others count on the log.
+    let mut tx = writer.begin().unwrap();
+    for document in ["{}", "[]"] {
+        let checkpoint = Checkpoint { revision: 1, document: document.into() };
+        tx.put_checkpoint(environment, &checkpoint).unwrap();
+        assert_eq!(tx.checkpoint(environment).unwrap(), Some(checkpoint));
+        assert_eq!(tx.changes(environment, 0, 9, 1_000).unwrap(), [change(2)]);
+    }
 }

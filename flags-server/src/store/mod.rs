@@ -13,7 +13,7 @@ use std::fmt;
 
 use flags_core::{Epoch, FLAG_KIND, Revision, SEGMENT_KIND, Timestamp};
 
-use self::chain::{AuditRow, Parts, Seals};
+use self::chain::{AuditRow, ChainHead, Parts, Seals};
 
 /// The number of a project in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -129,6 +129,14 @@ pub(crate) struct LoggedChange {
     pub(crate) revision: Revision,
     /// A [`flags_core::Change`] as JSON, on one line.
     pub(crate) change: String,
+}
+
+/// What the changes up to a revision add up to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Checkpoint {
+    pub(crate) revision: Revision,
+    /// A [`flags_core::Document`] as JSON.
+    pub(crate) document: String,
 }
 
 /// What a token may do.
@@ -359,6 +367,18 @@ pub(crate) trait View {
         bytes: usize,
     ) -> StoreResult<Vec<LoggedChange>>;
 
+    /// The last revision that was made before an instant; 0 where there is none.
+    fn revision_before(&self, environment: EnvironmentId, at: Timestamp) -> StoreResult<Revision>;
+
+    /// What was cut off the beginning of a change log, added up: a [`flags_core::Document`] as JSON.
+    fn checkpoint(&self, environment: EnvironmentId) -> StoreResult<Option<Checkpoint>>;
+
+    /// The last row that was cut off the beginning of the audit log.
+    fn audit_anchor(&self) -> StoreResult<ChainHead>;
+
+    /// The last row of the audit log before the first that was written at an instant or later.
+    fn audit_before(&self, at: Timestamp) -> StoreResult<ChainHead>;
+
     /// What is wrong with the store's own structure: pages, references between rows, sums.
     fn damage(&self) -> StoreResult<Vec<Damage>>;
 
@@ -498,6 +518,17 @@ pub(crate) trait Transaction: View {
 
     /// Says that the history from here on is another one than before.
     fn begin_epoch(&mut self, epoch: &Epoch) -> StoreResult<()>;
+
+    /// Replaces the beginning of a change log, up to the checkpoint's revision, by what it adds up to;
+    /// or a checkpoint by another one of that revision.
+    fn put_checkpoint(
+        &mut self,
+        environment: EnvironmentId,
+        checkpoint: &Checkpoint,
+    ) -> StoreResult<()>;
+
+    /// Deletes the beginning of the audit log, up to a row, which the chain goes on from.
+    fn cut_audit(&mut self, through: &ChainHead) -> StoreResult<()>;
 
     /// Replaces an entry of the change log: by the same one without what was erased.
     fn rewrite_change(

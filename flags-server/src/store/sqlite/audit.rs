@@ -1,7 +1,7 @@
 //! The audit log as rows: appended, chained, read, and erased.
 
 use flags_core::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Params, Row, TransactionBehavior};
 
 use crate::store::chain::{AuditRow, ChainHead, Digest, Parts, Seals, link};
 use crate::store::{AuditEntry, StoreError, StoreResult};
@@ -18,11 +18,39 @@ pub(super) fn head(connection: &Connection) -> StoreResult<ChainHead> {
     let mut statement = connection.prepare_cached(sql)?;
     let head = statement.query_row((), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let Some((id, hash)) = head else {
-        return Ok(ChainHead::default());
+        return anchor(connection);
     };
     let hash: Option<Digest> = hash;
     let hash = hash.ok_or_else(|| StoreError::new("the audit log is not chained to its end"))?;
     Ok(ChainHead { id, hash })
+}
+
+/// The last row that was cut off.
+pub(super) fn anchor(connection: &Connection) -> StoreResult<ChainHead> {
+    one(connection, "SELECT id, hash FROM audit_anchor ORDER BY id DESC LIMIT 1", ())
+}
+
+/// The last row before the first that was written at an instant or later.
+pub(super) fn before(connection: &Connection, at: Timestamp) -> StoreResult<ChainHead> {
+    let sql = "SELECT id, hash FROM audit WHERE id < coalesce(
+                   (SELECT min(id) FROM audit WHERE at >= ?1), 9223372036854775807)
+               ORDER BY id DESC LIMIT 1";
+    one(connection, sql, [at.as_millis()])
+}
+
+fn one(connection: &Connection, sql: &str, params: impl Params) -> StoreResult<ChainHead> {
+    let read = |row: &Row<'_>| Ok(ChainHead { id: row.get(0)?, hash: row.get(1)? });
+    let head = connection.prepare_cached(sql)?.query_row(params, read).optional()?;
+    Ok(head.unwrap_or_default())
+}
+
+/// Deletes the rows up to one, which the chain goes on from.
+pub(super) fn cut(connection: &Connection, through: &ChainHead) -> StoreResult<()> {
+    connection
+        .prepare_cached("INSERT INTO audit_anchor (id, hash) VALUES (?1, ?2)")?
+        .execute((through.id, through.hash))?;
+    connection.prepare_cached("DELETE FROM audit WHERE id <= ?1")?.execute([through.id])?;
+    Ok(())
 }
 
 pub(super) fn append(connection: &Connection, entry: &AuditEntry<'_>) -> StoreResult<i64> {

@@ -2,11 +2,11 @@ use flags_core::{Epoch, Revision, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use super::{audit, damage};
-use crate::store::chain::AuditRow;
+use crate::store::chain::{AuditRow, ChainHead};
 use crate::store::{
-    Damage, Environment, EnvironmentId, LoggedChange, MemberCounts, MemberList, ObjectKind, Page,
-    Project, ProjectId, Referrer, Scope, StoreError, StoreResult, StoredFlag, StoredObject,
-    StoredToken, TokenKind, View,
+    Checkpoint, Damage, Environment, EnvironmentId, LoggedChange, MemberCounts, MemberList,
+    ObjectKind, Page, Project, ProjectId, Referrer, Scope, StoreError, StoreResult, StoredFlag,
+    StoredObject, StoredToken, TokenKind, View,
 };
 
 /// Whatever has a connection that is inside a transaction.
@@ -185,6 +185,31 @@ impl<T: Rows> View for T {
             changes.push(change);
         }
         Ok(changes)
+    }
+
+    fn revision_before(&self, environment: EnvironmentId, at: Timestamp) -> StoreResult<Revision> {
+        // Before the first that is not: a clock may have gone back.
+        let sql = "SELECT coalesce(
+                       (SELECT min(revision) - 1 FROM change_log
+                        WHERE environment_id = ?1 AND committed_at >= ?2),
+                       (SELECT revision FROM environment WHERE id = ?1))";
+        self.number(sql, (environment.0, at.as_millis()))
+    }
+
+    fn checkpoint(&self, environment: EnvironmentId) -> StoreResult<Option<Checkpoint>> {
+        self.one(
+            "SELECT revision, document FROM checkpoint WHERE environment_id = ?1",
+            [environment.0],
+            |row| Ok(Checkpoint { revision: row.get(0)?, document: row.get(1)? }),
+        )
+    }
+
+    fn audit_anchor(&self) -> StoreResult<ChainHead> {
+        audit::anchor(self.connection()?)
+    }
+
+    fn audit_before(&self, at: Timestamp) -> StoreResult<ChainHead> {
+        audit::before(self.connection()?, at)
     }
 
     fn damage(&self) -> StoreResult<Vec<Damage>> {

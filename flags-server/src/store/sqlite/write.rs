@@ -7,10 +7,11 @@ use super::audit;
 use super::lock::Lock;
 use super::read::{Rows, is_excluded, member_list};
 use crate::limits::TRIAL_BYTES;
-use crate::store::chain::{Parts, Seals};
+use crate::store::chain::{ChainHead, Parts, Seals};
 use crate::store::{
-    AuditEntry, EnvironmentId, LoggedChange, MemberList, ObjectKind, ProjectId, Reference,
-    StoreError, StoreResult, StoredFlag, StoredObject, StoredToken, TokenKind, Transaction, Writer,
+    AuditEntry, Checkpoint, EnvironmentId, LoggedChange, MemberList, ObjectKind, ProjectId,
+    Reference, StoreError, StoreResult, StoredFlag, StoredObject, StoredToken, TokenKind,
+    Transaction, Writer,
 };
 
 pub(super) struct SqliteWriter {
@@ -368,6 +369,28 @@ impl Transaction for SqliteTransaction<'_> {
 
     fn begin_epoch(&mut self, epoch: &Epoch) -> StoreResult<()> {
         self.execute_one("UPDATE meta SET epoch = ?1 WHERE id = 1", [epoch.as_str()])
+    }
+
+    fn put_checkpoint(
+        &mut self,
+        environment: EnvironmentId,
+        checkpoint: &Checkpoint,
+    ) -> StoreResult<()> {
+        self.execute_one(
+            "INSERT INTO checkpoint (environment_id, revision, document) VALUES (?1, ?2, ?3)
+             ON CONFLICT (environment_id)
+             DO UPDATE SET revision = excluded.revision, document = excluded.document",
+            (environment.0, checkpoint.revision, &checkpoint.document),
+        )?;
+        self.execute(
+            "DELETE FROM change_log WHERE environment_id = ?1 AND revision <= ?2",
+            (environment.0, checkpoint.revision),
+        )?;
+        Ok(())
+    }
+
+    fn cut_audit(&mut self, through: &ChainHead) -> StoreResult<()> {
+        audit::cut(&self.sql, through)
     }
 
     fn rewrite_change(

@@ -49,7 +49,21 @@ BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
 
+-- The last row that was cut off the beginning of the log, and its hash: docs/adr/0023.
+CREATE TABLE audit_anchor (
+    id INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL
+) STRICT;
+
+-- What the changes up to a revision add up to, once they are cut off the beginning of a change log.
+CREATE TABLE checkpoint (
+    environment_id INTEGER PRIMARY KEY REFERENCES environment (id),
+    revision INTEGER NOT NULL,
+    document TEXT NOT NULL
+) STRICT;
+
 CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
+WHEN OLD.id > coalesce((SELECT max(id) FROM audit_anchor), 0)
 BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
