@@ -19,13 +19,13 @@ use crate::value::OwnedValue;
 
 #[derive(Debug)]
 pub(crate) struct Flag {
-    pub(crate) version: Revision,
-    /// `None` for a flag that cannot be evaluated.
-    pub(crate) flag_type: Option<FlagType>,
     /// Known before anybody asks.
     settled: Option<(VariantIndex, Settled)>,
+    /// `None` for a flag that cannot be evaluated.
+    pub(crate) flag_type: Option<FlagType>,
     pub(crate) variants: Variants,
     pub(crate) body: FlagBody,
+    pub(crate) version: Revision,
 }
 
 /// Why a flag serves the same to everybody.

@@ -6,9 +6,10 @@ use smol_str::SmolStr;
 
 use crate::value::OwnedValue;
 
-/// The place of a variant in its flag's list.
+/// The place of a variant in its flag's list, which is no longer than
+/// [`MAX_VARIANTS`](crate::MAX_VARIANTS).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct VariantIndex(pub(crate) u16);
+pub(crate) struct VariantIndex(pub(crate) u8);
 
 impl VariantIndex {
     pub(crate) const FIRST: Self = Self(0);
@@ -65,7 +66,7 @@ impl Variants {
 
     /// The name of the first variant of a value.
     pub(crate) fn name_of(&self, value: &OwnedValue) -> Option<&SmolStr> {
-        let mut indices = (0..).map(VariantIndex).zip(&self.names);
+        let mut indices = (0..=u8::MAX).map(VariantIndex).zip(&self.names);
         let found = indices.find(|(index, _)| self.served(*index).value() == Some(value));
         found.map(|(_, name)| name)
     }
@@ -118,7 +119,7 @@ mod tests {
                 (0..count).map(|index| OwnedValue::Boolean(index % 3 == 0)).collect();
             let names = (0..count).map(|index| SmolStr::from(format!("v{index}"))).collect();
             let variants = Variants::new(values.clone().into(), names);
-            for (index, value) in (0..).zip(&values) {
+            for (index, value) in (0..=u8::MAX).zip(&values) {
                 let served = variants.served(VariantIndex(index));
                 assert_eq!(served.value(), Some(value));
                 assert_eq!(served.name(), Some(&*format!("v{index}")));
