@@ -24,6 +24,8 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod backups;
+mod command;
 mod config;
 mod database;
 mod error;
@@ -33,11 +35,14 @@ mod live;
 mod quota;
 mod server;
 mod service;
+mod settings;
 mod store;
 mod telemetry;
 
+pub use command::{Arguments, execute};
 pub use config::{Bootstrap, Config, LogFormat, LogLevel};
 pub use database::{Database, FirstTokens};
 pub use error::Error;
 pub use quota::Quotas;
 pub use server::{run, serve};
+pub use settings::Settings;
