@@ -27,6 +27,7 @@ mod access;
 mod backups;
 mod command;
 mod config;
+mod connection;
 mod database;
 mod error;
 mod http;

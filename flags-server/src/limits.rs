@@ -198,6 +198,12 @@ pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// When a client that found the server busy should come back, in seconds.
 pub(crate) const RETRY_AFTER_SECONDS: u64 = 1;
 
+/// Connections that may wait to be accepted; the system may allow fewer.
+pub(crate) const MAX_WAITING_CONNECTIONS: i32 = 4_096;
+
+/// How long a client may leave unread what was sent to it before its connection is given up.
+pub(crate) const UNREAD_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// When a client whose token has too many open streams should come back, in seconds.
 pub(crate) const STREAM_RETRY_SECONDS: u64 = 10;
 

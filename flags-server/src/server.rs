@@ -5,7 +5,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum_server::accept::NoDelayAcceptor;
 use axum_server::{Handle, Server};
 use hyper_util::rt::TokioTimer;
 use tokio::task::spawn_blocking;
@@ -14,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Tokens;
 use crate::backups::Schedule;
 use crate::config::Config;
+use crate::connection::{Acceptor, widen};
 use crate::database::{Database, FirstTokens};
 use crate::error::Error;
 use crate::limits::{HEADER_TIMEOUT, MAX_HEAD_BYTES, OPEN_FILES};
@@ -132,6 +132,7 @@ async fn serve_when(
         .map_err(|error| Error::new(error.to_string()))??;
     let (service, writer) = Service::start(store, Arc::new(live), Arc::new(tokens))?;
 
+    widen(&listener)?;
     ready()?;
     listener.set_nonblocking(true)?;
     let handle: Handle<SocketAddr> = Handle::new();
@@ -150,7 +151,7 @@ async fn serve_when(
     let server = Server::<SocketAddr>::from_listener(listener).handle(handle);
     // Not HTTP/2: hyper waits without a limit for the first bytes that tell which one it is. After
     // the acceptor, which would forget it.
-    let mut server = server.acceptor(NoDelayAcceptor::new()).http1_only();
+    let mut server = server.acceptor(Acceptor).http1_only();
     server
         .http_builder()
         .http1()
