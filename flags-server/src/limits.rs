@@ -183,12 +183,6 @@ pub(crate) const CHANGE_BYTES_PER_READ: usize = 64 * 1024;
 /// fetches a snapshot.
 pub(crate) const MAX_STREAMED_CHANGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Changes that are read from the change log at once to find what an environment was, in number …
-pub(crate) const PAST_CHANGES_PER_READ: u32 = 10_000;
-
-/// … and in bytes: no further one is read once there are as many.
-pub(crate) const PAST_CHANGE_BYTES_PER_READ: usize = 4 * 1024 * 1024;
-
 /// Most rulesets of past revisions that are kept for whoever asks next.
 pub(crate) const MAX_PAST_RULESETS: usize = 4;
 
@@ -237,3 +231,30 @@ pub(crate) const STREAM_RETRY_MS: std::ops::Range<u64> = 1_000..5_000;
 
 /// Files that the process asks the system to be allowed to open: one for each open stream.
 pub(crate) const OPEN_FILES: u64 = 65_536;
+
+/// Changes of the log that are folded at once, in number …
+pub(crate) const CHANGES_PER_FOLD: u32 = 10_000;
+
+/// … and in bytes: no further one is read once there are as many.
+pub(crate) const FOLDED_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes of the change log that one operation of an erasure goes through: other writes wait for it.
+pub(crate) const ERASED_BYTES_PER_WRITE: usize = 8 * 1024 * 1024;
+
+/// Rows of the audit log that are read at once where all of it is gone through.
+pub(crate) const AUDIT_ROWS_PER_READ: u32 = 1_000;
+
+/// Keys of deleted segments that go in one transaction, between other writes.
+pub(crate) const SWEPT_ROWS: u32 = 10_000;
+
+/// How long after a write that failed it is tried, when asked for, whether writes work again.
+pub(crate) const WRITE_TRIAL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How much such a trial writes, in bytes: there has to be room for more than one small write.
+pub(crate) const TRIAL_BYTES: u32 = 64 * 1024;
+
+/// When a backup that failed is tried again.
+pub(crate) const BACKUP_RETRY: Duration = Duration::from_secs(60);
+
+/// Most findings of one check that are told.
+pub(crate) const MAX_FINDINGS: usize = 1_000;

@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Tokens;
+use crate::backups::Schedule;
 use crate::config::Config;
 use crate::connection::{Acceptor, widen};
 use crate::database::{Database, FirstTokens};
@@ -41,6 +42,11 @@ pub fn run(config: Config) -> Result<(), Error> {
         let address = listener.local_addr()?;
         let (database, first) = Database::open(&config.database, &config.bootstrap)?;
         let stop = stop_signal()?;
+        if let Some(directory) = &config.backup_dir {
+            let (every, keep) = (config.backup_every, config.backup_keep);
+            let schedule = Schedule { directory: directory.clone(), every, keep };
+            tokio::spawn(schedule.run(config.database.clone()));
+        }
         let ready = || {
             tracing::info!(%address, database = %config.database.display(), "listening");
             announce(address, &first)
@@ -170,7 +176,7 @@ async fn serve_when(
 }
 
 /// Reads what is kept in memory.
-fn load(
+pub(crate) fn load(
     store: &dyn Store,
     quotas: Quotas,
     stop: CancellationToken,

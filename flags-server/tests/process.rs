@@ -244,6 +244,9 @@ fn it_does_not_start_when_something_is_wrong() {
     std::os::unix::fs::symlink("flags.db", dir.path().join("link.db")).unwrap();
     let mut link = command(&dir);
     refuse(link.args(["--database", "link.db"]), "another process has it open");
+    std::fs::hard_link(dir.path().join("flags.db"), dir.path().join("hard.db")).unwrap();
+    let mut hard = command(&dir);
+    refuse(hard.args(["--database", "hard.db"]), "another process has it open");
     // Also where the link was there before the file.
     std::os::unix::fs::symlink("late.db", dir.path().join("early.db")).unwrap();
     let (early, ..) = start(command(&dir).args(["--database", "early.db"]));
@@ -272,6 +275,65 @@ fn it_does_not_start_when_something_is_wrong() {
     refuse(books.args(["--database", "books.db"]), "it is a database of another program");
     let tables = "SELECT count(*) FROM sqlite_schema";
     assert_eq!(other.query_row(tables, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+}
+
+#[test]
+fn an_older_server_leaves_a_newer_database_alone() {
+    let dir = TempDir::new().unwrap();
+    let (child, ..) = start(&mut command(&dir));
+    assert!(stop(child, "-TERM").status.success());
+    let database = rusqlite::Connection::open(dir.path().join("flags.db")).unwrap();
+    let later = "INSERT INTO refinery_schema_history SELECT 999, 'later', applied_on, checksum
+        FROM refinery_schema_history WHERE version = 1";
+    database.execute(later, []).unwrap();
+    drop(database);
+    let before = std::fs::read(dir.path().join("flags.db")).unwrap();
+    for arguments in [&["serve"][..], &["migrate"], &["check"], &["token", "list"]] {
+        let output = command(&dir).args(arguments).env_remove("FLAGS_LISTEN").output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let errors = String::from_utf8(output.stderr).unwrap();
+        let sentence = "it was written by a later flags-server (its schema has version 999";
+        assert!(errors.contains(sentence), "{arguments:?}: {errors}");
+        assert_eq!(errors.lines().filter(|line| line.contains("flags-server:")).count(), 1);
+    }
+    assert_eq!(std::fs::read(dir.path().join("flags.db")).unwrap(), before);
+}
+
+#[test]
+fn what_was_mistyped_is_not_ignored() {
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.path().join("flags.toml"), "listen = '127.0.0.1:0'\nlog_levle = 'info'\n")
+        .unwrap();
+    let complains = |command: &mut Command, parts: &[&str]| {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let errors = String::from_utf8(output.stderr).unwrap();
+        for part in parts {
+            assert!(errors.contains(part), "{errors}");
+        }
+    };
+    let mut file = command(&dir);
+    complains(file.args(["--config", "flags.toml"]), &["flags.toml", "line 2", "log_levle"]);
+    let mut file = command(&dir);
+    complains(file.args(["check", "--config", "flags.toml"]), &["flags.toml", "line 2"]);
+    let mut variable = command(&dir);
+    complains(variable.env("FLAGS_LISEN", "x"), &["FLAGS_LISEN"]);
+    assert!(!dir.path().join("flags.db").exists());
+
+    // The file says where the database is, a variable is above it, a flag above both.
+    std::fs::write(dir.path().join("flags.toml"), "database = 'file.db'\n").unwrap();
+    let mut named = command(&dir);
+    let (child, ..) = start(named.args(["--config", "flags.toml"]));
+    assert!(stop(child, "-TERM").status.success());
+    let mut named = command(&dir);
+    named.env("FLAGS_CONFIG", "flags.toml").env("FLAGS_DATABASE", "variable.db");
+    let (child, ..) = start(&mut named);
+    assert!(stop(child, "-TERM").status.success());
+    let (child, ..) = start(named.args(["--database", "flag.db"]));
+    assert!(stop(child, "-TERM").status.success());
+    for file in ["file.db", "variable.db", "flag.db"] {
+        assert!(dir.path().join(file).exists(), "{file}");
+    }
 }
 
 #[test]

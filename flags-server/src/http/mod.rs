@@ -4,6 +4,7 @@ mod audit;
 mod auth;
 mod body;
 mod environment;
+mod erasure;
 mod evaluate;
 mod export;
 mod flag;
@@ -179,6 +180,7 @@ fn other_routes(routes: Routes) -> Routes {
             [get(WITHIN_REACH, token::get), delete(WITHIN_REACH, token::revoke)],
         )
         .route("/api/v1/tokens/{id}/rotate", [post(WITHIN_REACH, token::rotate)])
+        .route("/api/v1/erasures", [post(Needs::admin(Within::Everything), erasure::create)])
         .route("/sdk/v1/snapshot", [get(Needs::Sdk, sdk_snapshot::get)])
         .route("/sdk/v1/stream", [get(Needs::Sdk, sdk_stream::get)])
         .route("/livez", [get(Needs::Nothing, health::live)])

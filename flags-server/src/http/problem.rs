@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::service::Fault;
+use crate::store::Obstacle;
 
 /// An error on its way out. It gets its body, with the id of the request, in [`render`].
 #[derive(Debug, Clone)]
@@ -223,8 +224,9 @@ impl From<Fault> for Problem {
             Fault::Busy => Self::unavailable("busy", "too many writes are waiting; try again"),
             Fault::Stopping => Self::unavailable("stopping", "the server is stopping; try again"),
             Fault::Store(error) => {
-                let detail = "the database failed, and nothing was written; try again";
-                let problem = Self::unavailable("storage_failed", detail);
+                let what = error.obstacle().map_or("the database failed", Obstacle::sentence);
+                let detail = format!("{what}, and nothing was written; try again");
+                let problem = Self::unavailable("storage_failed", &detail);
                 Self { cause: Some(error.to_string()), ..problem }
             }
             Fault::Internal(cause) => Self::internal(cause),

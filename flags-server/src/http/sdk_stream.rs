@@ -207,13 +207,13 @@ impl Stream {
             Ok(view.changes(id, after, CHANGES_PER_READ, CHANGE_BYTES_PER_READ)?)
         });
         for logged in changes.await? {
-            if logged.revision != self.after + 1 {
-                return Err(Fault::Internal("the change log has a gap".into()));
-            }
-            if logged.change.len() > MAX_STREAMED_CHANGE_BYTES {
-                // Each connection would hold a copy of its own; a snapshot is shared.
-                self.ready.push_back(reset(&self.epoch, self.environment.revision()));
-                self.is_reset = true;
+            let is_next = logged.revision == self.after + 1;
+            let is_of_epoch = logged.change.starts_with(&format!("{{\"epoch\":\"{}\"", self.epoch));
+            if !is_next || !is_of_epoch || logged.change.len() > MAX_STREAMED_CHANGE_BYTES {
+                // What was cut off the log is in snapshots alone, and what was before the database was
+                // restored is no history of this epoch. A large change would be a copy for each
+                // connection; a snapshot is shared.
+                self.reset();
                 return Ok(());
             }
             let position = Position { epoch: self.epoch.clone(), revision: logged.revision };
@@ -221,9 +221,16 @@ impl Stream {
             self.after = logged.revision;
         }
         if self.ready.is_empty() {
-            return Err(Fault::Internal("the change log ends too early".into()));
+            // All of it was cut off.
+            self.reset();
         }
         Ok(())
+    }
+
+    /// Says that a snapshot is needed, and ends then.
+    fn reset(&mut self) {
+        self.ready.push_back(reset(&self.epoch, self.environment.revision()));
+        self.is_reset = true;
     }
 }
 

@@ -40,6 +40,12 @@ impl Frames {
         }
     }
 
+    /// Drops all of them; those that come are kept.
+    pub(super) fn forget(&self) {
+        let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+        (recent.frames, recent.bytes) = (VecDeque::new(), 0);
+    }
+
     /// The change that follows `revision`.
     pub(super) fn after(&self, revision: Revision) -> Option<Bytes> {
         let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);

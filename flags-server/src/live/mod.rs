@@ -122,6 +122,20 @@ impl Live {
     }
 }
 
+impl Live {
+    /// Drops what is kept encoded of an environment, which is read anew: past changes of it are no
+    /// longer as they were.
+    pub(crate) fn forget_past(&self, id: EnvironmentId) {
+        if let Some(environment) = self.by_id(id) {
+            environment.frames.forget();
+            environment.changed_bytes.fetch_add(OUTWEIGHS_SNAPSHOTS, Ordering::Release);
+        }
+    }
+}
+
+/// Bytes of changes after which any snapshot is encoded anew.
+const OUTWEIGHS_SNAPSHOTS: u64 = 1 << 40;
+
 fn log_invalid(environment: EnvironmentId, object: &flags_core::InvalidObject) {
     tracing::error!(
         environment = environment.0,

@@ -6,12 +6,16 @@
 
 pub(crate) mod archive;
 pub(crate) mod audit;
+pub(crate) mod check;
 pub(crate) mod copy;
 pub(crate) mod diff;
 pub(crate) mod document;
+pub(crate) mod erase;
 pub(crate) mod export;
 mod fault;
 pub(crate) mod flag;
+mod fold;
+mod health;
 pub(crate) mod history;
 pub(crate) mod idempotency;
 pub(crate) mod import;
@@ -25,14 +29,17 @@ pub(crate) mod plan;
 mod precondition;
 mod prerequisites;
 pub(crate) mod project;
+pub(crate) mod prune;
 mod publish;
 mod received;
+mod redact;
 pub(crate) mod revert;
 pub(crate) mod rollout;
 mod rule_ids;
 pub(crate) mod schedule;
 pub(crate) mod segment;
 mod sentence;
+pub(crate) mod shown_token;
 pub(crate) mod state;
 pub(crate) mod target;
 pub(crate) mod token;
@@ -41,8 +48,9 @@ mod writer;
 
 pub(crate) use self::fault::Fault;
 pub(crate) use self::lanes::Lane;
+pub(crate) use self::model::Revisions;
 pub(crate) use self::precondition::Precondition;
-pub(crate) use self::publish::{Author, Unit};
+pub(crate) use self::publish::{Author, Deed, Unit};
 pub(crate) use self::writer::panic_message;
 
 use std::sync::Arc;
@@ -52,6 +60,7 @@ use flags_core::Timestamp;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
+use self::health::{Trial, WriteHealth};
 use self::lanes::Lanes;
 use self::past::PastRulesets;
 use self::writer::{Operation, Request, WriterThread};
@@ -80,6 +89,7 @@ pub(crate) struct Service {
     /// Of those who send a whole environment, as slowly as their client reads it.
     exporters: Arc<Semaphore>,
     writes: mpsc::Sender<Box<dyn Operation>>,
+    health: Arc<WriteHealth>,
 }
 
 impl Service {
@@ -92,6 +102,7 @@ impl Service {
     ) -> Result<(Self, std::thread::JoinHandle<()>), crate::Error> {
         let (writes, queue) = mpsc::channel(MAX_QUEUED_WRITES);
         let scheduled = Arc::new(Notify::new());
+        let health = Arc::<WriteHealth>::default();
         let thread = WriterThread {
             writer: store.writer()?,
             queue,
@@ -99,14 +110,25 @@ impl Service {
             live: Arc::clone(&live),
             tokens: Arc::clone(&tokens),
             scheduled: Arc::clone(&scheduled),
+            health: Arc::clone(&health),
         };
         let handle =
             std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
         let computers = Arc::new(Semaphore::new(MAX_COMPUTATIONS));
         let exporters = Arc::new(Semaphore::new(MAX_EXPORTS));
         let (lanes, past) = (Lanes::new(), PastRulesets::default());
-        let service =
-            Self { live, tokens, scheduled, store, lanes, past, computers, exporters, writes };
+        let service = Self {
+            live,
+            tokens,
+            scheduled,
+            store,
+            lanes,
+            past,
+            computers,
+            exporters,
+            writes,
+            health,
+        };
         Ok((service, handle))
     }
 
@@ -190,6 +212,18 @@ impl Service {
     /// Whether the server was asked to stop.
     pub(crate) fn is_stopping(&self) -> bool {
         self.tokens.is_stopping()
+    }
+
+    /// Why writes fail, where they do. Now and then this tries whether they still do: as long as
+    /// nobody sends any because this server is not ready, nothing else would find out.
+    pub(crate) async fn write_fault(&self) -> Option<String> {
+        if self.health.take_turn() {
+            let (trial, end) = Trial::new();
+            if self.writes.try_send(Box::new(trial)).is_ok() {
+                let _ = end.await;
+            }
+        }
+        self.health.fault()
     }
 
     /// Whether the writer takes work.

@@ -34,6 +34,9 @@ pub(crate) struct Author {
 /// The actor of what no request asked for. Ids of tokens have another form.
 const SERVER: &str = "server";
 
+/// The actor of what a command does to a file that no server has.
+const OPERATOR: &str = "operator";
+
 impl Author {
     /// The server itself.
     pub(crate) fn server() -> Self {
@@ -41,8 +44,13 @@ impl Author {
         Self { actor: SERVER.into(), actor_name: SERVER.into(), request_id, reason }
     }
 
-    pub(crate) fn is_server(&self) -> bool {
-        self.actor == SERVER
+    /// Who runs a command.
+    pub(crate) fn operator(request_id: String, reason: Option<String>) -> Self {
+        Self { actor: OPERATOR.into(), actor_name: OPERATOR.into(), request_id, reason }
+    }
+
+    pub(crate) fn has_no_token(&self) -> bool {
+        self.actor == SERVER || self.actor == OPERATOR
     }
 }
 
@@ -55,6 +63,8 @@ pub(crate) enum Effect {
         change: Change,
         line: String,
     },
+    /// Past changes of it are no longer as they were.
+    Rewritten(EnvironmentId),
     /// Whether an environment is archived, by itself or with its project.
     Archived {
         environment: EnvironmentId,
@@ -290,9 +300,14 @@ impl Unit<'_> {
 
     /// Writes who did what into the audit log.
     pub(crate) fn record(&mut self, deed: &Deed<'_>) -> Result<(), Fault> {
+        self.record_row(deed).map(drop)
+    }
+
+    /// The same; gives the number of the row.
+    pub(crate) fn record_row(&mut self, deed: &Deed<'_>) -> Result<i64, Fault> {
         let text = |value: Option<&Value>| value.map(Value::to_string);
         let (before, after) = (text(deed.before), text(deed.after));
-        self.tx.append_audit(&AuditEntry {
+        Ok(self.tx.append_audit(&AuditEntry {
             at: self.now,
             actor: &self.author.actor,
             actor_name: &self.author.actor_name,
@@ -306,7 +321,6 @@ impl Unit<'_> {
             before: before.as_deref(),
             after: after.as_deref(),
             revisions: &json(deed.revisions)?,
-        })?;
-        Ok(())
+        })?)
     }
 }

@@ -5,14 +5,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use flags_core::Epoch;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::health::WriteHealth;
 use super::publish::{Author, Effect, Unit};
 use super::{Fault, now};
 use crate::access::Tokens;
-use crate::limits::MAX_WRITES_PER_COMMIT;
+use crate::limits::{MAX_WRITES_PER_COMMIT, SWEPT_ROWS};
 use crate::live::Live;
-use crate::store::{StoreResult, Writer};
+use crate::store::{StoreError, StoreResult, Writer};
 
 /// Something to be written: a verb, and where its result goes after the commit.
 pub(super) trait Operation: Send {
@@ -23,6 +25,14 @@ pub(super) trait Operation: Send {
 
     /// Refuses it instead of running it.
     fn refuse(&mut self, fault: Fault);
+
+    /// What of the store's failed it, if that did.
+    fn failure(&self) -> Option<&StoreError>;
+
+    /// Whether it finds out if writing works, for the server itself.
+    fn is_trial(&self) -> bool {
+        false
+    }
 
     /// Answers with what [`run`](Self::run) gave, unless the commit did not come about.
     fn answer(self: Box<Self>, committed: Result<(), Fault>);
@@ -66,6 +76,13 @@ where
         self.result = Some(Err(fault));
     }
 
+    fn failure(&self) -> Option<&StoreError> {
+        match &self.result {
+            Some(Err(Fault::Store(error))) => Some(error),
+            _ => None,
+        }
+    }
+
     fn answer(self: Box<Self>, committed: Result<(), Fault>) {
         // Without a commit a refusal does not count either: it may rest on what was not written.
         let Self { result, reply, .. } = *self;
@@ -91,12 +108,30 @@ pub(super) struct WriterThread {
     pub(super) tokens: Arc<Tokens>,
     /// Told when something is scheduled.
     pub(super) scheduled: Arc<Notify>,
+    pub(super) health: Arc<WriteHealth>,
 }
 
 impl WriterThread {
     /// Runs until every sender is gone and the queue is empty.
     pub(super) fn run(mut self) {
-        while let Some(first) = self.queue.blocking_recv() {
+        // What the process before this one left.
+        let mut sweeping = true;
+        loop {
+            let first = match sweeping {
+                true => match self.queue.try_recv() {
+                    Ok(first) => first,
+                    Err(TryRecvError::Empty) => {
+                        sweeping = self.sweep();
+                        continue;
+                    }
+                    Err(TryRecvError::Disconnected) => break,
+                },
+                false => match self.queue.blocking_recv() {
+                    Some(first) => first,
+                    None => break,
+                },
+            };
+            sweeping = true;
             let mut group = vec![first];
             while group.len() < MAX_WRITES_PER_COMMIT
                 && let Ok(next) = self.queue.try_recv()
@@ -107,9 +142,33 @@ impl WriterThread {
         }
     }
 
+    /// Deletes some of what nothing refers to any more; whether there may be more.
+    fn sweep(&mut self) -> bool {
+        let swept = self.writer.begin().and_then(|mut tx| {
+            let swept = tx.sweep(SWEPT_ROWS)?;
+            if swept {
+                tx.commit()?;
+            }
+            Ok(swept)
+        });
+        swept.unwrap_or_else(|error| {
+            // Again after the next write.
+            tracing::warn!(%error, "what was deleted still takes room");
+            false
+        })
+    }
+
     fn write(&mut self, mut group: Vec<Box<dyn Operation>>) {
         match self.commit(&mut group) {
             Ok(effects) => {
+                let failed = group.iter().find_map(|operation| operation.failure());
+                let wrote = !effects.is_empty() || group.iter().any(|one| one.is_trial());
+                // A fault that is not the disk's may be one of the object that was to be read.
+                match failed.filter(|error| error.obstacle().is_some()) {
+                    Some(error) => self.health.failed(error, now()),
+                    None if wrote => self.health.succeeded(),
+                    None => {}
+                }
                 for effect in effects {
                     self.show(effect);
                 }
@@ -119,9 +178,9 @@ impl WriterThread {
             }
             Err(error) => {
                 tracing::error!(%error, operations = group.len(), "nothing was written");
-                let text = error.to_string();
+                self.health.failed(&error, now());
                 for operation in group {
-                    operation.answer(Err(Fault::Store(crate::store::StoreError::new(&*text))));
+                    operation.answer(Err(Fault::Store(error.again())));
                 }
             }
         }
@@ -141,7 +200,7 @@ impl WriterThread {
                 Effect::TokenRevoked { id } => *id == author.actor,
                 _ => false,
             };
-            let valid = author.is_server() || self.tokens.has(&author.actor, now);
+            let valid = author.has_no_token() || self.tokens.has(&author.actor, now);
             if !valid || committed.iter().any(revoked) {
                 operation.refuse(Fault::Revoked);
                 continue;
@@ -173,6 +232,7 @@ impl WriterThread {
             Effect::Change { environment, change, line } => {
                 self.live.apply(environment, &change, &line);
             }
+            Effect::Rewritten(environment) => self.live.forget_past(environment),
             Effect::Archived { environment, archived } => self.live.archive(environment, archived),
             Effect::Scheduled => self.scheduled.notify_one(),
             Effect::Token(token) => self.tokens.put(&token),
