@@ -30,6 +30,7 @@ mod error;
 mod http;
 mod limits;
 mod live;
+mod metrics;
 mod server;
 mod service;
 mod store;

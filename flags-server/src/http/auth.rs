@@ -24,9 +24,10 @@ enum Rule {
 
 /// What a path needs, by its beginning. A path that is not here is refused, whatever route there
 /// may be for it.
-const RULES: [(&str, Rule); 4] = [
+const RULES: [(&str, Rule); 5] = [
     ("/livez", Rule::Everybody),
     ("/readyz", Rule::Everybody),
+    ("/metrics", Rule::Admin),
     ("/api/v1/", Rule::Admin),
     ("/sdk/v1/", Rule::Sdk),
 ];

@@ -8,6 +8,7 @@ mod flag;
 mod health;
 mod list;
 mod members;
+mod metrics;
 mod path;
 mod problem;
 mod project;
@@ -16,6 +17,7 @@ mod sdk_snapshot;
 mod sdk_stream;
 mod segment;
 mod state;
+mod stream_life;
 mod token;
 mod write;
 
@@ -23,7 +25,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -72,6 +74,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route("/api/v1/tokens/{id}", delete(token::revoke))
         .route("/sdk/v1/snapshot", get(sdk_snapshot::get))
         .route("/sdk/v1/stream", get(sdk_stream::get))
+        .route("/metrics", get(metrics::get))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready));
     guard(projects.merge(states).merge(segments).merge(others), service)
@@ -82,7 +85,7 @@ fn guard(routes: Router<Arc<Service>>, service: Arc<Service>) -> Router {
     routes
         .layer(from_fn_with_state(Arc::clone(&service), auth::check))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(request::around))
+        .layer(from_fn_with_state(Arc::clone(&service), request::around))
         .with_state(service)
 }
 
@@ -128,8 +131,8 @@ mod tests {
     async fn a_route_that_access_was_forgotten_for_is_closed() {
         let dir = tempfile::tempdir().unwrap();
         let (service, _) = crate::service::tests::start(&dir);
-        let router = guard(Router::new().route("/metrics", get(health::live)), service);
-        let (status, body) = get_problem(router, "/metrics").await;
+        let router = guard(Router::new().route("/forgotten", get(health::live)), service);
+        let (status, body) = get_problem(router, "/forgotten").await;
         assert_eq!((status.as_u16(), &body["code"]), (404, &"not_found".into()));
     }
 

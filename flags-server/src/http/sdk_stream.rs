@@ -22,11 +22,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::Authorized;
 use super::problem::Problem;
+use super::stream_life::StreamLife;
 use crate::limits::{
     CHANGE_BYTES_PER_READ, CHANGES_PER_READ, HEARTBEAT_MS, MAX_STREAMED_CHANGE_BYTES,
     STREAM_RETRY_MS,
 };
 use crate::live::{LiveEnvironment, frame};
+use crate::metrics::StreamEnd;
 use crate::service::{Fault, Service};
 use crate::store::TokenKind;
 
@@ -92,9 +94,13 @@ pub(super) async fn get(
             .map(|position| position.revision),
     };
     let body = match start {
-        None => Body::from(reset(&epoch, present)),
+        None => {
+            StreamLife::begin(Arc::clone(&service.metrics)).end(StreamEnd::Reset);
+            Body::from(reset(&epoch, present))
+        }
         Some(after) => {
             let stream = Stream {
+                life: StreamLife::begin(Arc::clone(&service.metrics)),
                 service,
                 environment,
                 epoch,
@@ -148,6 +154,7 @@ struct Stream {
     /// Ends when everything that is ready was read: the client needs a snapshot.
     is_reset: bool,
     heartbeat: Instant,
+    life: StreamLife,
 }
 
 impl Stream {
@@ -155,29 +162,32 @@ impl Stream {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if self.ended.is_cancelled() {
+                self.life.end(StreamEnd::Server);
                 return None;
             }
             if let Some(bytes) = self.ready.pop_front() {
                 return Some(bytes);
             }
             if self.is_reset {
+                self.life.end(StreamEnd::Reset);
                 return None;
             }
             let present = *self.watch.borrow_and_update();
             if self.after < present {
                 if let Some(frame) = self.environment.frame_after(self.after) {
                     self.after += 1;
-                    return Some(frame);
+                    return Some(self.life.carry(frame));
                 }
                 if let Err(fault) = self.read_log().await {
                     tracing::error!(?fault, "a stream ends: the change log cannot be read");
+                    self.life.end(StreamEnd::Failed);
                     return None;
                 }
                 continue;
             }
             tokio::select! {
                 biased;
-                () = self.ended.cancelled() => return None,
+                () = self.ended.cancelled() => {}
                 changed = self.watch.changed() => changed.ok()?,
                 () = tokio::time::sleep_until(self.heartbeat) => {
                     self.heartbeat = next_heartbeat();
@@ -242,6 +252,7 @@ mod tests {
             ready: VecDeque::from([opening()]),
             is_reset: false,
             heartbeat: next_heartbeat(),
+            life: StreamLife::begin(Arc::clone(&service.metrics)),
             service,
         };
         (stream, ended)

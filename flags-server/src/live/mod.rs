@@ -6,7 +6,7 @@
 mod frames;
 mod snapshot;
 
-pub(crate) use self::frames::frame;
+pub(crate) use self::frames::{Frame, frame};
 pub(crate) use self::snapshot::Encoding;
 
 use std::collections::HashMap;
@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use flags_core::{Change, Document, Epoch, Revision, Ruleset};
 use tokio::sync::watch;
 
@@ -38,6 +37,9 @@ struct Environments {
 /// One environment.
 pub(crate) struct LiveEnvironment {
     pub(crate) id: EnvironmentId,
+    /// The key of its project.
+    pub(crate) project: String,
+    pub(crate) key: String,
     ruleset: ArcSwap<Ruleset>,
     revision: watch::Sender<Revision>,
     frames: Frames,
@@ -68,6 +70,8 @@ impl Live {
         }
         let live = Arc::new(LiveEnvironment {
             id: environment.id,
+            project: environment.project.clone(),
+            key: environment.key.clone(),
             ruleset: ArcSwap::from_pointee(ruleset),
             revision: watch::Sender::new(document.revision),
             frames: Frames::default(),
@@ -79,6 +83,11 @@ impl Live {
         let project = environments.by_key.entry(environment.project.clone()).or_default();
         project.insert(environment.key.clone(), live);
         self.environments.store(Arc::new(environments));
+    }
+
+    /// All of them, in no order.
+    pub(crate) fn all(&self) -> Vec<Arc<LiveEnvironment>> {
+        self.environments.load().by_id.values().cloned().collect()
     }
 
     pub(crate) fn by_id(&self, id: EnvironmentId) -> Option<Arc<LiveEnvironment>> {
@@ -138,8 +147,13 @@ impl LiveEnvironment {
         self.revision.subscribe()
     }
 
+    /// How many streams are open: each one [watches](Self::watch).
+    pub(crate) fn streams(&self) -> usize {
+        self.revision.receiver_count()
+    }
+
     /// The encoded change that follows `revision`, if it is a recent one.
-    pub(crate) fn frame_after(&self, revision: Revision) -> Option<Bytes> {
+    pub(crate) fn frame_after(&self, revision: Revision) -> Option<Frame> {
         self.frames.after(revision)
     }
 

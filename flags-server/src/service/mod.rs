@@ -14,6 +14,7 @@ mod precondition;
 mod prerequisites;
 pub(crate) mod project;
 mod publish;
+mod readings;
 mod received;
 pub(crate) mod rollout;
 mod rule_ids;
@@ -29,7 +30,7 @@ pub(crate) use self::publish::{Author, Unit};
 pub(crate) use self::writer::panic_message;
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use flags_core::Timestamp;
 use tokio::sync::{Semaphore, mpsc};
@@ -39,6 +40,7 @@ use self::writer::{Operation, Request, WriterThread};
 use crate::access::Tokens;
 use crate::limits::{MAX_COMPUTATIONS, MAX_QUEUED_WRITES, MAX_READERS};
 use crate::live::Live;
+use crate::metrics::Metrics;
 use crate::store::{Store, View};
 
 /// The present instant.
@@ -51,6 +53,8 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) struct Service {
     pub(crate) live: Arc<Live>,
     pub(crate) tokens: Arc<Tokens>,
+    pub(crate) metrics: Arc<Metrics>,
+    started: (Timestamp, Instant),
     store: Arc<dyn Store>,
     readers: Arc<Semaphore>,
     /// Of those who evaluate for somebody else, or read what somebody sent, which may be long.
@@ -66,6 +70,7 @@ impl Service {
         live: Arc<Live>,
         tokens: Arc<Tokens>,
     ) -> Result<(Self, std::thread::JoinHandle<()>), crate::Error> {
+        let metrics = Arc::new(Metrics::new()?);
         let (writes, queue) = mpsc::channel(MAX_QUEUED_WRITES);
         let thread = WriterThread {
             writer: store.writer()?,
@@ -73,12 +78,15 @@ impl Service {
             epoch: live.epoch().clone(),
             live: Arc::clone(&live),
             tokens: Arc::clone(&tokens),
+            metrics: Arc::clone(&metrics),
         };
         let handle =
             std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
         let readers = Arc::new(Semaphore::new(MAX_READERS));
         let computers = Arc::new(Semaphore::new(MAX_COMPUTATIONS));
-        Ok((Self { live, tokens, store, readers, computers, writes }, handle))
+        let started = (now(), Instant::now());
+        let service = Self { live, tokens, metrics, started, store, readers, computers, writes };
+        Ok((service, handle))
     }
 
     /// Runs a verb on the writer thread; returns when what it wrote is durable.

@@ -5,7 +5,10 @@
 
 #[cfg(test)]
 mod conformance;
+mod size;
 pub(crate) mod sqlite;
+
+pub(crate) use self::size::{DiskSize, StoreSize, WalProgress};
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -241,6 +244,9 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// # Errors
     /// When it was taken already.
     fn writer(&self) -> StoreResult<Box<dyn Writer>>;
+
+    /// How much room it takes, now.
+    fn size(&self) -> StoreResult<StoreSize>;
 }
 
 /// The one place that writes.
