@@ -5,8 +5,10 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Output, Stdio};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SECRET: &str = "a-secret-that-nobody-may-read-0123456789";
 
 fn command(dir: &TempDir) -> Command {
@@ -87,7 +89,12 @@ async fn no_log_has_a_token_and_every_line_is_json_with_the_request_id() {
     let sdk = sdk_token(sdk);
     let client = reqwest::Client::new();
     let url = format!("{address}/api/v1/tokens");
+    let traced = |url: &str, token: &str, id: &str| {
+        let request = client.get(url).bearer_auth(token).header("x-request-id", id);
+        request.header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"))
+    };
     let request = client.post(&url).bearer_auth(SECRET).header("x-request-id", "the-request");
+    let request = request.header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"));
     let created = request.body(r#"{"name": "x", "kind": "admin"}"#).send().await.unwrap();
     assert_eq!(created.status(), 201);
     let created: serde_json::Value = created.json().await.unwrap();
@@ -96,26 +103,45 @@ async fn no_log_has_a_token_and_every_line_is_json_with_the_request_id() {
     assert_eq!(get(&format!("{url}?cursor=%21"), secret).await.status(), 400);
     assert_eq!(get(&url, "a-wrong-token-is-a-secret-elsewhere").await.status(), 401);
     assert_eq!(get(&format!("{address}/sdk/v1/snapshot"), sdk).await.status(), 200);
+    let forged = client.get(&url).bearer_auth("wrong").header("x-request-id", "forged");
+    let forged = forged.header("traceparent", format!("00-{TRACE}-0000000000000000-01"));
+    assert_eq!(forged.send().await.unwrap().status(), 401);
+    let stream = format!("{address}/sdk/v1/stream");
+    let stream = traced(&stream, sdk, "the-stream").send().await.unwrap();
+    assert_eq!(stream.status(), 200);
     assert!(stop(child, "-TERM").status.success());
 
     let log = log.join().unwrap().unwrap();
     for secret in [SECRET, sdk, secret, "a-wrong-token"] {
         assert!(!log.contains(secret), "{log}");
     }
-    let mut found = false;
-    for line in log.lines() {
-        let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        if line["request_id"] == "the-request" && line["message"] == "request" {
-            found = true;
-            assert_eq!(
-                (&line["method"], &line["route"]),
-                (&"POST".into(), &"/api/v1/tokens".into())
-            );
-            assert_eq!(line["status"], 201);
-            assert!(line["duration_ms"].is_number());
-        }
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let line = |id: &str, message: &str| {
+        let mut found =
+            lines.iter().filter(|line| line["request_id"] == id && line["message"] == message);
+        let line = found.next().unwrap_or_else(|| panic!("no {message} of {id} in {log}"));
+        assert!(found.next().is_none(), "{message} of {id} twice in {log}");
+        line
+    };
+    let request = line("the-request", "request");
+    let expected = serde_json::json!({
+        "method": "POST", "route": "/api/v1/tokens", "status": 201, "trace_id": TRACE,
+    });
+    for (name, value) in expected.as_object().unwrap() {
+        assert_eq!(&request[name], value, "{request}");
     }
-    assert!(found, "{log}");
+    assert!(request["duration_ms"].is_number() && request["bytes"].as_u64() > Some(0), "{request}");
+    let forged = line("forged", "request");
+    assert_eq!((&forged["trace_id"], &forged["actor"]), (&Value::Null, &Value::Null), "{forged}");
+    let (begin, end) = (line("the-stream", "stream begins"), line("the-stream", "stream ends"));
+    assert_eq!(begin["environment"], "production");
+    assert_eq!(end["reason"], "server");
+    assert!(end["bytes"].as_u64() > Some(0) && end["duration_ms"].is_number(), "{end}");
+    for line in [begin, end, line("the-stream", "request")] {
+        assert_eq!(line["trace_id"], TRACE);
+        assert!(line["actor"].is_string(), "{line}");
+        assert_ne!(line["actor"], request["actor"], "another token");
+    }
 }
 
 #[test]

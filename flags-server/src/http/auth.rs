@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
+use super::trace::Trail;
 use crate::access::Access;
 use crate::service::Service;
 use crate::store::TokenKind;
@@ -52,6 +53,7 @@ pub(super) async fn check(
     let Some(access) = access else {
         return Problem::unauthenticated().into_response();
     };
+    Trail::authenticated(&request, &access.id);
     let allowed = matches!(
         (rule, access.kind),
         (Rule::Admin, TokenKind::Admin) | (Rule::Sdk, TokenKind::Sdk(_))

@@ -19,6 +19,7 @@ mod segment;
 mod state;
 mod stream_life;
 mod token;
+mod trace;
 mod write;
 
 use std::any::Any;

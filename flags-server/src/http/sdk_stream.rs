@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::auth::Authorized;
 use super::problem::Problem;
 use super::stream_life::StreamLife;
+use super::trace::Trail;
 use crate::limits::{
     CHANGE_BYTES_PER_READ, CHANGES_PER_READ, HEARTBEAT_MS, MAX_STREAMED_CHANGE_BYTES,
     STREAM_RETRY_MS,
@@ -68,6 +69,7 @@ const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
 pub(super) async fn get(
     State(service): State<Arc<Service>>,
     access: SdkAccess,
+    trail: Trail,
     headers: HeaderMap,
     query: Result<Query<StreamQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Problem> {
@@ -95,12 +97,12 @@ pub(super) async fn get(
     };
     let body = match start {
         None => {
-            StreamLife::begin(Arc::clone(&service.metrics)).end(StreamEnd::Reset);
+            service.metrics.stream_ended(StreamEnd::Reset);
             Body::from(reset(&epoch, present))
         }
         Some(after) => {
             let stream = Stream {
-                life: StreamLife::begin(Arc::clone(&service.metrics)),
+                life: StreamLife::begin(Arc::clone(&service.metrics), trail, &environment, after),
                 service,
                 environment,
                 epoch,
@@ -113,6 +115,7 @@ pub(super) async fn get(
             };
             Body::from_stream(futures_util::stream::unfold(stream, |mut stream| async move {
                 let bytes = stream.next().await?;
+                stream.life.sent(&bytes, stream.after);
                 Some((Ok::<_, std::convert::Infallible>(bytes), stream))
             }))
         }
@@ -243,7 +246,9 @@ mod tests {
         service.live.add(&environment);
         let environment = service.live.by_id(environment.id).unwrap();
         let ended = CancellationToken::new();
+        let metrics = Arc::clone(&service.metrics);
         let stream = Stream {
+            life: StreamLife::begin(metrics, Trail::default(), &environment, 0),
             epoch: service.live.epoch().clone(),
             watch: environment.watch(),
             environment,
@@ -252,7 +257,6 @@ mod tests {
             ready: VecDeque::from([opening()]),
             is_reset: false,
             heartbeat: next_heartbeat(),
-            life: StreamLife::begin(Arc::clone(&service.metrics)),
             service,
         };
         (stream, ended)
