@@ -12,9 +12,11 @@ mod metrics;
 mod path;
 mod problem;
 mod project;
+mod propagation;
 mod request;
 mod sdk_snapshot;
 mod sdk_stream;
+mod sdk_telemetry;
 mod segment;
 mod state;
 mod stream_life;
@@ -69,12 +71,15 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         )
         .route(&at("/segments/{segment}/members"), get(members::list).post(members::change))
         .route(&at("/evaluate"), post(evaluate::evaluate))
-        .route(&at("/explain"), post(evaluate::explain));
+        .route(&at("/explain"), post(evaluate::explain))
+        .route(&at("/propagation/{revision}"), get(propagation::get))
+        .route(&at("/instances"), get(propagation::list));
     let others = Router::new()
         .route("/api/v1/tokens", get(token::list).post(token::create))
         .route("/api/v1/tokens/{id}", delete(token::revoke))
         .route("/sdk/v1/snapshot", get(sdk_snapshot::get))
         .route("/sdk/v1/stream", get(sdk_stream::get))
+        .route("/sdk/v1/telemetry", post(sdk_telemetry::post))
         .route("/metrics", get(metrics::get))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready));

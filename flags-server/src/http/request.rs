@@ -39,6 +39,9 @@ impl RequestId {
 fn area(route: &str) -> Area {
     if route == "/sdk/v1/stream" {
         Area::Stream
+    } else if route.ends_with("/propagation/{revision}") {
+        // It waits because it is asked to: no measure of how fast the server is.
+        Area::Wait
     } else if route.starts_with("/sdk/") {
         Area::Sdk
     } else if route.starts_with("/api/") {

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::Authorized;
 use super::problem::Problem;
+use super::sdk_telemetry::{RECEIPT_WINDOW, instance_of};
 use super::stream_life::StreamLife;
 use super::trace::Trail;
 use crate::limits::{
@@ -75,6 +76,8 @@ pub(super) async fn get(
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|rejection| Problem::query_rejected(&rejection))?;
     let SdkAccess { environment, ended } = access;
+    let instance = instance_of(&headers)?;
+    let window = environment.receipt_window().as_millis().to_string();
     let watch = environment.watch();
     let present = environment.revision();
     let epoch = service.live.epoch().clone();
@@ -102,7 +105,13 @@ pub(super) async fn get(
         }
         Some(after) => {
             let stream = Stream {
-                life: StreamLife::begin(Arc::clone(&service.metrics), trail, &environment, after),
+                life: StreamLife::begin(
+                    Arc::clone(&service.metrics),
+                    trail,
+                    &environment,
+                    instance,
+                    after,
+                ),
                 service,
                 environment,
                 epoch,
@@ -121,6 +130,7 @@ pub(super) async fn get(
         }
     };
     let headers = [
+        (RECEIPT_WINDOW.clone(), &*window),
         (CONTENT_TYPE, "text/event-stream"),
         (CACHE_CONTROL, "no-store"),
         // Or else a proxy keeps the events until it has enough of them.
@@ -248,7 +258,7 @@ mod tests {
         let ended = CancellationToken::new();
         let metrics = Arc::clone(&service.metrics);
         let stream = Stream {
-            life: StreamLife::begin(metrics, Trail::default(), &environment, 0),
+            life: StreamLife::begin(metrics, Trail::default(), &environment, None, 0),
             epoch: service.live.epoch().clone(),
             watch: environment.watch(),
             environment,

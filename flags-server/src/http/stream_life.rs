@@ -5,8 +5,9 @@ use bytes::Bytes;
 use flags_core::Revision;
 
 use super::trace::Trail;
-use crate::live::{Frame, LiveEnvironment};
+use crate::live::{Connected, Frame, LiveEnvironment};
 use crate::metrics::{Metrics, StreamEnd};
+use crate::service::now;
 
 /// What a stream has done so far; says so when it ends, however that comes about.
 pub(super) struct StreamLife {
@@ -17,27 +18,32 @@ pub(super) struct StreamLife {
     /// Up to where the client was told.
     revision: Revision,
     bytes: u64,
+    /// Among the streams of its instance, where that is known.
+    _connected: Option<Connected>,
 }
 
 impl StreamLife {
     pub(super) fn begin(
         metrics: Arc<Metrics>,
         trail: Trail,
-        environment: &LiveEnvironment,
+        environment: &Arc<LiveEnvironment>,
+        instance: Option<&str>,
         after: Revision,
     ) -> Self {
+        let connected = instance.and_then(|id| environment.connect(id, now()));
         tracing::info!(
             request_id = &*trail.request_id,
             trace_id = trail.trace_id.as_deref(),
             actor = trail.actor(),
             project = environment.project,
             environment = environment.key,
+            instance,
             after,
             "stream begins"
         );
         // Nobody asks for more once the client is gone: the stream is dropped.
         let (begin, end) = (Instant::now(), StreamEnd::Client);
-        Self { metrics, trail, begin, end, revision: after, bytes: 0 }
+        Self { metrics, trail, begin, end, revision: after, bytes: 0, _connected: connected }
     }
 
     /// It ends now, not by its client.

@@ -4,9 +4,11 @@
 //! for it.
 
 mod frames;
+mod instances;
 mod snapshot;
 
 pub(crate) use self::frames::{Frame, frame};
+pub(crate) use self::instances::{About, Connected, Instance, Propagation};
 pub(crate) use self::snapshot::Encoding;
 
 use std::collections::HashMap;
@@ -18,6 +20,7 @@ use flags_core::{Change, Document, Epoch, Revision, Ruleset};
 use tokio::sync::watch;
 
 use self::frames::Frames;
+use self::instances::Instances;
 use self::snapshot::SnapshotCache;
 use crate::store::{Environment, EnvironmentId};
 
@@ -43,6 +46,7 @@ pub(crate) struct LiveEnvironment {
     ruleset: ArcSwap<Ruleset>,
     revision: watch::Sender<Revision>,
     frames: Frames,
+    instances: Instances,
     /// How many bytes of changes there have been since the start.
     changed_bytes: AtomicU64,
     snapshot: SnapshotCache,
@@ -75,6 +79,7 @@ impl Live {
             ruleset: ArcSwap::from_pointee(ruleset),
             revision: watch::Sender::new(document.revision),
             frames: Frames::default(),
+            instances: Instances::default(),
             changed_bytes: AtomicU64::new(0),
             snapshot: SnapshotCache::default(),
         });
@@ -117,6 +122,7 @@ impl Live {
         let frame = frame(&change.position(), line);
         environment.changed_bytes.fetch_add(line.len() as u64, Ordering::Release);
         environment.frames.push(change.revision, frame);
+        environment.instances.committed(change.revision);
         // Last: whoever hears of the revision finds it everywhere.
         environment.revision.send_replace(change.revision);
     }

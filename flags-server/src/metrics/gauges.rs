@@ -25,6 +25,7 @@ pub(crate) struct EnvironmentReading {
     pub(crate) key: String,
     pub(crate) revision: u64,
     pub(crate) streams: usize,
+    pub(crate) instances: usize,
 }
 
 /// The gauges that are set when somebody asks.
@@ -32,6 +33,7 @@ pub(crate) struct EnvironmentReading {
 pub(crate) struct Gauges {
     revision: IntGaugeVec,
     streams: IntGaugeVec,
+    instances: IntGaugeVec,
     writer_queue: IntGauge,
     writer_queue_limit: IntGauge,
     busy: IntGaugeVec,
@@ -62,6 +64,11 @@ impl Gauges {
             streams: named.gauges(
                 "flags_streams_open",
                 "Streams that are open, of an environment.",
+                &environment,
+            )?,
+            instances: named.gauges(
+                "flags_instances_connected",
+                "SDK instances with an open stream, of an environment.",
                 &environment,
             )?,
             writer_queue: named
@@ -121,6 +128,7 @@ impl Gauges {
             let labels = [&*environment.project, &*environment.key];
             put_at(&self.revision, &labels, environment.revision);
             put_at(&self.streams, &labels, environment.streams as u64);
+            put_at(&self.instances, &labels, environment.instances as u64);
         }
         put(&self.writer_queue, readings.queued_writes as u64);
         put(&self.writer_queue_limit, readings.max_queued_writes as u64);

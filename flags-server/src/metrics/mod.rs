@@ -45,6 +45,8 @@ pub(crate) enum Area {
     Sdk,
     /// The stream: its time is that to the beginning of the answer.
     Stream,
+    /// What waits because it was asked to.
+    Wait,
     /// Health, metrics, and what is no route.
     Other,
 }
@@ -55,6 +57,7 @@ impl Area {
             Self::Admin => "admin",
             Self::Sdk => "sdk",
             Self::Stream => "stream",
+            Self::Wait => "wait",
             Self::Other => "other",
         }
     }
@@ -104,6 +107,7 @@ pub(crate) struct Metrics {
     requests_under_way: IntGaugeVec,
     streams_ended: IntCounterVec,
     delivery_seconds: Histogram,
+    propagation_seconds: HistogramVec,
     changes: IntCounter,
     writer_wait_seconds: Histogram,
     writer_commit_seconds: Histogram,
@@ -148,6 +152,12 @@ impl Metrics {
                 "flags_change_delivery_seconds",
                 "From the commit of a change to its hand-over to one open stream.",
                 &PROPAGATION_SECONDS,
+            )?,
+            propagation_seconds: named.histograms(
+                "flags_propagation_seconds",
+                "From the commit of a change until an instance had it in force, as it said.",
+                &PROPAGATION_SECONDS,
+                &["project", "environment"],
             )?,
             changes: named.counter(
                 "flags_changes_total",
@@ -207,6 +217,14 @@ impl Metrics {
     /// A change was handed to a stream this long after its commit.
     pub(crate) fn delivered(&self, after: Duration) {
         self.delivery_seconds.observe(after.as_secs_f64());
+    }
+
+    /// An instance had a change in force this long after its commit.
+    pub(crate) fn propagated(&self, project: &str, environment: &str, after: Duration) {
+        let labels = [project, environment];
+        if let Ok(seconds) = self.propagation_seconds.get_metric_with_label_values(&labels) {
+            seconds.observe(after.as_secs_f64());
+        }
     }
 
     pub(crate) fn changed(&self) {

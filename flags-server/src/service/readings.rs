@@ -21,6 +21,7 @@ impl Service {
             key: environment.key.clone(),
             revision: environment.revision(),
             streams: environment.streams(),
+            instances: environment.connected_instances(),
         });
         let (started_at, started) = self.started;
         let text = self.metrics.render(&Readings {
