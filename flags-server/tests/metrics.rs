@@ -104,7 +104,7 @@ async fn it_tells_traffic_latency_errors_and_saturation() {
     assert_eq!(scrape.value("flags_writer_group_size_sum"), 4.0);
     assert_eq!(scrape.value("flags_writer_queue_length"), 0.0);
     assert_eq!(scrape.value("flags_writer_queue_limit"), 256.0);
-    assert_eq!(scrape.value(r#"flags_pool_limit{pool="readers"}"#), 4.0);
+    assert_eq!(scrape.value(r#"flags_pool_limit{pool="computations"}"#), 4.0);
     for gauge in [
         "flags_sqlite_database_bytes",
         "flags_sqlite_wal_bytes",
@@ -137,7 +137,7 @@ async fn a_stream_that_ended_is_counted_by_who_ended_it() {
 }
 
 #[tokio::test]
-async fn only_an_admin_token_may_read_it() {
+async fn it_needs_a_token_that_may_read_everything() {
     let server = TestServer::start().await;
     answer(server.request(Method::GET, "/metrics", SDK)).await.problem(403, "forbidden");
     let wrong = server.request(Method::GET, "/metrics", "wrong");

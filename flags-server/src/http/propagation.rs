@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use flags_core::Revision;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::auth::Places;
 use super::list::ListQuery;
 use super::path::Keys;
 use super::problem::Problem;
@@ -115,6 +116,7 @@ pub(super) async fn list(
 pub(super) async fn get(
     State(service): State<Arc<Service>>,
     Keys((project, key, revision)): Keys<(String, String, String)>,
+    Extension(places): Extension<Places>,
     query: Result<Query<PropagationQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|rejection| Problem::query_rejected(&rejection))?;
@@ -131,6 +133,10 @@ pub(super) async fn get(
     let revision = revision.ok_or_else(|| {
         Problem::not_found(format!("there is no such revision; the present one is {present}"))
     })?;
+    // Waiting is no work; so many do it that nobody else's is in the way.
+    let waiting = Arc::clone(&service.waits).try_acquire_owned().ok();
+    let deadline = if waiting.is_some() { deadline } else { Instant::now() };
+    places.give_back();
     let mut changes = environment.watch_instances();
     loop {
         let propagation = environment.propagation(revision);

@@ -13,7 +13,7 @@ use flags_core::Position;
 use super::problem::Problem;
 use super::sdk_stream::SdkAccess;
 use crate::live::Encoding;
-use crate::service::{Service, document};
+use crate::service::{Lane, Service, document};
 
 pub(super) async fn get(
     State(service): State<Arc<Service>>,
@@ -28,7 +28,7 @@ pub(super) async fn get(
         return Ok(not_modified(&position));
     }
     let id = environment.id;
-    let read = service.read(move |view| document::encode(view, id));
+    let read = service.read_in(Lane::Sdk, move |view| document::encode(view, id));
     let snapshot = environment.snapshot(known, read).await?;
     let encoding = negotiate(&headers);
     let bytes = snapshot.bytes(encoding).await;

@@ -16,28 +16,29 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use flags_core::{Epoch, Position, Revision};
 use serde::Deserialize;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::auth::Authorized;
 use super::problem::Problem;
+use super::rate::too_many_streams;
 use super::sdk_telemetry::{RECEIPT_WINDOW, instance_of};
 use super::stream_life::StreamLife;
 use super::trace::Trail;
+use crate::access::Access;
 use crate::limits::{
     CHANGE_BYTES_PER_READ, CHANGES_PER_READ, HEARTBEAT_MS, MAX_STREAMED_CHANGE_BYTES,
     STREAM_RETRY_MS,
 };
 use crate::live::{LiveEnvironment, frame};
 use crate::metrics::StreamEnd;
-use crate::service::{Fault, Service};
+use crate::service::{Fault, Lane, Service, now};
 use crate::store::TokenKind;
 
 /// The environment of an SDK token.
 pub(super) struct SdkAccess {
     pub(super) environment: Arc<LiveEnvironment>,
-    ended: CancellationToken,
+    access: Arc<Access>,
 }
 
 impl FromRequestParts<Arc<Service>> for SdkAccess {
@@ -48,13 +49,13 @@ impl FromRequestParts<Arc<Service>> for SdkAccess {
         service: &Arc<Service>,
     ) -> Result<Self, Problem> {
         let Authorized(access) = Authorized::from_request_parts(parts, service).await?;
-        let environment = match access.kind {
-            TokenKind::Sdk(id) => service.live.by_id(id),
-            TokenKind::Admin => None,
+        let environment = match access.token.kind {
+            TokenKind::Sdk(id, _) => service.live.by_id(id),
+            TokenKind::Personal(_) | TokenKind::Service(_) => None,
         };
         let environment =
             environment.ok_or_else(|| Problem::internal("a token without an environment"))?;
-        Ok(Self { environment, ended: access.ended.clone() })
+        Ok(Self { environment, access })
     }
 }
 
@@ -69,13 +70,15 @@ const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
 
 pub(super) async fn get(
     State(service): State<Arc<Service>>,
-    access: SdkAccess,
+    SdkAccess { environment, access }: SdkAccess,
     trail: Trail,
     headers: HeaderMap,
     query: Result<Query<StreamQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|rejection| Problem::query_rejected(&rejection))?;
-    let SdkAccess { environment, ended } = access;
+    let Some(place) = access.token.begin_stream() else {
+        return Ok(too_many_streams(service.tokens.quotas().streams_per_token));
+    };
     let instance = instance_of(&headers)?;
     let window = environment.receipt_window().as_millis().to_string();
     let watch = environment.watch();
@@ -86,8 +89,10 @@ pub(super) async fn get(
         Some(id) => Some(id.to_str().ok().and_then(|id| id.parse().ok())),
         None => match query.after {
             Some(after) => {
-                let position: Result<Position, _> = after.parse();
-                Some(Some(position.map_err(|error| Problem::query(format!("`after`: {error}")))?))
+                let position = after.parse::<Position>().ok();
+                let position = position
+                    .ok_or_else(|| Problem::query("`after` is a position, `<epoch>.<revision>`"));
+                Some(Some(position?))
             }
             None => None,
         },
@@ -116,11 +121,12 @@ pub(super) async fn get(
                 environment,
                 epoch,
                 watch,
-                ended,
+                access,
                 after,
                 ready: VecDeque::from([opening()]),
                 is_reset: false,
                 heartbeat: next_heartbeat(),
+                _place: place,
             };
             Body::from_stream(futures_util::stream::unfold(stream, |mut stream| async move {
                 let bytes = stream.next().await?;
@@ -159,8 +165,8 @@ struct Stream {
     environment: Arc<LiveEnvironment>,
     epoch: Epoch,
     watch: watch::Receiver<Revision>,
-    /// Cancelled when the token is revoked, and when the server stops.
-    ended: CancellationToken,
+    /// Ends when its secret does, when the token is revoked, and when the server stops.
+    access: Arc<Access>,
     /// The revision that the client has once it has read what is ready.
     after: Revision,
     ready: VecDeque<Bytes>,
@@ -168,13 +174,15 @@ struct Stream {
     is_reset: bool,
     heartbeat: Instant,
     life: StreamLife,
+    /// Among the open streams of the token.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Stream {
     /// What to send next; `None` ends the stream, and the client resumes.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if self.ended.is_cancelled() {
+            if self.access.ended.is_cancelled() {
                 self.life.end(StreamEnd::Server);
                 return None;
             }
@@ -200,10 +208,11 @@ impl Stream {
             }
             tokio::select! {
                 biased;
-                () = self.ended.cancelled() => {}
+                () = self.access.ended.cancelled() => {}
                 changed = self.watch.changed() => changed.ok()?,
                 () = tokio::time::sleep_until(self.heartbeat) => {
                     self.heartbeat = next_heartbeat();
+                    self.access.token.touch(now());
                     return Some(HEARTBEAT);
                 }
             }
@@ -213,7 +222,7 @@ impl Stream {
     /// Reads changes that are no longer in memory.
     async fn read_log(&mut self) -> Result<(), Fault> {
         let (id, after) = (self.environment.id, self.after);
-        let changes = self.service.read(move |view| {
+        let changes = self.service.read_in(Lane::Sdk, move |view| {
             Ok(view.changes(id, after, CHANGES_PER_READ, CHANGE_BYTES_PER_READ)?)
         });
         for logged in changes.await? {
@@ -244,7 +253,7 @@ mod tests {
     use crate::store::{Environment, EnvironmentId};
     use flags_core::{Change, Timestamp};
 
-    fn stream(service: Arc<Service>) -> (Stream, CancellationToken) {
+    fn stream(service: Arc<Service>) -> Stream {
         let environment = Environment {
             id: EnvironmentId(1),
             project: "p".into(),
@@ -255,32 +264,36 @@ mod tests {
         };
         service.live.add(&environment);
         let environment = service.live.by_id(environment.id).unwrap();
-        let ended = CancellationToken::new();
+        let access = service.tokens.find("secret", now()).unwrap();
         let metrics = Arc::clone(&service.metrics);
-        let stream = Stream {
+        Stream {
             life: StreamLife::begin(metrics, Trail::default(), &environment, None, 0),
             epoch: service.live.epoch().clone(),
             watch: environment.watch(),
             environment,
-            ended: ended.clone(),
             after: 0,
             ready: VecDeque::from([opening()]),
             is_reset: false,
             heartbeat: next_heartbeat(),
+            _place: access.token.begin_stream().unwrap(),
+            access,
             service,
-        };
-        (stream, ended)
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn heartbeats_come_every_15_to_25_seconds_also_between_changes() {
         let dir = tempfile::tempdir().unwrap();
         let (service, _) = start(&dir);
-        let (mut stream, _) = stream(Arc::clone(&service));
+        let mut stream = stream(Arc::clone(&service));
         stream.next().await.unwrap();
         for revision in 1..=20 {
             let begin = Instant::now();
+            service.tokens.stored(&service.tokens.used());
+            let last_use = now();
+            while now() == last_use {}
             assert_eq!(stream.next().await.unwrap(), HEARTBEAT);
+            assert!(service.tokens.used()[0].1 > last_use, "an open stream uses its token");
             let seconds = begin.elapsed().as_secs_f64();
             assert!((15.0..=25.1).contains(&seconds), "{seconds}");
             let epoch = service.live.epoch().clone();
@@ -295,8 +308,8 @@ mod tests {
     async fn a_stream_ends_with_its_token_though_there_is_more_to_send() {
         let dir = tempfile::tempdir().unwrap();
         let (service, _) = start(&dir);
-        let (mut stream, ended) = stream(service);
-        ended.cancel();
+        let mut stream = stream(Arc::clone(&service));
+        service.tokens.remove("t");
         assert_eq!(stream.next().await, None);
     }
 }

@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::{FromRequestParts, Request};
-use axum::http::HeaderMap;
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
 
 const TRACEPARENT: &str = "traceparent";
 
@@ -27,8 +27,8 @@ impl Trail {
     }
 
     /// Notes whose request it is: the id of a token.
-    pub(super) fn authenticated(request: &Request, id: &str) {
-        if let Some(trail) = request.extensions().get::<Self>() {
+    pub(super) fn authenticated(extensions: &Extensions, id: &str) {
+        if let Some(trail) = extensions.get::<Self>() {
             let _ = trail.actor.set(id.to_owned());
         }
     }

@@ -11,7 +11,7 @@ pub(crate) struct Readings {
     pub(crate) queued_writes: usize,
     pub(crate) max_queued_writes: usize,
     /// What is busy of what can be: name, how many are, how many can be.
-    pub(crate) pools: [(&'static str, usize, usize); 2],
+    pub(crate) pools: Vec<(&'static str, usize, usize)>,
     pub(crate) store: StoreSize,
     pub(crate) process: Process,
     pub(crate) started_at_seconds: u64,
@@ -79,7 +79,7 @@ impl Gauges {
             )?,
             busy: named.gauges(
                 "flags_pool_busy",
-                "Readers of the database, and computations, at work.",
+                "Requests that are worked on, readers of the database, and computations.",
                 &["pool"],
             )?,
             limit: named.gauges(
@@ -132,7 +132,7 @@ impl Gauges {
         }
         put(&self.writer_queue, readings.queued_writes as u64);
         put(&self.writer_queue_limit, readings.max_queued_writes as u64);
-        for (pool, busy, limit) in readings.pools {
+        for &(pool, busy, limit) in &readings.pools {
             put_at(&self.busy, &[pool], busy as u64);
             put_at(&self.limit, &[pool], limit as u64);
         }

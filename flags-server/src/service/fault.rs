@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     RolloutConflict(String),
     /// The last token that can manage the others.
     LastAdminToken,
+    /// A token that was revoked or has expired, and gets no new secret.
+    TokenEnded,
     /// A write that has to say which version it changes.
     PreconditionRequired,
     /// The version that was named is not the current one; `None` where there is no object.

@@ -7,9 +7,11 @@
 pub(crate) mod document;
 mod fault;
 pub(crate) mod flag;
+mod lanes;
 mod member_lists;
 pub(crate) mod members;
 pub(crate) mod model;
+pub(crate) mod new_token;
 mod precondition;
 mod prerequisites;
 pub(crate) mod project;
@@ -22,9 +24,11 @@ pub(crate) mod segment;
 pub(crate) mod state;
 pub(crate) mod target;
 pub(crate) mod token;
+pub(crate) mod upkeep;
 mod writer;
 
 pub(crate) use self::fault::Fault;
+pub(crate) use self::lanes::Lane;
 pub(crate) use self::precondition::Precondition;
 pub(crate) use self::publish::{Author, Unit};
 pub(crate) use self::writer::panic_message;
@@ -33,12 +37,13 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use flags_core::Timestamp;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
+use self::lanes::Lanes;
 use self::writer::{Operation, Request, WriterThread};
 use crate::access::Tokens;
-use crate::limits::{MAX_COMPUTATIONS, MAX_QUEUED_WRITES, MAX_READERS};
+use crate::limits::{MAX_COMPUTATIONS, MAX_PROPAGATION_WAITS, MAX_QUEUED_WRITES};
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::store::{Store, View};
@@ -55,8 +60,10 @@ pub(crate) struct Service {
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) metrics: Arc<Metrics>,
     started: (Timestamp, Instant),
+    /// Places of those who wait for a propagation.
+    pub(crate) waits: Arc<Semaphore>,
     store: Arc<dyn Store>,
-    readers: Arc<Semaphore>,
+    lanes: Lanes,
     /// Of those who evaluate for somebody else, or read what somebody sent, which may be long.
     computers: Arc<Semaphore>,
     writes: mpsc::Sender<Box<dyn Operation>>,
@@ -82,10 +89,11 @@ impl Service {
         };
         let handle =
             std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
-        let readers = Arc::new(Semaphore::new(MAX_READERS));
         let computers = Arc::new(Semaphore::new(MAX_COMPUTATIONS));
         let started = (now(), Instant::now());
-        let service = Self { live, tokens, metrics, started, store, readers, computers, writes };
+        let (lanes, waits) = (Lanes::new(), Arc::new(Semaphore::new(MAX_PROPAGATION_WAITS)));
+        let service =
+            Self { live, tokens, metrics, started, waits, store, lanes, computers, writes };
         Ok((service, handle))
     }
 
@@ -103,13 +111,21 @@ impl Service {
         answer.await.unwrap_or(Err(Fault::Stopping))
     }
 
-    /// Reads one committed state, away from the threads that answer requests.
+    /// Reads one committed state for the admin API, away from the threads that answer requests.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn View) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let permit = Arc::clone(&self.readers).acquire_owned().await;
-        let permit = permit.map_err(|_| Fault::Stopping)?;
+        self.read_in(Lane::Admin, read).await
+    }
+
+    /// Reads one committed state.
+    pub(crate) async fn read_in<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        read: impl FnOnce(&dyn View) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let permit = self.lanes.reader(lane).await?;
         let store = Arc::clone(&self.store);
         let result = spawn_blocking(move || {
             let result = store.view().map_err(Fault::from).and_then(|view| read(&*view));
@@ -134,6 +150,11 @@ impl Service {
         result.await.map_err(|error| Fault::Internal(error.to_string()))
     }
 
+    /// Waits until one more request may be worked on; it is until the permit is dropped.
+    pub(crate) async fn enter(&self, lane: Lane) -> Result<OwnedSemaphorePermit, Fault> {
+        self.lanes.request(lane).await
+    }
+
     /// Whether the server was asked to stop.
     pub(crate) fn is_stopping(&self) -> bool {
         self.tokens.is_stopping()
@@ -148,8 +169,9 @@ impl Service {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::quota::Quotas;
     use crate::store::sqlite::SqliteStore;
-    use crate::store::{StoredToken, TokenKind};
+    use crate::store::{Grant, Page, Reach, Role, StoredToken, TokenKind};
     use flags_core::Epoch;
     use tempfile::TempDir;
     use tokio_util::sync::CancellationToken;
@@ -165,16 +187,28 @@ pub(crate) mod tests {
         stop: CancellationToken,
     ) -> (Arc<Service>, std::thread::JoinHandle<()>) {
         let store = SqliteStore::open(&dir.path().join("flags.db"), now()).unwrap();
-        let token = token::new_token("t", TokenKind::Admin, "secret", now());
-        let token = StoredToken { id: "t".into(), ..token };
-        let tokens = Tokens::new(&[token], stop);
+        let tokens = Tokens::new(&[token()], Quotas::default(), stop);
         let live = Arc::new(Live::new(Epoch::new("e")));
         let (service, writer) = Service::start(Arc::new(store), live, Arc::new(tokens)).unwrap();
         (Arc::new(service), writer)
     }
 
+    /// What the service is asked with.
+    fn token() -> StoredToken {
+        let grant = Grant { role: Role::Admin, reach: Reach::Everything };
+        let token = token::new_token("t", TokenKind::Service(grant), "secret", now());
+        StoredToken { id: "t".into(), ..token }
+    }
+
+    /// Puts the token into the database, too.
+    pub(crate) async fn store_token(service: &Service) {
+        let store = |unit: &mut Unit<'_>| Ok(unit.tx.insert_token(&token())?);
+        service.write(author(), store).await.unwrap();
+    }
+
     fn author() -> Author {
-        Author { actor: "t".into(), request_id: "r".into(), reason: None }
+        let (actor, actor_name) = ("t".into(), "t".into());
+        Author { actor, actor_name, request_id: "r".into(), reason: None }
     }
 
     async fn create(service: &Service, key: &'static str) -> Result<(), Fault> {
@@ -182,7 +216,7 @@ pub(crate) mod tests {
     }
 
     async fn keys(service: &Service) -> Vec<String> {
-        let read = service.read(|view| Ok(view.projects(&crate::store::Page::ALL)?));
+        let read = service.read(|view| Ok(view.projects(&Page::ALL)?));
         read.await.unwrap().into_iter().map(|project| project.key).collect()
     }
 

@@ -1,9 +1,8 @@
 use flags_core::Timestamp;
-use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::{Fault, Service};
-use crate::limits::{MAX_COMPUTATIONS, MAX_QUEUED_WRITES, MAX_READERS};
+use crate::limits::{MAX_COMPUTATIONS, MAX_QUEUED_WRITES};
 use crate::metrics::{EnvironmentReading, Process, Readings};
 
 impl Service {
@@ -15,7 +14,8 @@ impl Service {
         let measured: Result<_, Fault> =
             measured.await.map_err(|error| Fault::Internal(error.to_string()))?;
         let (store, process) = measured?;
-        let busy = |pool: &Semaphore, limit: usize| limit.saturating_sub(pool.available_permits());
+        let computing = MAX_COMPUTATIONS.saturating_sub(self.computers.available_permits());
+        let computations = ("computations", computing, MAX_COMPUTATIONS);
         let environments = self.live.all().into_iter().map(|environment| EnvironmentReading {
             project: environment.project.clone(),
             key: environment.key.clone(),
@@ -28,10 +28,7 @@ impl Service {
             environments: environments.collect(),
             queued_writes: MAX_QUEUED_WRITES.saturating_sub(self.writes.capacity()),
             max_queued_writes: MAX_QUEUED_WRITES,
-            pools: [
-                ("readers", busy(&self.readers, MAX_READERS), MAX_READERS),
-                ("computations", busy(&self.computers, MAX_COMPUTATIONS), MAX_COMPUTATIONS),
-            ],
+            pools: self.lanes.busy().into_iter().chain([computations]).collect(),
             store,
             process,
             started_at_seconds: seconds(started_at),
