@@ -112,6 +112,34 @@ async fn an_instance_that_goes_away_leaves_the_list_and_is_not_waited_for() {
     assert_eq!(instances(&server).await[0]["revision"], 1);
 }
 
+/// As many as one token may work on at the same time.
+#[tokio::test]
+async fn who_waits_is_in_nobodys_way() {
+    let server = TestServer::start().await;
+    let _one = connect(&server, "one").await;
+    server.create_flag("f").await;
+    let waiting: Vec<_> = (0..64)
+        .map(|_| {
+            let path = format!("{PRODUCTION}/propagation/1?wait=30s");
+            tokio::spawn(answer(server.request(Method::GET, &path, ADMIN)))
+        })
+        .collect();
+    let under_way = async || {
+        let page = server.request(Method::GET, "/metrics", ADMIN).send().await.unwrap();
+        page.text().await.unwrap().contains("flags_http_requests_in_flight{area=\"wait\"} 64\n")
+    };
+    let all = async { while !under_way().await {} };
+    tokio::time::timeout(server::DEADLINE, all).await.expect("all of them wait");
+    server.press(&format!("{PRODUCTION}/flags/f/off")).await.is(200);
+    // One more is not made to wait.
+    let more = propagation(&server, "1?wait=30s").await;
+    assert_eq!(more["pending"], 1);
+    say(&server, "one", 1).await.is(200);
+    for answered in waiting {
+        assert_eq!(answered.await.unwrap().is(200)["pending"], 0);
+    }
+}
+
 #[tokio::test]
 async fn instances_are_those_of_their_environment() {
     let server = TestServer::start().await;
