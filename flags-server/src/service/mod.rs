@@ -31,6 +31,7 @@ mod prerequisites;
 pub(crate) mod project;
 pub(crate) mod prune;
 mod publish;
+mod readings;
 mod received;
 mod redact;
 pub(crate) mod revert;
@@ -53,7 +54,7 @@ pub(crate) use self::publish::{Author, Deed, Unit};
 pub(crate) use self::writer::panic_message;
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use flags_core::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -64,8 +65,9 @@ use self::lanes::Lanes;
 use self::past::PastRulesets;
 use self::writer::{Operation, Request, WriterThread};
 use crate::access::Tokens;
-use crate::limits::{MAX_COMPUTATIONS, MAX_EXPORTS, MAX_QUEUED_WRITES};
+use crate::limits::{MAX_COMPUTATIONS, MAX_EXPORTS, MAX_PROPAGATION_WAITS, MAX_QUEUED_WRITES};
 use crate::live::Live;
+use crate::metrics::Metrics;
 use crate::store::{Store, View};
 
 /// The present instant.
@@ -78,6 +80,10 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) struct Service {
     pub(crate) live: Arc<Live>,
     pub(crate) tokens: Arc<Tokens>,
+    pub(crate) metrics: Arc<Metrics>,
+    started: (Timestamp, Instant),
+    /// Places of those who wait for a propagation.
+    pub(crate) waits: Arc<Semaphore>,
     store: Arc<dyn Store>,
     lanes: Lanes,
     past: PastRulesets,
@@ -97,6 +103,7 @@ impl Service {
         live: Arc<Live>,
         tokens: Arc<Tokens>,
     ) -> Result<(Self, std::thread::JoinHandle<()>), crate::Error> {
+        let metrics = Arc::new(Metrics::new()?);
         let (writes, queue) = mpsc::channel(MAX_QUEUED_WRITES);
         let health = Arc::<WriteHealth>::default();
         let thread = WriterThread {
@@ -106,16 +113,28 @@ impl Service {
             live: Arc::clone(&live),
             tokens: Arc::clone(&tokens),
             health: Arc::clone(&health),
+            metrics: Arc::clone(&metrics),
         };
         let handle =
             std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
         let computers = Arc::new(Semaphore::new(MAX_COMPUTATIONS));
         let exporters = Arc::new(Semaphore::new(MAX_EXPORTS));
-        let (lanes, past) = (Lanes::new(), PastRulesets::default());
-        Ok((
-            Self { live, tokens, store, lanes, past, computers, exporters, writes, health },
-            handle,
-        ))
+        let waits = Arc::new(Semaphore::new(MAX_PROPAGATION_WAITS));
+        let service = Self {
+            live,
+            tokens,
+            metrics,
+            started: (now(), Instant::now()),
+            waits,
+            store,
+            lanes: Lanes::new(),
+            past: PastRulesets::default(),
+            computers,
+            exporters,
+            writes,
+            health,
+        };
+        Ok((service, handle))
     }
 
     /// Runs a verb on the writer thread; returns when what it wrote is durable.

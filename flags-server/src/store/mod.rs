@@ -6,12 +6,15 @@
 pub(crate) mod chain;
 #[cfg(test)]
 mod conformance;
+mod size;
 pub(crate) mod sqlite;
 mod token;
 
 pub(crate) use self::token::{
     Grant, Place, Reach, Role, StoredSecret, StoredToken, Tenants, TokenKind,
 };
+
+pub(crate) use self::size::{DiskSize, StoreSize, WalProgress};
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -389,6 +392,9 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// # Errors
     /// When it was taken already.
     fn writer(&self) -> StoreResult<Box<dyn Writer>>;
+
+    /// How much room it takes, now.
+    fn size(&self) -> StoreResult<StoreSize>;
 }
 
 /// The one place that writes.
