@@ -33,6 +33,7 @@ mod error;
 mod http;
 mod limits;
 mod live;
+mod metrics;
 mod quota;
 mod server;
 mod service;

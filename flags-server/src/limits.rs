@@ -258,3 +258,48 @@ pub(crate) const BACKUP_RETRY: Duration = Duration::from_secs(60);
 
 /// Most findings of one check that are told.
 pub(crate) const MAX_FINDINGS: usize = 1_000;
+
+/// Most SDK instances of an environment that are known; streams of further ones are served, and
+/// counted as not identified.
+pub(crate) const MAX_INSTANCES: usize = 20_000;
+
+/// How long an instance is remembered after its last stream.
+pub(crate) const INSTANCE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
+/// Revisions that an instance's receipts are kept of, and most that one tells.
+pub(crate) const MAX_APPLIED: usize = 8;
+
+/// Revisions of an environment whose commit is remembered, to tell how long they took.
+pub(crate) const MAX_COMMITS: usize = 1_024;
+
+/// Up to so many connected instances spread their receipts over [`PROMPT_WINDOW`] …
+pub(crate) const MAX_PROMPT_INSTANCES: usize = 1_000;
+
+/// … and more over [`RELAXED_WINDOW`].
+pub(crate) const PROMPT_WINDOW: Duration = Duration::from_secs(1);
+
+/// Over how long many instances spread their receipts.
+pub(crate) const RELAXED_WINDOW: Duration = Duration::from_secs(15);
+
+/// Largest body of telemetry, in bytes.
+pub(crate) const MAX_TELEMETRY_BYTES: usize = 16 * 1024;
+
+/// Longest name that an instance gives of itself, its app or its SDK, in bytes.
+pub(crate) const MAX_INSTANCE_NAME_BYTES: usize = 64;
+
+/// Longest time that an instance can say it has had a revision, in milliseconds; longer ones are
+/// said as this.
+pub(crate) const MAX_APPLIED_AGE_MS: u64 = 60 * 60 * 1_000;
+
+/// Longest wait for the propagation of a revision.
+pub(crate) const MAX_PROPAGATION_WAIT: Duration = Duration::from_secs(30);
+
+/// The least time between two looks during such a wait.
+pub(crate) const PROPAGATION_PAUSE: Duration = Duration::from_millis(20);
+
+/// Most instances that the answer about a propagation lists.
+pub(crate) const MAX_PROPAGATION_INSTANCES: usize = 100;
+
+/// Requests that wait for the propagation of a revision at the same time; further ones are
+/// answered at once.
+pub(crate) const MAX_PROPAGATION_WAITS: usize = 64;

@@ -203,6 +203,7 @@ impl Furnished {
         let names = [("{p}", "mine"), ("{e}", "here"), ("{flag}", "f"), ("{segment}", "s")];
         let names = names.into_iter().chain([("{tenant}", "acme"), ("{id}", &*self.sdk)]);
         let names = names.chain([("{schedule}", &*self.schedule)]);
+        let names = names.chain([("{revision}", "0")]);
         names.fold(declared.to_owned(), |path, (param, name)| path.replace(param, name))
     }
 }

@@ -106,14 +106,9 @@ async fn definitions(
     moment: Option<Moment>,
 ) -> Result<(Arc<Ruleset>, Option<Timestamp>), Problem> {
     let Some(moment) = moment else {
-        let live =
-            service.live.by_key(project, key).filter(|live| !live.is_archived()).ok_or_else(
-                || {
-                    Problem::not_found(format!(
-                        "there is no environment `{key}` of a project `{project}`"
-                    ))
-                },
-            )?;
+        let live = service.live.by_key(project, key).ok_or_else(|| {
+            Problem::not_found(format!("there is no environment `{key}` of a project `{project}`"))
+        })?;
         return Ok((live.ruleset(), None));
     };
     let (ruleset, at) = service.past(project, key, moment).await?;

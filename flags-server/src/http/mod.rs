@@ -12,20 +12,25 @@ mod health;
 mod history;
 mod list;
 mod members;
+mod metrics;
 mod path;
 mod plan;
 mod post;
 mod problem;
 mod project;
+mod propagation;
 mod rate;
 mod request;
 mod routes;
 mod schedule;
 mod sdk_snapshot;
 mod sdk_stream;
+mod sdk_telemetry;
 mod segment;
 mod state;
+mod stream_life;
 mod token;
+mod trace;
 mod write;
 
 #[cfg(test)]
@@ -35,7 +40,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -159,6 +164,8 @@ fn environment_routes(routes: Routes) -> Routes {
             &at("/schedule/{schedule}"),
             [get(VIEW, schedule::get), patch(EDIT, schedule::edit), delete(EDIT, schedule::cancel)],
         )
+        .route(&at("/propagation/{revision}"), [get(VIEW, propagation::get)])
+        .route(&at("/instances"), [get(VIEW, propagation::list)])
         .route(&at("/history"), [get(VIEW, history::of_environment)])
         .route(&at("/revert"), [post(EDIT, plan::revert_environment)])
         .route(&at("/export"), [get(VIEW, export::export)])
@@ -183,6 +190,8 @@ fn other_routes(routes: Routes) -> Routes {
         .route("/api/v1/erasures", [post(Needs::admin(Within::Everything), erasure::create)])
         .route("/sdk/v1/snapshot", [get(Needs::Sdk, sdk_snapshot::get)])
         .route("/sdk/v1/stream", [get(Needs::Sdk, sdk_stream::get)])
+        .route("/sdk/v1/telemetry", [post(Needs::Sdk, sdk_telemetry::post)])
+        .route("/metrics", [get(Needs::viewer(Within::Everything), metrics::get)])
         .route("/livez", [get(Needs::Nothing, health::live)])
         .route("/readyz", [get(Needs::Nothing, health::ready)])
 }
@@ -196,7 +205,7 @@ fn guard(routes: Routes, service: Arc<Service>) -> Router {
     router
         .layer(from_fn_with_state(guard, auth::check))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(request::around))
+        .layer(from_fn_with_state(Arc::clone(&service), request::around))
         .with_state(service)
 }
 
@@ -249,11 +258,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (service, _) = crate::service::tests::start(&dir);
         let mut routes = Routes::default();
-        routes.router = routes.router.route("/metrics", axum::routing::get(health::live));
+        routes.router = routes.router.route("/forgotten", axum::routing::get(health::live));
         let router = guard(routes, service);
-        let (status, body) = get_problem(router.clone(), "/metrics").await;
+        let (status, body) = get_problem(router.clone(), "/forgotten").await;
         assert_eq!((status.as_u16(), &body["code"]), (401, &"unauthenticated".into()));
-        let request = Request::get("/metrics").header("authorization", "Bearer secret");
+        let request = Request::get("/forgotten").header("authorization", "Bearer secret");
         let answer = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(answer.status(), 404);
     }

@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::{PoisonError, RwLock};
+use std::time::Instant;
 
 use bytes::Bytes;
 use flags_core::{Position, Revision};
@@ -12,11 +13,19 @@ pub(super) struct Frames {
     recent: RwLock<Recent>,
 }
 
+/// A change as streams carry it.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    pub(crate) bytes: Bytes,
+    /// When it was committed, and put into force here.
+    pub(crate) since: Instant,
+}
+
 #[derive(Default)]
 struct Recent {
     /// The revision of the last frame.
     last: Revision,
-    frames: VecDeque<Bytes>,
+    frames: VecDeque<Frame>,
     bytes: usize,
 }
 
@@ -31,12 +40,12 @@ impl Frames {
             return;
         }
         recent.bytes += frame.len();
-        recent.frames.push_back(frame);
+        recent.frames.push_back(Frame { bytes: frame, since: Instant::now() });
         while recent.frames.len() > MAX_RECENT_FRAMES || recent.bytes > MAX_RECENT_FRAME_BYTES {
             let Some(oldest) = recent.frames.pop_front() else {
                 return;
             };
-            recent.bytes -= oldest.len();
+            recent.bytes -= oldest.bytes.len();
         }
     }
 
@@ -47,7 +56,7 @@ impl Frames {
     }
 
     /// The change that follows `revision`.
-    pub(super) fn after(&self, revision: Revision) -> Option<Bytes> {
+    pub(super) fn after(&self, revision: Revision) -> Option<Frame> {
         let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
         let behind = usize::try_from(recent.last.checked_sub(revision)?).ok()?;
         let index = recent.frames.len().checked_sub(behind)?;
@@ -67,36 +76,38 @@ mod tests {
     #[test]
     fn recent_frames_are_found_by_the_revision_before_them() {
         let frames = Frames::default();
-        assert_eq!(frames.after(0), None);
+        let after = |revision| frames.after(revision).map(|frame| frame.bytes);
+        assert_eq!(after(0), None);
         for revision in 8..=10 {
             frames.push(revision, Bytes::from(format!("{revision}")));
         }
-        assert_eq!(frames.after(6), None);
-        assert_eq!(frames.after(7).unwrap(), "8");
-        assert_eq!(frames.after(9).unwrap(), "10");
-        assert_eq!(frames.after(10), None);
-        assert_eq!(frames.after(11), None);
+        assert_eq!(after(6), None);
+        assert_eq!(after(7).unwrap(), "8");
+        assert_eq!(after(9).unwrap(), "10");
+        assert_eq!(after(10), None);
+        assert_eq!(after(11), None);
     }
 
     #[test]
     fn old_frames_make_room_by_number_and_by_size() {
         let frames = Frames::default();
+        let after = |revision| frames.after(revision).map(|frame| frame.bytes);
         let last = MAX_RECENT_FRAMES as Revision + 5;
         for revision in 1..=last {
             frames.push(revision, Bytes::from_static(b"x"));
         }
-        assert_eq!(frames.after(4), None);
-        assert!(frames.after(5).is_some());
+        assert_eq!(after(4), None);
+        assert!(after(5).is_some());
         let large = Bytes::from(vec![0; MAX_STREAMED_CHANGE_BYTES]);
         for revision in last + 1..=last + 3 {
             frames.push(revision, large.clone());
         }
-        assert_eq!(frames.after(last), None);
-        assert!(frames.after(last + 1).is_some());
+        assert_eq!(after(last), None);
+        assert!(after(last + 1).is_some());
         frames.push(last + 4, Bytes::from(vec![0; MAX_STREAMED_CHANGE_BYTES + 1]));
-        assert_eq!(frames.after(last + 2), None);
-        assert_eq!(frames.after(last + 3), None, "it is not kept itself");
+        assert_eq!(after(last + 2), None);
+        assert_eq!(after(last + 3), None, "it is not kept itself");
         frames.push(last + 5, Bytes::from_static(b"x"));
-        assert!(frames.after(last + 4).is_some());
+        assert!(after(last + 4).is_some());
     }
 }

@@ -67,6 +67,7 @@ impl WriteHealth {
 /// A write that changes nothing.
 pub(super) struct Trial {
     author: Author,
+    queued_at: Instant,
     failure: Option<StoreError>,
     done: oneshot::Sender<()>,
 }
@@ -76,7 +77,7 @@ impl Trial {
     pub(super) fn new() -> (Self, oneshot::Receiver<()>) {
         let (done, end) = oneshot::channel();
         let author = Author::server();
-        (Self { author, failure: None, done }, end)
+        (Self { author, queued_at: Instant::now(), failure: None, done }, end)
     }
 }
 
@@ -90,6 +91,10 @@ impl Operation for Trial {
         &self.author
     }
 
+    fn queued_at(&self) -> Instant {
+        self.queued_at
+    }
+
     fn refuse(&mut self, _: Fault) {}
 
     fn failure(&self) -> Option<&StoreError> {
@@ -100,7 +105,8 @@ impl Operation for Trial {
         true
     }
 
-    fn answer(self: Box<Self>, _: Result<(), Fault>) {
+    fn answer(self: Box<Self>, committed: Result<(), Fault>) -> bool {
         let _ = self.done.send(());
+        self.failure.is_none() && committed.is_ok()
     }
 }

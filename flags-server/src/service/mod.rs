@@ -31,6 +31,7 @@ mod prerequisites;
 pub(crate) mod project;
 pub(crate) mod prune;
 mod publish;
+mod readings;
 mod received;
 mod redact;
 pub(crate) mod revert;
@@ -54,7 +55,7 @@ pub(crate) use self::publish::{Author, Deed, Unit};
 pub(crate) use self::writer::panic_message;
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use flags_core::Timestamp;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
@@ -65,8 +66,9 @@ use self::lanes::Lanes;
 use self::past::PastRulesets;
 use self::writer::{Operation, Request, WriterThread};
 use crate::access::Tokens;
-use crate::limits::{MAX_COMPUTATIONS, MAX_EXPORTS, MAX_QUEUED_WRITES};
+use crate::limits::{MAX_COMPUTATIONS, MAX_EXPORTS, MAX_PROPAGATION_WAITS, MAX_QUEUED_WRITES};
 use crate::live::Live;
+use crate::metrics::Metrics;
 use crate::store::{Store, View};
 
 /// The present instant.
@@ -81,6 +83,10 @@ pub(crate) struct Service {
     pub(crate) tokens: Arc<Tokens>,
     /// Told when something is scheduled.
     scheduled: Arc<Notify>,
+    pub(crate) metrics: Arc<Metrics>,
+    started: (Timestamp, Instant),
+    /// Places of those who wait for a propagation.
+    pub(crate) waits: Arc<Semaphore>,
     store: Arc<dyn Store>,
     lanes: Lanes,
     past: PastRulesets,
@@ -100,6 +106,7 @@ impl Service {
         live: Arc<Live>,
         tokens: Arc<Tokens>,
     ) -> Result<(Self, std::thread::JoinHandle<()>), crate::Error> {
+        let metrics = Arc::new(Metrics::new()?);
         let (writes, queue) = mpsc::channel(MAX_QUEUED_WRITES);
         let scheduled = Arc::new(Notify::new());
         let health = Arc::<WriteHealth>::default();
@@ -111,19 +118,23 @@ impl Service {
             tokens: Arc::clone(&tokens),
             scheduled: Arc::clone(&scheduled),
             health: Arc::clone(&health),
+            metrics: Arc::clone(&metrics),
         };
         let handle =
             std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
         let computers = Arc::new(Semaphore::new(MAX_COMPUTATIONS));
         let exporters = Arc::new(Semaphore::new(MAX_EXPORTS));
-        let (lanes, past) = (Lanes::new(), PastRulesets::default());
+        let waits = Arc::new(Semaphore::new(MAX_PROPAGATION_WAITS));
         let service = Self {
             live,
             tokens,
             scheduled,
+            metrics,
+            started: (now(), Instant::now()),
+            waits,
             store,
-            lanes,
-            past,
+            lanes: Lanes::new(),
+            past: PastRulesets::default(),
             computers,
             exporters,
             writes,

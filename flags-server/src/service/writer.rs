@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use flags_core::Epoch;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -14,6 +15,7 @@ use super::{Fault, now};
 use crate::access::Tokens;
 use crate::limits::{MAX_WRITES_PER_COMMIT, SWEPT_ROWS};
 use crate::live::Live;
+use crate::metrics::Metrics;
 use crate::store::{StoreError, StoreResult, Writer};
 
 /// Something to be written: a verb, and where its result goes after the commit.
@@ -22,6 +24,9 @@ pub(super) trait Operation: Send {
     fn run(&mut self, unit: &mut Unit<'_>) -> bool;
 
     fn author(&self) -> &Author;
+
+    /// Since when it has waited.
+    fn queued_at(&self) -> Instant;
 
     /// Refuses it instead of running it.
     fn refuse(&mut self, fault: Fault);
@@ -34,13 +39,15 @@ pub(super) trait Operation: Send {
         false
     }
 
-    /// Answers with what [`run`](Self::run) gave, unless the commit did not come about.
-    fn answer(self: Box<Self>, committed: Result<(), Fault>);
+    /// Answers with what [`run`](Self::run) gave, unless the commit did not come about; whether
+    /// it was kept.
+    fn answer(self: Box<Self>, committed: Result<(), Fault>) -> bool;
 }
 
 /// An operation that gives a `T`.
 pub(super) struct Request<F, T> {
     author: Author,
+    queued_at: Instant,
     verb: Option<F>,
     result: Option<Result<T, Fault>>,
     reply: oneshot::Sender<Result<T, Fault>>,
@@ -49,7 +56,8 @@ pub(super) struct Request<F, T> {
 impl<F, T> Request<F, T> {
     pub(super) fn new(author: Author, verb: F) -> (Self, oneshot::Receiver<Result<T, Fault>>) {
         let (reply, answer) = oneshot::channel();
-        (Self { author, verb: Some(verb), result: None, reply }, answer)
+        let queued_at = Instant::now();
+        (Self { author, queued_at, verb: Some(verb), result: None, reply }, answer)
     }
 }
 
@@ -72,6 +80,10 @@ where
         &self.author
     }
 
+    fn queued_at(&self) -> Instant {
+        self.queued_at
+    }
+
     fn refuse(&mut self, fault: Fault) {
         self.result = Some(Err(fault));
     }
@@ -83,13 +95,15 @@ where
         }
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), Fault>) {
+    fn answer(self: Box<Self>, committed: Result<(), Fault>) -> bool {
         // Without a commit a refusal does not count either: it may rest on what was not written.
         let Self { result, reply, .. } = *self;
         let not_run = || Err(Fault::Internal("it was not run".into()));
         let result = committed.and_then(|()| result.unwrap_or_else(not_run));
+        let kept = result.is_ok();
         // Nobody listens any more when the client has gone away.
         let _ = reply.send(result);
+        kept
     }
 }
 
@@ -109,6 +123,7 @@ pub(super) struct WriterThread {
     /// Told when something is scheduled.
     pub(super) scheduled: Arc<Notify>,
     pub(super) health: Arc<WriteHealth>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl WriterThread {
@@ -159,7 +174,13 @@ impl WriterThread {
     }
 
     fn write(&mut self, mut group: Vec<Box<dyn Operation>>) {
-        match self.commit(&mut group) {
+        let begin = Instant::now();
+        for operation in &group {
+            self.metrics.waited(begin.saturating_duration_since(operation.queued_at()));
+        }
+        let committed = self.commit(&mut group);
+        self.metrics.committed(group.len(), begin.elapsed());
+        match committed {
             Ok(effects) => {
                 let failed = group.iter().find_map(|operation| operation.failure());
                 let wrote = !effects.is_empty() || group.iter().any(|one| one.is_trial());
@@ -173,7 +194,8 @@ impl WriterThread {
                     self.show(effect);
                 }
                 for operation in group {
-                    operation.answer(Ok(()));
+                    let kept = operation.answer(Ok(()));
+                    self.metrics.wrote(if kept { "done" } else { "refused" });
                 }
             }
             Err(error) => {
@@ -181,6 +203,7 @@ impl WriterThread {
                 self.health.failed(&error, now());
                 for operation in group {
                     operation.answer(Err(Fault::Store(error.again())));
+                    self.metrics.wrote("failed");
                 }
             }
         }
@@ -231,6 +254,7 @@ impl WriterThread {
             Effect::Environment(environment) => self.live.add(&environment),
             Effect::Change { environment, change, line } => {
                 self.live.apply(environment, &change, &line);
+                self.metrics.changed();
             }
             Effect::Rewritten(environment) => self.live.forget_past(environment),
             Effect::Archived { environment, archived } => self.live.archive(environment, archived),

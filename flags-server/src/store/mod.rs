@@ -7,6 +7,7 @@ pub(crate) mod chain;
 #[cfg(test)]
 mod conformance;
 mod schedule;
+mod size;
 pub(crate) mod sqlite;
 mod token;
 
@@ -14,6 +15,8 @@ pub(crate) use self::schedule::{NextChange, ScheduleFilter, ScheduleState, Sched
 pub(crate) use self::token::{
     Grant, Place, Reach, Role, StoredSecret, StoredToken, Tenants, TokenKind,
 };
+
+pub(crate) use self::size::{DiskSize, StoreSize, WalProgress};
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -396,6 +399,9 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// # Errors
     /// When it was taken already.
     fn writer(&self) -> StoreResult<Box<dyn Writer>>;
+
+    /// How much room it takes, now.
+    fn size(&self) -> StoreResult<StoreSize>;
 }
 
 /// The one place that writes.

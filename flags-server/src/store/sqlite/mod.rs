@@ -7,6 +7,7 @@ mod lock;
 mod read;
 mod schedule;
 mod search;
+mod size;
 #[cfg(test)]
 mod upgrades;
 mod version;
@@ -24,7 +25,7 @@ pub(crate) use self::backup::{Replacement, back_up, copy};
 use self::lock::Lock;
 use self::read::Rows;
 use self::write::SqliteWriter;
-use super::{Obstacle, Store, StoreError, StoreResult, Transaction, View, Writer};
+use super::{Obstacle, Store, StoreError, StoreResult, StoreSize, Transaction, View, Writer};
 use crate::limits::{DATABASE_BUSY_TIMEOUT, MAX_READERS};
 
 #[allow(unreachable_pub, reason = "the code is generated")]
@@ -140,6 +141,24 @@ impl SqliteStore {
             connection.as_mut().ok_or_else(|| StoreError::new("the writer is taken"))?;
         write::in_one_transaction(connection, write)
     }
+
+    /// A connection that reads, without a transaction.
+    fn reader(&self) -> StoreResult<Connection> {
+        let idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(connection) = idle {
+            return Ok(connection);
+        }
+        let connection = connect(&self.path)?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(connection)
+    }
+
+    fn give_back(&self, connection: Connection) {
+        let mut idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_READERS {
+            idle.push(connection);
+        }
+    }
 }
 
 /// Marks a new database as one of ours, and leaves those of others alone.
@@ -186,15 +205,7 @@ fn connect_to(path: &Path, access: OpenFlags) -> StoreResult<Connection> {
 
 impl Store for SqliteStore {
     fn view(&self) -> StoreResult<Box<dyn View + '_>> {
-        let idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => {
-                let connection = connect(&self.path)?;
-                connection.pragma_update(None, "query_only", true)?;
-                connection
-            }
-        };
+        let connection = self.reader()?;
         connection.execute_batch("BEGIN DEFERRED")?;
         Ok(Box::new(SqliteView { connection: Some(connection), store: self }))
     }
@@ -203,6 +214,13 @@ impl Store for SqliteStore {
         let connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         let connection = connection.ok_or_else(|| StoreError::new("there is a writer already"))?;
         Ok(Box::new(SqliteWriter::new(connection, self.lock.clone())))
+    }
+
+    fn size(&self) -> StoreResult<StoreSize> {
+        let connection = self.reader()?;
+        let size = size::measure(&self.path, &connection);
+        self.give_back(connection);
+        size
     }
 }
 
@@ -223,10 +241,7 @@ impl Drop for SqliteView<'_> {
         if let Some(connection) = self.connection.take()
             && connection.execute_batch("ROLLBACK").is_ok()
         {
-            let mut idle = self.store.idle_readers.lock().unwrap_or_else(PoisonError::into_inner);
-            if idle.len() < MAX_READERS {
-                idle.push(connection);
-            }
+            self.store.give_back(connection);
         }
     }
 }
@@ -415,6 +430,38 @@ mod tests {
         assert_eq!(view.revisions(EnvironmentId(2), f, None, 9).unwrap(), [1]);
         assert_eq!(view.deed_count(EnvironmentId(1), 2).unwrap(), 1);
         assert_eq!(view.deed_count(EnvironmentId(3), 0).unwrap(), 0);
+    }
+
+    #[test]
+    fn its_size_tells_how_far_checkpoints_have_come() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(&dir).unwrap();
+        let before = store.size().unwrap();
+        assert!(before.database_bytes + before.wal_bytes > 0);
+        let disk = before.disk.unwrap();
+        assert!(disk.free_bytes <= disk.bytes);
+        let insert = |rows: i64| {
+            let connection = store.writer.lock().unwrap();
+            let connection = connection.as_ref().unwrap();
+            for row in 0..rows {
+                let sql =
+                    "INSERT INTO project (key, folded, name, created_at) VALUES (?1, ?1, '', 0)";
+                connection.execute(sql, [format!("{rows}-{row}")]).unwrap();
+            }
+        };
+        insert(10);
+        let filled = store.size().unwrap();
+        assert!(filled.wal.frames > before.wal.frames, "{filled:?}");
+        assert!(filled.wal_bytes > before.wal_bytes, "{filled:?}");
+        let connection = connect(&store.path).unwrap();
+        connection.query_row("PRAGMA wal_checkpoint(restart)", [], |_| Ok(())).unwrap();
+        let moved = store.size().unwrap();
+        assert_eq!(moved.wal.checkpointed_frames, moved.wal.frames);
+        insert(2);
+        let anew = store.size().unwrap();
+        assert!(anew.wal.frames < filled.wal.frames, "{anew:?}");
+        assert_eq!(anew.wal.checkpoints, filled.wal.checkpoints + 1);
+        assert_eq!(anew.wal_bytes, moved.wal_bytes, "the file is used again");
     }
 
     #[test]
