@@ -22,7 +22,7 @@ pub(crate) type Tell = fn(Fault) -> Value;
 /// Makes what is due already, in order of time.
 pub(crate) async fn catch_up(service: &Service, tell: Tell) {
     loop {
-        match service.write(Author::server(), move |unit| make_next(unit, tell)).await {
+        match make_what_is_due(service, tell).await {
             Ok(Some(at)) if at <= now() => {}
             Ok(_) => return,
             Err(fault) => return not_made(&fault),
@@ -33,8 +33,7 @@ pub(crate) async fn catch_up(service: &Service, tell: Tell) {
 /// Makes each change when it is due, until `stop`.
 pub(crate) async fn run(service: Arc<Service>, tell: Tell, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        let next = service.write(Author::server(), move |unit| make_next(unit, tell)).await;
-        let wait = match next {
+        let wait = match make_what_is_due(&service, tell).await {
             Ok(None) => SCHEDULE_LOOK_INTERVAL,
             Ok(Some(at)) => {
                 let millis = at.as_millis().saturating_sub(now().as_millis());
@@ -50,6 +49,18 @@ pub(crate) async fn run(service: Arc<Service>, tell: Tell, stop: CancellationTok
             () = service.scheduled.notified() => {}
             () = sleep(wait.min(SCHEDULE_LOOK_INTERVAL)) => {}
         }
+    }
+}
+
+/// Makes the change that is due next, if one is: only then is there anything to write. Gives when the
+/// next one is.
+async fn make_what_is_due(service: &Service, tell: Tell) -> Result<Option<Timestamp>, Fault> {
+    let next = service.read(|view| Ok(view.next_scheduled()?.map(|next| next.change.at))).await?;
+    match next {
+        Some(at) if at <= now() => {
+            service.write(Author::server(), move |unit| make_next(unit, tell)).await
+        }
+        later => Ok(later),
     }
 }
 
