@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn names_sort_by_time_and_are_known_again() {
-        let name = |millis| file_name(Timestamp::from_millis(1_795_195_509_000 + millis));
+        let name = |millis: i64| file_name(Timestamp::from_millis(1_795_195_509_000 + millis));
         assert_eq!(name(31), "flags-20261120T172509_031Z.db");
         let names: Vec<_> = [0, 7, 100, 107, 999, 1_000].map(name).into();
         assert!(names.is_sorted() && names.iter().all(|name| is_backup(name)), "{names:?}");
