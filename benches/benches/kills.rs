@@ -121,7 +121,7 @@ fn migrating(count: &mut Count) {
     drop(Server::start(&database));
     check(&database, &[]).expect("a whole database");
     let connection = Connection::open(&database).expect("a database");
-    let members = "SELECT count(*) FROM segment_member WHERE segment = 'beta'";
+    let members = "SELECT count(*) FROM member JOIN member_list ON member_list.id = list_id WHERE segment = 'beta'";
     let members: usize = connection.query_row(members, (), |row| row.get(0)).expect("a number");
     assert_eq!(members, MEMBERS);
 }
