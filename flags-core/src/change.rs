@@ -18,6 +18,9 @@ pub const FLAG_KIND: &str = "flag";
 /// The `kind` of an [`Object`] that holds a [`SegmentDefinition`](crate::SegmentDefinition).
 pub const SEGMENT_KIND: &str = "segment";
 
+/// The `kind` of an [`Object`] that holds a [`TenantDefinition`](crate::TenantDefinition).
+pub const TENANT_KIND: &str = "tenant";
+
 /// One definition in its envelope.
 ///
 /// The definition itself stays unparsed, so that one that cannot be read (a newer server, a
@@ -35,7 +38,7 @@ pub const SEGMENT_KIND: &str = "segment";
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Object {
-    /// [`FLAG_KIND`], [`SEGMENT_KIND`], or a kind that this version does not know.
+    /// [`FLAG_KIND`], [`SEGMENT_KIND`], [`TENANT_KIND`], or a kind that this version does not know.
     pub kind: String,
     /// Unique within the kind and the environment.
     pub key: String,
