@@ -45,6 +45,15 @@ pub(crate) const MAX_SHOWN_MEMBERS: u64 = 1_000;
 /// change; the change log has all of them.
 pub(crate) const MAX_AUDITED_KEYS: usize = 100;
 
+/// Most stored tenants of an environment.
+pub(crate) const MAX_TENANTS: u64 = 1_000_000;
+
+/// Most bytes of their keys and definitions together.
+pub(crate) const MAX_STORED_TENANT_BYTES: u64 = 128 * 1024 * 1024;
+
+/// Most tenants that one request stores.
+pub(crate) const MAX_TENANTS_PER_REQUEST: usize = 1_000;
+
 /// Most tokens that are not revoked; all of them are kept in memory.
 pub(crate) const MAX_TOKENS: u64 = 10_000;
 

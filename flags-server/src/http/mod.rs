@@ -16,6 +16,7 @@ mod sdk_snapshot;
 mod sdk_stream;
 mod segment;
 mod state;
+mod tenant;
 mod token;
 mod write;
 
@@ -65,6 +66,11 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
             get(segment::get).put(segment::put).patch(segment::patch).delete(segment::delete),
         )
         .route(&at("/segments/{segment}/members"), get(members::list).post(members::change))
+        .route(&at("/tenants"), get(tenant::list).post(tenant::upsert))
+        .route(
+            &at("/tenants/{tenant}"),
+            get(tenant::get).put(tenant::put).patch(tenant::patch).delete(tenant::delete),
+        )
         .route(&at("/evaluate"), post(evaluate::evaluate))
         .route(&at("/explain"), post(evaluate::explain));
     let others = Router::new()

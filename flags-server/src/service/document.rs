@@ -46,6 +46,9 @@ pub(crate) fn read(view: &dyn View, environment: &Environment) -> Result<Documen
             objects.push(wire?);
         }
     }
+    for tenant in view.tenants(environment.id, &Page::ALL)? {
+        objects.push(super::tenant::wire(tenant)?);
+    }
     Ok(Document { epoch: view.epoch()?, revision: environment.revision, objects })
 }
 

@@ -20,6 +20,7 @@ mod rule_ids;
 pub(crate) mod segment;
 pub(crate) mod state;
 pub(crate) mod target;
+pub(crate) mod tenant;
 pub(crate) mod token;
 mod writer;
 

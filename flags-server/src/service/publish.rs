@@ -126,7 +126,7 @@ impl Unit<'_> {
     }
 
     /// The change log, and what the streams will carry.
-    fn append(
+    pub(super) fn append(
         &mut self,
         environment: &mut Environment,
         objects: Vec<ObjectChange>,

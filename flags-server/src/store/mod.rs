@@ -6,6 +6,9 @@
 #[cfg(test)]
 mod conformance;
 pub(crate) mod sqlite;
+mod tenant;
+
+pub(crate) use self::tenant::{StoredTenant, TenantCounts};
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -344,6 +347,14 @@ pub(crate) trait View {
     /// What all segments of an environment list together.
     fn member_counts(&self, environment: EnvironmentId) -> StoreResult<MemberCounts>;
 
+    /// Tenants of an environment.
+    fn tenants(&self, environment: EnvironmentId, page: &Page) -> StoreResult<Vec<StoredTenant>>;
+
+    fn tenant(&self, environment: EnvironmentId, key: &str) -> StoreResult<Option<StoredTenant>>;
+
+    /// What all tenants of an environment come to.
+    fn tenant_counts(&self, environment: EnvironmentId) -> StoreResult<TenantCounts>;
+
     /// The sum of [`StoredObject::bytes`] of an environment.
     fn definition_bytes(&self, environment: EnvironmentId) -> StoreResult<u64>;
 }
@@ -418,6 +429,12 @@ pub(crate) trait Transaction: View {
         list: MemberList,
         keys: &'k [String],
     ) -> StoreResult<Vec<&'k str>>;
+
+    /// Writes a tenant, which may be there.
+    fn put_tenant(&mut self, environment: EnvironmentId, tenant: &StoredTenant) -> StoreResult<()>;
+
+    /// Deletes a tenant that is there.
+    fn delete_tenant(&mut self, environment: EnvironmentId, key: &str) -> StoreResult<()>;
 
     /// Appends to the change log and moves the environment to that revision.
     ///

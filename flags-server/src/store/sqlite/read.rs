@@ -3,8 +3,8 @@ use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use crate::store::{
     Environment, EnvironmentId, LoggedChange, MemberCounts, MemberList, ObjectKind, Page, Project,
-    ProjectId, Referrer, Scope, StoreError, StoreResult, StoredFlag, StoredObject, StoredToken,
-    TokenKind, View,
+    ProjectId, Referrer, Scope, StoreError, StoreResult, StoredFlag, StoredObject, StoredTenant,
+    StoredToken, TenantCounts, TokenKind, View,
 };
 
 /// Whatever has a connection that is inside a transaction.
@@ -301,6 +301,32 @@ impl<T: Rows> View for T {
         Ok(counts.unwrap_or_default())
     }
 
+    fn tenants(&self, environment: EnvironmentId, page: &Page) -> StoreResult<Vec<StoredTenant>> {
+        self.all(
+            "SELECT key, version, document FROM tenant WHERE environment_id = ?1 AND key > ?2
+             ORDER BY key LIMIT ?3",
+            (environment.0, after(page), page.limit),
+            tenant,
+        )
+    }
+
+    fn tenant(&self, environment: EnvironmentId, key: &str) -> StoreResult<Option<StoredTenant>> {
+        self.one(
+            "SELECT key, version, document FROM tenant WHERE environment_id = ?1 AND key = ?2",
+            (environment.0, key),
+            tenant,
+        )
+    }
+
+    fn tenant_counts(&self, environment: EnvironmentId) -> StoreResult<TenantCounts> {
+        let counts = self.one(
+            "SELECT tenants, tenant_bytes FROM environment WHERE id = ?1",
+            [environment.0],
+            |row| Ok(TenantCounts { tenants: row.get(0)?, bytes: row.get(1)? }),
+        )?;
+        Ok(counts.unwrap_or_default())
+    }
+
     fn definition_bytes(&self, environment: EnvironmentId) -> StoreResult<u64> {
         self.number("SELECT definition_bytes FROM environment WHERE id = ?1", [environment.0])
     }
@@ -339,6 +365,10 @@ fn object(kind: ObjectKind, row: &Row<'_>) -> rusqlite::Result<StoredObject> {
         bytes: row.get(5)?,
         document: row.get(6)?,
     })
+}
+
+fn tenant(row: &Row<'_>) -> rusqlite::Result<StoredTenant> {
+    Ok(StoredTenant { key: row.get(0)?, version: row.get(1)?, document: row.get(2)? })
 }
 
 /// From three columns, the first of which is `first`.
