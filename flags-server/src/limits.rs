@@ -115,6 +115,12 @@ pub(crate) const MAX_STREAMED_CHANGE_BYTES: usize = 4 * 1024 * 1024;
 /// Remote evaluations and large bodies that are worked on at the same time; further ones wait.
 pub(crate) const MAX_COMPUTATIONS: usize = 4;
 
+/// Most answers of one preview: stored tenants times flags that the change may alter.
+pub(crate) const MAX_PREVIEW_ANSWERS: u64 = 20_000_000;
+
+/// Tenants that a preview names for each pair of variants.
+pub(crate) const MAX_PREVIEW_EXAMPLES: usize = 10;
+
 /// How long the headers of a request may take to arrive.
 pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 

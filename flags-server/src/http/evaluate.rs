@@ -60,7 +60,11 @@ struct Explained<'r> {
     text: String,
 }
 
-fn live(service: &Service, project: &str, key: &str) -> Result<Arc<LiveEnvironment>, Problem> {
+pub(super) fn live(
+    service: &Service,
+    project: &str,
+    key: &str,
+) -> Result<Arc<LiveEnvironment>, Problem> {
     service.live.by_key(project, key).ok_or_else(|| {
         Problem::not_found(format!("there is no environment `{key}` of a project `{project}`"))
     })

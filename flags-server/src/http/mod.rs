@@ -9,6 +9,7 @@ mod health;
 mod list;
 mod members;
 mod path;
+mod preview;
 mod problem;
 mod project;
 mod request;
@@ -71,6 +72,8 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
             &at("/tenants/{tenant}"),
             get(tenant::get).put(tenant::put).patch(tenant::patch).delete(tenant::delete),
         )
+        .route(&at("/preview"), post(preview::summary))
+        .route(&at("/preview/tenants"), post(preview::tenants))
         .route(&at("/evaluate"), post(evaluate::evaluate))
         .route(&at("/explain"), post(evaluate::explain));
     let others = Router::new()

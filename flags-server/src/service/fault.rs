@@ -1,4 +1,4 @@
-use flags_core::Diagnostic;
+use flags_core::{Diagnostic, Revision};
 
 use crate::store::StoreError;
 
@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     RolloutConflict(String),
     /// The last token that can manage the others.
     LastAdminToken,
+    /// A list that was to go on with a revision which is no more the present one.
+    RevisionChanged { began: Revision, revision: Revision },
     /// A write that has to say which version it changes.
     PreconditionRequired,
     /// The version that was named is not the current one; `None` where there is no object.
@@ -45,6 +47,14 @@ impl Fault {
     /// A fault at one place of the body.
     pub(crate) fn at(pointer: &str, code: &str, message: impl Into<String>) -> Self {
         Self::Invalid(vec![diagnostic(pointer, code, message)])
+    }
+
+    /// The same of a body that is a part of another one, there at `place`.
+    pub(crate) fn below(mut self, place: &str) -> Self {
+        if let Self::Invalid(faults) = &mut self {
+            faults.iter_mut().for_each(|fault| fault.pointer.insert_str(0, place));
+        }
+        self
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod members;
 pub(crate) mod model;
 mod precondition;
 mod prerequisites;
+pub(crate) mod preview;
 pub(crate) mod project;
 mod publish;
 mod received;
@@ -32,15 +33,16 @@ pub(crate) use self::writer::panic_message;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use flags_core::Timestamp;
-use tokio::sync::{Semaphore, mpsc};
+use flags_core::{Change, Timestamp};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
+use self::publish::Effect;
 use self::writer::{Operation, Request, WriterThread};
 use crate::access::Tokens;
 use crate::limits::{MAX_COMPUTATIONS, MAX_QUEUED_WRITES, MAX_READERS};
 use crate::live::Live;
-use crate::store::{Store, View};
+use crate::store::{EnvironmentId, Store, View};
 
 /// The present instant.
 pub(crate) fn now() -> Timestamp {
@@ -88,7 +90,30 @@ impl Service {
         author: Author,
         verb: impl FnOnce(&mut Unit<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let (request, answer) = Request::new(author, verb);
+        self.queue(Request::new(author, verb)).await
+    }
+
+    /// Runs a verb on the writer thread and undoes it; gives the changes that it would have made.
+    pub(crate) async fn attempt(
+        &self,
+        author: Author,
+        verb: impl FnOnce(&mut Unit<'_>) -> Result<(), Fault> + Send + 'static,
+    ) -> Result<Vec<(EnvironmentId, Change)>, Fault> {
+        let (request, answer) = Request::new(author, |unit: &mut Unit<'_>| {
+            verb(unit)?;
+            let changes = unit.effects.drain(..).filter_map(|effect| match effect {
+                Effect::Change { environment, change, .. } => Some((environment, change)),
+                _ => None,
+            });
+            Ok(changes.collect())
+        });
+        self.queue((request.undone(), answer)).await
+    }
+
+    async fn queue<T>(
+        &self,
+        (request, answer): (impl Operation + 'static, oneshot::Receiver<Result<T, Fault>>),
+    ) -> Result<T, Fault> {
         self.writes.try_send(Box::new(request)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Fault::Busy,
             mpsc::error::TrySendError::Closed(_) => Fault::Stopping,

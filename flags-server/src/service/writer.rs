@@ -34,12 +34,19 @@ pub(super) struct Request<F, T> {
     verb: Option<F>,
     result: Option<Result<T, Fault>>,
     reply: oneshot::Sender<Result<T, Fault>>,
+    /// Whether what it wrote is undone, whatever came of it.
+    undone: bool,
 }
 
 impl<F, T> Request<F, T> {
     pub(super) fn new(author: Author, verb: F) -> (Self, oneshot::Receiver<Result<T, Fault>>) {
         let (reply, answer) = oneshot::channel();
-        (Self { author, verb: Some(verb), result: None, reply }, answer)
+        (Self { author, verb: Some(verb), result: None, reply, undone: false }, answer)
+    }
+
+    /// The same, and what it writes does not stay.
+    pub(super) fn undone(self) -> Self {
+        Self { undone: true, ..self }
     }
 }
 
@@ -55,7 +62,7 @@ where
         // A mistake in one verb must not take the writer with it; what it wrote is rolled back.
         let result = catch_unwind(AssertUnwindSafe(|| verb(unit)))
             .unwrap_or_else(|panic| Err(Fault::Internal(panic_message(&*panic))));
-        self.result.insert(result).is_ok()
+        self.result.insert(result).is_ok() && !self.undone
     }
 
     fn author(&self) -> &Author {
