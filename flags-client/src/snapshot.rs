@@ -174,7 +174,10 @@ impl<R: Held> Snapshot<R> {
         let Loaded { ruleset, misuses } = self.held.loaded();
         let key = flag.into();
         let evaluation = ruleset.evaluate(key, context, clock::now);
-        if evaluation.value.is_none() && matches!(evaluation.reason, Reason::FlagNotFound) {
+        if evaluation.value.is_some() {
+            return evaluation;
+        }
+        if evaluation.reason == Reason::FlagNotFound {
             misuses.missing(key, None);
         }
         evaluation

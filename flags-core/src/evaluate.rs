@@ -103,7 +103,7 @@ impl Ruleset {
         let decision = self.decide(flag.into(), Some(T::TYPE), context, now, Unobserved);
         let value = read::<T>(&decision);
         let (variant, reason) = match value {
-            Some(_) => (decision.variant(), decision.outcome.why.reason()),
+            Some(_) => (decision.variant(), decision.reason()),
             None => (None, misfit(&decision, notice)),
         };
         Answer {
@@ -126,10 +126,13 @@ impl Ruleset {
         notice: impl FnOnce(Reason<'static>),
     ) -> T::Ref<'r> {
         let decision = self.decide(flag.into(), Some(T::TYPE), context, now, Unobserved);
-        read::<T>(&decision).unwrap_or_else(|| {
-            misfit(&decision, notice);
-            flag.default_value()
-        })
+        match read::<T>(&decision) {
+            Some(value) => value,
+            None => {
+                misfit(&decision, notice);
+                flag.default_value()
+            }
+        }
     }
 
     /// Asks for every flag of the ruleset, for a page or for remote evaluation: each flag's key and
@@ -169,7 +172,8 @@ impl Ruleset {
         })
     }
 
-    /// The evaluator; `asked_type` is the type that the caller's code expects, if it does.
+    /// What to answer; `asked_type` is the type that the caller's code expects, if it does.
+    #[inline(always)]
     pub(crate) fn decide<'r, C: Context + ?Sized, N: Now, O: Observer>(
         &'r self,
         key: FlagKey<'_>,
@@ -185,27 +189,40 @@ impl Ruleset {
             Some(flag) if flag.is_other_than(asked_type) => {
                 Outcome::default_because(Why::TypeMismatch)
             }
-            Some(flag) => match flag.settled() {
+            Some(flag) => match flag.settled {
                 Some(outcome) if !O::OBSERVES => outcome,
-                _ => Evaluator::new(self, context, now, observer).answer(flag),
+                _ => self.decide_by_rules(flag, context, now, observer),
             },
         };
         Decision { flag, outcome }
     }
+
+    /// Not inlined: it is large.
+    #[inline(never)]
+    fn decide_by_rules<'r, C: Context + ?Sized, N: Now, O: Observer>(
+        &'r self,
+        flag: &'r CompiledFlag,
+        context: &C,
+        now: N,
+        observer: O,
+    ) -> Outcome {
+        Evaluator::new(self, context, now, observer).answer(flag)
+    }
 }
 
 /// What is served, if it is of the type that the code says.
-#[inline]
+#[inline(always)]
 fn read<'r, T: FlagValue>(decision: &Decision<'r>) -> Option<T::Ref<'r>> {
-    T::read(Stored(decision.outcome.served?.value()?))
+    T::read(Stored(decision.served()?.value()?))
 }
 
 /// Why the code's default holds; tells of the reasons that the code can do something about.
+#[inline(always)]
 fn misfit<'r>(decision: &Decision<'r>, notice: impl FnOnce(Reason<'static>)) -> Reason<'r> {
     // Something is served, but cannot be read.
-    let reason = match decision.outcome.served {
+    let reason = match decision.outcome.variant {
         Some(_) => Reason::TypeMismatch,
-        None => decision.outcome.why.reason(),
+        None => decision.reason(),
     };
     match reason {
         Reason::FlagNotFound => notice(Reason::FlagNotFound),
@@ -248,7 +265,7 @@ impl<'r: 'a, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, 
 
     /// What is served to the caller.
     #[inline]
-    fn answer(&mut self, flag: &'r CompiledFlag) -> Outcome<'r> {
+    fn answer(&mut self, flag: &'r CompiledFlag) -> Outcome {
         self.flags_left = MAX_FLAGS_PER_ANSWER;
         self.work_left = MAX_WORK_PER_ANSWER.into();
         match self.flag(flag, 0) {
@@ -258,10 +275,10 @@ impl<'r: 'a, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, 
     }
 
     #[inline]
-    fn flag(&mut self, flag: &'r CompiledFlag, depth: usize) -> Result<Outcome<'r>, Exhausted> {
+    fn flag(&mut self, flag: &'r CompiledFlag, depth: usize) -> Result<Outcome, Exhausted> {
         let left = self.flags_left.checked_sub(1);
         self.flags_left = left.filter(|_| depth <= MAX_PREREQUISITE_DEPTH).ok_or(Exhausted)?;
-        match flag.settled() {
+        match flag.settled {
             Some(outcome) if !O::OBSERVES => Ok(outcome),
             _ if depth == 0 => self.unsettled(flag, depth),
             _ => self.nested(flag, depth),
@@ -270,21 +287,17 @@ impl<'r: 'a, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, 
 
     /// Not inlined: here the recursion goes round.
     #[inline(never)]
-    fn nested(&mut self, flag: &'r CompiledFlag, depth: usize) -> Result<Outcome<'r>, Exhausted> {
+    fn nested(&mut self, flag: &'r CompiledFlag, depth: usize) -> Result<Outcome, Exhausted> {
         self.unsettled(flag, depth)
     }
 
     #[inline]
-    fn unsettled(
-        &mut self,
-        flag: &'r CompiledFlag,
-        depth: usize,
-    ) -> Result<Outcome<'r>, Exhausted> {
+    fn unsettled(&mut self, flag: &'r CompiledFlag, depth: usize) -> Result<Outcome, Exhausted> {
         match &flag.body {
             FlagBody::Rules(rules) => self.rules(&flag.variants, rules, depth),
             FlagBody::Overridden | FlagBody::Invalid => {
                 let invalid = || Outcome::default_because(Why::FlagInvalid);
-                Ok(flag.settled().unwrap_or_else(invalid))
+                Ok(flag.settled.unwrap_or_else(invalid))
             }
         }
     }
@@ -296,17 +309,16 @@ impl<'r: 'a, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, 
         variants: &'r Variants,
         flag: &'r FlagRules,
         depth: usize,
-    ) -> Result<Outcome<'r>, Exhausted> {
-        let serve = |variant, why| Ok(Outcome { served: Some(variants.served(variant)), why });
+    ) -> Result<Outcome, Exhausted> {
+        let serve = |variant, why| Ok(Outcome { variant: Some(variant), why });
         self.observer.found(Asked::State, Found::Truth(flag.on.into()));
         if !flag.on {
             return serve(flag.off_variant, Why::Disabled);
         }
         if let Some(questions) = &flag.questions
-            && let Some((variant, why)) =
-                self.questions(variants, flag.off_variant, questions, depth)?
+            && let Some(outcome) = self.questions(variants, flag.off_variant, questions, depth)?
         {
-            return serve(variant, why);
+            return Ok(outcome);
         }
         self.observer.enter(Asked::Fallthrough);
         let (variant, split) = match self.serve(variants, &flag.fallthrough) {
@@ -326,10 +338,11 @@ impl<'r: 'a, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, 
         off_variant: VariantIndex,
         questions: &'r Questions,
         depth: usize,
-    ) -> Result<Option<(VariantIndex, Why<'r>)>, Exhausted> {
-        for prerequisite in &questions.prerequisites {
+    ) -> Result<Option<Outcome>, Exhausted> {
+        let decided = |variant, why| Ok(Some(Outcome { variant: Some(variant), why }));
+        for (place, prerequisite) in (0..).zip(&questions.prerequisites) {
             if !self.prerequisite(prerequisite, depth)? {
-                return Ok(Some((off_variant, Why::PrerequisiteFailed(prerequisite))));
+                return decided(off_variant, Why::PrerequisiteFailed(place));
             }
         }
         if !questions.targets.is_empty() {
@@ -337,34 +350,34 @@ impl<'r: 'a, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, 
             let found = target.map(|index| variants.served(index));
             self.observer.found(Asked::Targets, Found::variant(found));
             if let Some(variant) = target {
-                return Ok(Some((variant, Why::TargetMatch)));
+                return decided(variant, Why::TargetMatch);
             }
         }
-        let first = self.first_that_may_hold(questions);
-        for rule in questions.rules.iter().skip(first) {
+        let (first, mut known) = self.first_rule(questions);
+        let rules = questions.rules.get(usize::from(first)..).unwrap_or_default();
+        for (place, rule) in (first..).zip(rules) {
             self.observer.enter(Asked::Rule { id: &rule.id });
-            if self.truth(&rule.when) == Truth::True
-                && let Choice::Variant(variant, bucket) = self.serve(variants, &rule.serve)
-            {
+            let holds = core::mem::take(&mut known) || self.truth(&rule.when) == Truth::True;
+            if holds && let Choice::Variant(variant, bucket) = self.serve(variants, &rule.serve) {
                 self.observer.leave(Found::variant(Some(variants.served(variant))));
-                return Ok(Some((variant, Why::RuleMatch(rule, bucket))));
+                return decided(variant, Why::RuleMatch(place, bucket));
             }
             self.observer.leave(Found::Nothing);
         }
         Ok(None)
     }
 
-    /// How many rules need not be tried: one look at a table that says in which lists a value is
-    /// tells which of the rules that ask for lists is the first to hold.
+    /// The first rule that need be tried, and whether it is known to hold: one look at a table that
+    /// says in which lists a value is answers all the first rules that ask for such a list.
     #[inline]
-    fn first_that_may_hold(&mut self, questions: &'r Questions) -> usize {
+    fn first_rule(&mut self, questions: &'r Questions) -> (u16, bool) {
         let Some(lists) = questions.leading_lists.as_ref().filter(|_| !O::OBSERVES) else {
-            return 0;
+            return (0, false);
         };
         self.look_up(&lists.path);
         match &self.asked {
             Some((_, subject)) => subject.first_of(lists),
-            None => 0,
+            None => (0, false),
         }
     }
 
@@ -378,15 +391,15 @@ impl<'r: 'a, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, 
             flag: &prerequisite.key,
             variants: &prerequisite.variants,
         });
-        let outcome = match self.ruleset.flags.get(prerequisite.flag) {
-            Some(flag) => Some(self.flag(flag, depth + 1)?),
-            None => None,
+        let satisfied = match self.ruleset.flags.get(prerequisite.flag) {
+            Some(flag) => {
+                let outcome = self.flag(flag, depth + 1)?;
+                let served = Decision { flag: Some(flag), outcome }.served();
+                !matches!(outcome.why, Why::Disabled | Why::FlagInvalid)
+                    && served.is_some_and(|served| served.is_one_of(&prerequisite.variants))
+            }
+            None => false,
         };
-        let variant = outcome
-            .filter(|outcome| !matches!(outcome.why, Why::Disabled | Why::FlagInvalid))
-            .and_then(|outcome| outcome.served?.name());
-        let satisfied =
-            variant.is_some_and(|name| prerequisite.variants.iter().any(|v| same(v, name)));
         self.observer.leave(Found::Truth(satisfied.into()));
         Ok(satisfied)
     }

@@ -49,6 +49,7 @@ impl Evaluation<'_> {
     /// assert!(!evaluation.is_true());
     /// ```
     #[must_use]
+    #[inline]
     pub fn is_true(&self) -> bool {
         self.value == Some(Value::Boolean(true))
     }

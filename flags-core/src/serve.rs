@@ -25,11 +25,10 @@ pub(crate) struct Split {
 /// Where each share ends, and what it gets; `None` goes on to the next rule.
 #[derive(Debug)]
 pub(crate) enum Shares {
-    /// In place: most splits are of two.
-    Two {
-        end: u32,
-        below: Option<VariantIndex>,
-        above: Option<VariantIndex>,
+    /// Up to four in place: most splits are of two. Where there are fewer, the last ones are empty.
+    Few {
+        ends: [u32; 3],
+        variants: [Option<VariantIndex>; 4],
     },
     Many(Box<[(u32, Option<VariantIndex>)]>),
     Ramp(Box<Ramp>),
@@ -64,10 +63,17 @@ pub(crate) struct Unit {
 impl Shares {
     /// Of shares whose ends do not fall; the last ends at the total.
     pub(crate) fn new(shares: &[(u32, Option<VariantIndex>)]) -> Self {
-        match *shares {
-            [(end, below), (_, above)] => Self::Two { end, below, above },
-            _ => Self::Many(shares.into()),
+        let (mut ends, mut variants) = ([TOTAL_WEIGHT; 3], [None; 4]);
+        if shares.len() > variants.len() {
+            return Self::Many(shares.into());
         }
+        for (place, (end, _)) in ends.iter_mut().zip(shares) {
+            *place = *end;
+        }
+        for (place, (_, variant)) in variants.iter_mut().zip(shares) {
+            *place = *variant;
+        }
+        Self::Few { ends, variants }
     }
 
     /// The share that holds `bucket`; of a ramp at `now`.
@@ -76,13 +82,13 @@ impl Shares {
     #[inline]
     pub(crate) fn choose(&self, bucket: u32, now: impl FnOnce() -> Timestamp) -> Share {
         match self {
-            Self::Two { end, below, above } => {
-                let is_below = bucket < *end;
-                Share {
-                    from: if is_below { 0 } else { *end },
-                    end: if is_below { *end } else { TOTAL_WEIGHT },
-                    variant: if is_below { *below } else { *above },
-                }
+            Self::Few { ends: [first, second, third], variants } => {
+                let bounds = [0, *first, *second, *third, TOTAL_WEIGHT];
+                let index: usize =
+                    [first, second, third].iter().map(|end| usize::from(**end <= bucket)).sum();
+                let at = |index| bounds.get(index).copied().unwrap_or(TOTAL_WEIGHT);
+                let variant = variants.get(index).copied().flatten();
+                Share { from: at(index), end: at(index + 1), variant }
             }
             Self::Many(shares) => choose_of_many(shares, bucket),
             Self::Ramp(ramp) => ramp.choose(bucket, now()),

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::quota::Quotas;
+
 /// What the server is told at its start: by flags, or by variables of the environment.
 ///
 /// ```
@@ -38,6 +40,10 @@ pub struct Config {
     )]
     pub shutdown_timeout: Duration,
 
+    /// How much may be asked of the server
+    #[command(flatten)]
+    pub quotas: Quotas,
+
     /// The tokens of a database that does not exist yet. Not flags: others could read those.
     #[arg(skip = Bootstrap::from_environment())]
     pub bootstrap: Bootstrap,
@@ -56,6 +62,7 @@ impl Default for Config {
             log_format: LogFormat::default(),
             log_level: LogLevel::default(),
             shutdown_timeout: Duration::from_secs(10),
+            quotas: Quotas::default(),
             bootstrap: Bootstrap::default(),
         }
     }

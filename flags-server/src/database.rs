@@ -8,7 +8,7 @@ use crate::limits::MIN_TOKEN_CHARS;
 use crate::service::now;
 use crate::service::token::new_token;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Page, Store, TokenKind};
+use crate::store::{Grant, Page, Reach, Role, Store, Tenants, TokenKind};
 
 const FIRST_PROJECT: (&str, &str) = ("default", "Default");
 const FIRST_ENVIRONMENTS: [(&str, &str); 2] =
@@ -92,9 +92,10 @@ fn fill(store: &SqliteStore, bootstrap: &Bootstrap) -> Result<FirstTokens, Error
         for (key, name) in FIRST_ENVIRONMENTS {
             environments.push(tx.insert_environment(project, key, name, now)?);
         }
-        let sdk = environments.first().copied().map(TokenKind::Sdk);
+        let admin = TokenKind::Service(Grant { role: Role::Admin, reach: Reach::Everything });
+        let sdk = environments.first().map(|id| TokenKind::Sdk(*id, Tenants::All));
         let tokens = [
-            (Some(TokenKind::Admin), &bootstrap.admin_token, &mut first.admin_token),
+            (Some(admin), &bootstrap.admin_token, &mut first.admin_token),
             (sdk, &bootstrap.sdk_token, &mut first.sdk_token),
         ];
         for (kind, named, made_up) in tokens {
@@ -102,7 +103,7 @@ fn fill(store: &SqliteStore, bootstrap: &Bootstrap) -> Result<FirstTokens, Error
             let secret = match named {
                 Some(secret) => secret.clone(),
                 None => {
-                    let secret = generate_secret(kind).map_err(crate::store::StoreError::new)?;
+                    let secret = generate_secret(&kind).map_err(crate::store::StoreError::new)?;
                     made_up.insert(secret).clone()
                 }
             };

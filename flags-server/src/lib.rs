@@ -12,12 +12,12 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), flags_server::Error> {
-//! use flags_server::{Bootstrap, Database, serve};
+//! use flags_server::{Bootstrap, Database, Quotas, serve};
 //!
 //! let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
 //! let (database, first) = Database::open("flags.db".as_ref(), &Bootstrap::default())?;
 //! let stop = std::future::pending();
-//! serve(listener, database, std::time::Duration::from_secs(10), stop).await
+//! serve(listener, database, Quotas::default(), std::time::Duration::from_secs(10), stop).await
 //! # }
 //! ```
 
@@ -30,6 +30,7 @@ mod error;
 mod http;
 mod limits;
 mod live;
+mod quota;
 mod server;
 mod service;
 mod store;
@@ -38,4 +39,5 @@ mod telemetry;
 pub use config::{Bootstrap, Config, LogFormat, LogLevel};
 pub use database::{Database, FirstTokens};
 pub use error::Error;
+pub use quota::Quotas;
 pub use server::{run, serve};

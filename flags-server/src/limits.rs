@@ -57,6 +57,32 @@ pub(crate) const MAX_TENANTS_PER_REQUEST: usize = 1_000;
 /// Most tokens that are not revoked; all of them are kept in memory.
 pub(crate) const MAX_TOKENS: u64 = 10_000;
 
+/// Most places (projects and environments) that a token is limited to.
+pub(crate) const MAX_TOKEN_PLACES: usize = 100;
+
+/// Most secrets of a token that work at the same time: the current one, and those it replaced.
+pub(crate) const MAX_TOKEN_SECRETS: usize = 5;
+
+/// Longest time that a secret works on after another one took its place, in seconds: 90 days.
+pub(crate) const MAX_OVERLAP_SECONDS: u32 = 90 * 24 * 60 * 60;
+
+/// How often it is stored when tokens were last used.
+pub(crate) const LAST_USE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Meters of addresses that send no valid token; further addresses share them.
+pub(crate) const ADDRESS_METERS: u64 = 16_384;
+
+/// Requests to the admin API that are worked on at the same time; further ones wait.
+pub(crate) const MAX_ADMIN_REQUESTS: usize = 256;
+
+/// Requests with one and the same personal or service token that are worked on at the same time;
+/// further ones wait.
+pub(crate) const MAX_ADMIN_REQUESTS_PER_TOKEN: usize = 64;
+
+/// Requests of SDKs that are worked on at the same time, apart from open streams; further ones
+/// wait.
+pub(crate) const MAX_SDK_REQUESTS: usize = 1_024;
+
 /// Most tags of a flag.
 pub(crate) const MAX_TAGS: usize = 50;
 
@@ -90,8 +116,17 @@ pub(crate) const MAX_QUEUED_WRITES: usize = 256;
 /// Most writes that share one commit.
 pub(crate) const MAX_WRITES_PER_COMMIT: usize = 128;
 
+/// Connections that read the database for the admin API at the same time.
+pub(crate) const MAX_ADMIN_READERS: usize = 4;
+
+/// Connections that read the database for SDKs at the same time.
+pub(crate) const MAX_SDK_READERS: usize = 2;
+
+/// Connections that read the database to see whether it can be read.
+pub(crate) const MAX_HEALTH_READERS: usize = 1;
+
 /// Connections that read the database at the same time.
-pub(crate) const MAX_READERS: usize = 4;
+pub(crate) const MAX_READERS: usize = MAX_ADMIN_READERS + MAX_SDK_READERS + MAX_HEALTH_READERS;
 
 /// How long a connection waits for a lock that another process holds on the database.
 pub(crate) const DATABASE_BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -121,6 +156,10 @@ pub(crate) const MAX_PREVIEW_ANSWERS: u64 = 20_000_000;
 /// Tenants that a preview names for each pair of variants.
 pub(crate) const MAX_PREVIEW_EXAMPLES: usize = 10;
 
+/// Bytes after which no more is read of the head of a request, the line with its path and its
+/// headers; what one read brings may be as much again.
+pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
+
 /// How long the headers of a request may take to arrive.
 pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -129,6 +168,9 @@ pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// When a client that found the server busy should come back, in seconds.
 pub(crate) const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// When a client whose token has too many open streams should come back, in seconds.
+pub(crate) const STREAM_RETRY_SECONDS: u64 = 10;
 
 /// Between two heartbeats of a stream, in milliseconds, drawn anew for each.
 pub(crate) const HEARTBEAT_MS: std::ops::Range<u64> = 15_000..25_000;

@@ -15,10 +15,11 @@ use crate::access::Tokens;
 use crate::config::Config;
 use crate::database::{Database, FirstTokens};
 use crate::error::Error;
-use crate::limits::{HEADER_TIMEOUT, OPEN_FILES};
+use crate::limits::{HEADER_TIMEOUT, MAX_HEAD_BYTES, OPEN_FILES};
 use crate::live::Live;
-use crate::service::{Fault, Service, document};
-use crate::store::{Page, Store};
+use crate::quota::Quotas;
+use crate::service::{Fault, Service, document, upkeep};
+use crate::store::{Page, Store, Tenants};
 use crate::{http, telemetry};
 
 /// Runs the server as a process: with logs, until SIGTERM or SIGINT.
@@ -44,7 +45,8 @@ pub fn run(config: Config) -> Result<(), Error> {
             tracing::info!(%address, database = %config.database.display(), "listening");
             announce(address, &first)
         };
-        serve_when(listener, database, config.shutdown_timeout, stop, ready).await?;
+        let (quotas, timeout) = (config.quotas, config.shutdown_timeout);
+        serve_when(listener, database, quotas, timeout, stop, ready).await?;
         tracing::info!("stopped");
         Ok(())
     });
@@ -100,16 +102,18 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send, Error> {
 pub async fn serve(
     listener: TcpListener,
     database: Database,
+    quotas: Quotas,
     shutdown_timeout: Duration,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
-    serve_when(listener, database, shutdown_timeout, shutdown, || Ok(())).await
+    serve_when(listener, database, quotas, shutdown_timeout, shutdown, || Ok(())).await
 }
 
 /// The same; `ready` is called when requests can be answered.
 async fn serve_when(
     listener: TcpListener,
     database: Database,
+    quotas: Quotas,
     shutdown_timeout: Duration,
     shutdown: impl Future<Output = ()> + Send + 'static,
     ready: impl FnOnce() -> Result<(), Error>,
@@ -117,7 +121,7 @@ async fn serve_when(
     let stop = CancellationToken::new();
     let store = database.store;
     let (loaded, tokens_end) = (Arc::clone(&store), stop.clone());
-    let (live, tokens) = spawn_blocking(move || load(&*loaded, tokens_end))
+    let (live, tokens) = spawn_blocking(move || load(&*loaded, quotas, tokens_end))
         .await
         .map_err(|error| Error::new(error.to_string()))??;
     let (service, writer) = Service::start(store, Arc::new(live), Arc::new(tokens))?;
@@ -125,15 +129,17 @@ async fn serve_when(
     ready()?;
     listener.set_nonblocking(true)?;
     let handle: Handle<SocketAddr> = Handle::new();
+    let service = Arc::new(service);
     let stopping = tokio::spawn({
-        let handle = handle.clone();
+        let (handle, stop) = (handle.clone(), stop.clone());
         async move {
             shutdown.await;
             stop.cancel();
             handle.graceful_shutdown(Some(shutdown_timeout));
         }
     });
-    let app = http::router(Arc::new(service)).into_make_service();
+    let app =
+        http::router(Arc::clone(&service)).into_make_service_with_connect_info::<SocketAddr>();
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let server = Server::<SocketAddr>::from_listener(listener).handle(handle);
     // Not HTTP/2: hyper waits without a limit for the first bytes that tell which one it is. After
@@ -142,11 +148,14 @@ async fn serve_when(
     server
         .http_builder()
         .http1()
+        .max_buf_size(MAX_HEAD_BYTES)
         // Without a timer, hyper ignores the time-out.
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT);
+    tokio::spawn(upkeep::run(service, stop.clone()));
     let served = server.serve(app).await;
     stopping.abort();
+    stop.cancel();
 
     // The service is gone with the last connection; the writer ends when its queue is empty.
     let drained = tokio::time::timeout(shutdown_timeout, spawn_blocking(|| writer.join())).await;
@@ -157,16 +166,21 @@ async fn serve_when(
 }
 
 /// Reads what is kept in memory.
-fn load(store: &dyn Store, stop: CancellationToken) -> Result<(Live, Tokens), Error> {
+fn load(
+    store: &dyn Store,
+    quotas: Quotas,
+    stop: CancellationToken,
+) -> Result<(Live, Tokens), Error> {
     let view = store.view()?;
     let live = Live::new(view.epoch()?);
     for environment in view.environments(None, &Page::ALL)? {
-        let document = document::read(&*view, &environment).map_err(|fault| match fault {
-            Fault::Store(error) => error.into(),
-            fault => Error::new(format!("{fault:?}")),
-        })?;
+        let document =
+            document::read(&*view, &environment, Tenants::All).map_err(|fault| match fault {
+                Fault::Store(error) => error.into(),
+                fault => Error::new(format!("{fault:?}")),
+            })?;
         live.load(&environment, &document);
     }
-    let tokens = Tokens::new(&view.tokens(&Page::ALL)?, stop);
+    let tokens = Tokens::new(&view.tokens(&Page::ALL)?, quotas, stop);
     Ok((live, tokens))
 }

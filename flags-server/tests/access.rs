@@ -86,13 +86,15 @@ async fn tokens_are_created_shown_once_and_revoked() {
 #[tokio::test]
 async fn a_new_admin_token_works_and_the_last_one_stays() {
     let server = TestServer::start().await;
-    let created =
-        server.post("/api/v1/tokens", json!({"name": "ops", "kind": "admin"})).await.is(201);
+    let created = server
+        .post("/api/v1/tokens", json!({"name": "ops", "kind": "service", "role": "admin"}))
+        .await
+        .is(201);
     let secret = created["token"].as_str().unwrap().to_owned();
-    assert!(secret.starts_with("flags_admin_"));
+    assert!(secret.starts_with("flags_service_"));
     let tokens = answer(server.request(Method::GET, "/api/v1/tokens", &secret)).await.is(200);
     let items = tokens["items"].as_array().unwrap();
-    let first = items.iter().find(|t| t["kind"] == "admin" && t["id"] != created["id"]).unwrap();
+    let first = items.iter().find(|t| t["kind"] == "service" && t["id"] != created["id"]).unwrap();
     let revoke = |id: &str, by: &str| {
         answer(server.request(Method::DELETE, &format!("/api/v1/tokens/{id}"), by))
     };
@@ -119,9 +121,35 @@ async fn bad_requests_for_tokens_are_refused() {
     post(json!({"name": "x", "kind": "sdk", "project": "p", "environment": "e"}))
         .await
         .refuses(&[("/project", "not_found")]);
-    post(json!({"name": "x", "kind": "admin", "project": "default"}))
+    post(json!({"name": "x", "kind": "sdk", "environment": "production", "role": "admin",
+                "scope": [], "tenants": "some"}))
+    .await
+    .refuses(&[("/tenants", "wrong_type")]);
+    post(json!({"name": "x", "kind": "sdk", "environment": "production", "role": "admin",
+                "scope": []}))
+    .await
+    .refuses(&[("/role", "unknown_field"), ("/scope", "unknown_field")]);
+    post(json!({"name": "x", "kind": "personal", "project": "default", "expires_at": "2020-01-01T00:00:00Z"}))
         .await
-        .refuses(&[("/project", "unknown_field")]);
+        .refuses(&[
+            ("", "missing_field"),
+            ("/expires_at", "in_the_past"),
+            ("/project", "unknown_field"),
+        ]);
+    let production = json!({"project": "default", "environment": "production"});
+    post(json!({"name": "x", "kind": "service", "role": "viewer", "expires_at": "tomorrow",
+                "scope": [{"project": "p"}, {"project": "default", "environment": "e"},
+                          production, production]}))
+    .await
+    .refuses(&[
+        ("/expires_at", "invalid_time"),
+        ("/scope/0/project", "not_found"),
+        ("/scope/1/environment", "not_found"),
+        ("/scope/3", "duplicate"),
+    ]);
+    let nowhere = json!({"name": "x", "kind": "service", "role": "viewer", "scope": []});
+    // Not for everything by mistake.
+    post(nowhere).await.refuses_as("limit_exceeded", &[("/scope", "limit_exceeded")]);
     assert_eq!(server.get("/api/v1/tokens").await.is(200)["items"].as_array().unwrap().len(), 2);
 }
 
@@ -143,7 +171,7 @@ async fn a_request_has_an_id() {
 #[tokio::test]
 async fn a_token_that_was_revoked_in_the_meantime_writes_nothing() {
     let server = TestServer::start().await;
-    let body = json!({"name": "slow", "kind": "admin"});
+    let body = json!({"name": "slow", "kind": "service", "role": "admin"});
     let created = server.post("/api/v1/tokens", body).await.is(201);
     let (id, token) = (created["id"].as_str().unwrap(), created["token"].as_str().unwrap());
     let body = r#"{"key": "late", "type": "boolean"}"#;

@@ -321,7 +321,7 @@ async fn a_write_is_in_the_audit_log() {
         (Some(false), Some(true), r#"{"production":2}"#)
     );
     let token: String = database
-        .query_row("SELECT id FROM token WHERE kind = 'admin'", (), |row| row.get(0))
+        .query_row("SELECT id FROM token WHERE kind = 'service'", (), |row| row.get(0))
         .unwrap();
     assert_eq!(rows[2].6, token);
 }

@@ -40,8 +40,10 @@ async fn everything_survives_a_restart() {
     server.create_flag("f").await;
     let path = format!("{PRODUCTION}/flags/f");
     server.press(&format!("{path}/on")).await.is(200);
-    let created =
-        server.post("/api/v1/tokens", json!({"name": "x", "kind": "admin"})).await.is(201);
+    let created = server
+        .post("/api/v1/tokens", json!({"name": "x", "kind": "service", "role": "admin"}))
+        .await
+        .is(201);
     let state = server.get(&path).await.is(200);
     let before = server.snapshot().await;
     let epoch = before["epoch"].as_str().unwrap().to_owned();

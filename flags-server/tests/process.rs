@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -71,8 +72,9 @@ async fn it_creates_a_database_tells_the_tokens_once_and_stops_in_order() {
     assert!(stop(child, "-INT").status.success());
 }
 
+/// Whatever is done with tokens, right or wrong: none of them is kept or told anywhere but once.
 #[tokio::test]
-async fn no_log_has_a_token_and_every_line_is_json_with_the_request_id() {
+async fn no_log_problem_or_file_has_a_token_and_every_line_is_json_with_the_request_id() {
     let dir = TempDir::new().unwrap();
     let mut command = command(&dir);
     command.args(["--log-level", "trace"]).env("FLAGS_BOOTSTRAP_ADMIN_TOKEN", SECRET);
@@ -83,29 +85,106 @@ async fn no_log_has_a_token_and_every_line_is_json_with_the_request_id() {
         let mut text = String::new();
         errors.read_to_string(&mut text).map(|_| text)
     });
+    let mut rest_of_output = child.stdout.take().unwrap();
     let [sdk] = &*said else { panic!("only the token that was not named is told: {said:?}") };
-    let sdk = sdk_token(sdk);
+    let mut secrets = vec![SECRET.to_owned(), sdk_token(sdk).to_owned()];
     let client = reqwest::Client::new();
-    let url = format!("{address}/api/v1/tokens");
-    let request = client.post(&url).bearer_auth(SECRET).header("x-request-id", "the-request");
-    let created = request.body(r#"{"name": "x", "kind": "admin"}"#).send().await.unwrap();
-    assert_eq!(created.status(), 201);
-    let created: serde_json::Value = created.json().await.unwrap();
-    let secret = created["token"].as_str().unwrap();
-    assert_eq!(get(&url, secret).await.status(), 200);
-    assert_eq!(get(&format!("{url}?cursor=%21"), secret).await.status(), 400);
-    assert_eq!(get(&url, "a-wrong-token-is-a-secret-elsewhere").await.status(), 401);
-    assert_eq!(get(&format!("{address}/sdk/v1/snapshot"), sdk).await.status(), 200);
-    assert!(stop(child, "-TERM").status.success());
+    let tokens = format!("{address}/api/v1/tokens");
+    let post = async |url: &str, secret: &str, body: &str| {
+        let request = client.post(url).bearer_auth(secret).header("x-request-id", "the-request");
+        let response = request.body(body.to_owned()).send().await.unwrap();
+        let status = response.status().as_u16();
+        let body: serde_json::Value = response.json().await.unwrap();
+        (status, body)
+    };
+    let mut ids = Vec::new();
+    for body in [
+        r#"{"name": "a", "kind": "service", "role": "admin"}"#,
+        r#"{"name": "b", "kind": "personal", "role": "viewer", "scope": [{"project": "default"}]}"#,
+        r#"{"name": "c", "kind": "sdk", "environment": "production", "tenants": "none"}"#,
+    ] {
+        let (status, created) = post(&tokens, SECRET, body).await;
+        assert_eq!(status, 201, "{created}");
+        let id = created["id"].as_str().unwrap().to_owned();
+        secrets.push(created["token"].as_str().unwrap().to_owned());
+        let rotate = format!("{tokens}/{id}/rotate");
+        for overlap in [3_600, 0] {
+            let overlap = format!("{{\"overlap_seconds\": {overlap}}}");
+            let (status, rotated) = post(&rotate, SECRET, &overlap).await;
+            assert_eq!(status, 200, "{rotated}");
+            secrets.push(rotated["token"].as_str().unwrap().to_owned());
+        }
+        ids.push(id);
+    }
+    let wrong = "a-wrong-token-is-a-secret-elsewhere";
+    secrets.push(wrong.to_owned());
 
+    // Each of them at every kind of route, where it is right and where it is not.
+    let (mut problems, mut statuses) = (String::new(), BTreeSet::new());
+    for secret in &secrets {
+        let urls = [
+            format!("{tokens}?cursor=%21"),
+            format!("{tokens}/{secret}"),
+            format!("{address}/api/v1/projects"),
+            format!("{address}/api/v1/projects/none"),
+            format!("{address}/api/v1/projects?access_token={secret}"),
+            format!("{address}/sdk/v1/snapshot"),
+            format!("{address}/sdk/v1/stream?after={secret}"),
+            format!("{address}/{secret}"),
+        ];
+        for url in &urls {
+            let response = get(url, secret).await;
+            let status = response.status().as_u16();
+            statuses.insert(status);
+            if status >= 400 {
+                problems.push_str(&response.text().await.unwrap());
+            }
+        }
+        let (_, problem) = post(&tokens, secret, &format!("{{\"name\": \"{secret}")).await;
+        problems.push_str(&problem.to_string());
+        let url = format!("{tokens}/{secret}/rotate");
+        let (_, problem) = post(&url, secret, r#"{"overlap_seconds": 1}"#).await;
+        problems.push_str(&problem.to_string());
+    }
+    for status in [200, 400, 401, 403, 404] {
+        assert!(statuses.contains(&status), "{statuses:?}");
+    }
+    let list: String = get(&tokens, SECRET).await.text().await.unwrap();
+    for id in &ids {
+        assert!(list.contains(id));
+        let revoke = client.delete(format!("{tokens}/{id}")).bearer_auth(SECRET);
+        assert_eq!(revoke.send().await.unwrap().status(), 200);
+    }
+
+    let files = || -> Vec<u8> {
+        let names = ["flags.db", "flags.db-wal", "flags.db.lock"];
+        let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap_or_default();
+        names.into_iter().flat_map(read).collect()
+    };
+    let mut kept = files();
+    assert!(stop(child, "-TERM").status.success());
+    kept.extend(files());
+    let kept = String::from_utf8_lossy(&kept);
+    assert!(kept.contains("token.rotate"), "the audit log is among what is searched");
     let log = log.join().unwrap().unwrap();
-    for secret in [SECRET, sdk, secret, "a-wrong-token"] {
-        assert!(!log.contains(secret), "{log}");
+    let mut output = String::new();
+    rest_of_output.read_to_string(&mut output).unwrap();
+    assert_eq!(secrets.len(), 2 + 3 * 3 + 1);
+    for secret in &secrets {
+        for (text, what) in [
+            (&*log, "log"),
+            (&*problems, "problems"),
+            (&*list, "list"),
+            (&*output, "output"),
+            (&*kept, "files"),
+        ] {
+            assert!(!text.contains(&**secret), "{secret} is in the {what}: {text}");
+        }
     }
     let mut found = false;
     for line in log.lines() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        if line["request_id"] == "the-request" && line["message"] == "request" {
+        if line["request_id"] == "the-request" && line["message"] == "request" && !found {
             found = true;
             assert_eq!(
                 (&line["method"], &line["route"]),
@@ -116,6 +195,30 @@ async fn no_log_has_a_token_and_every_line_is_json_with_the_request_id() {
         }
     }
     assert!(found, "{log}");
+}
+
+/// The settings of quotas are the process's, by flags and variables, and bad ones are told.
+#[tokio::test]
+async fn quotas_are_configured() {
+    let dir = TempDir::new().unwrap();
+    let mut command = command(&dir);
+    command
+        .args(["--streams-per-token", "3"])
+        .env("FLAGS_BOOTSTRAP_ADMIN_TOKEN", SECRET)
+        .env("FLAGS_SDK_REQUESTS_PER_MINUTE", "77");
+    let (child, _, address) = start(&mut command);
+    let url = format!("{address}/api/v1/projects/default/environments/production");
+    let shown: serde_json::Value = get(&url, SECRET).await.json().await.unwrap();
+    let limits = &shown["limits"];
+    assert_eq!(
+        (&limits["streams_per_token"], &limits["sdk_requests_per_minute"]),
+        (&3.into(), &77.into())
+    );
+    assert!(stop(child, "-TERM").status.success());
+    let output = self::command(&dir).args(["--admin-requests-per-minute", "0"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("--admin-requests-per-minute"), "{errors}");
 }
 
 #[test]

@@ -317,3 +317,46 @@ async fn the_log_folds_to_the_state() {
         document.objects.iter().map(|o| o.key.len() + o.definition.get().len()).sum();
     assert_eq!(counts, (document.objects.len() as u64, bytes as u64));
 }
+
+/// A token that does not show stored tenants sees the same revisions, and nothing of them.
+#[tokio::test]
+async fn a_token_without_tenants_sees_none() {
+    let server = furnished().await;
+    let token =
+        json!({"name": "edge", "kind": "sdk", "environment": "production", "tenants": "none"});
+    let token = server.post("/api/v1/tokens", token).await.is(201)["token"].clone();
+    let token = token.as_str().unwrap();
+    let snapshot = answer(server.request(Method::GET, "/sdk/v1/snapshot", token)).await.is(200);
+    assert_eq!((&snapshot["revision"], &snapshot["objects"]), (&json!(1), &json!([])));
+    assert_eq!(server.snapshot().await["objects"][0]["key"], "acme");
+
+    let path = "/sdk/v1/stream";
+    let mut stream = server::Events::of(server.request(Method::GET, path, token)).await;
+    stream.block().await.unwrap();
+    let two = json!({"tenants": [{"key": "globex"}, {"key": "initech"}]});
+    server.post(TENANTS, two).await.is(200);
+    server.create_flag("exports").await;
+    server.delete(ACME, 1).await.is(200);
+    let kinds = |event: &server::Event| -> Vec<Value> {
+        let objects = event.data["objects"].as_array().unwrap().iter();
+        objects.map(|object| object["upsert"]["kind"].clone()).collect()
+    };
+    let expected = [(2, vec![]), (3, vec![json!("flag")]), (4, vec![])];
+    for (revision, objects) in &expected {
+        let event = stream.next().await.unwrap();
+        assert_eq!((&event.data["revision"], kinds(&event)), (&json!(revision), objects.clone()));
+        assert!(!event.data.to_string().contains("globex") && !event.id.is_empty());
+    }
+
+    // From the change log, too.
+    let position = format!("{}.1", snapshot["epoch"].as_str().unwrap());
+    let server = TestServer::start_in(server.stop().await).await;
+    let request = |token| server.request(Method::GET, &format!("{path}?after={position}"), token);
+    let mut stream = server::Events::of(request(token)).await;
+    for (revision, objects) in &expected {
+        let event = stream.next().await.unwrap();
+        assert_eq!((&event.data["revision"], kinds(&event)), (&json!(revision), objects.clone()));
+    }
+    let mut all = server::Events::of(request(SDK)).await;
+    assert_eq!(kinds(&all.next().await.unwrap()), ["tenant", "tenant"]);
+}

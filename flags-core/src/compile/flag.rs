@@ -66,7 +66,7 @@ pub(super) struct VariantNames<'a> {
 impl VariantNames<'_> {
     pub(super) fn index(&self, name: &str, d: &mut Diagnostics) -> VariantIndex {
         let place = self.variants.iter().position(|variant| variant.name == name);
-        VariantIndex(place.and_then(|place| u16::try_from(place).ok()).unwrap_or_else(|| {
+        VariantIndex(place.and_then(|place| u8::try_from(place).ok()).unwrap_or_else(|| {
             d.report("unknown_variant", format!("the flag has no variant `{name}`"));
             0
         }))

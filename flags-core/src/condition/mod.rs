@@ -161,19 +161,19 @@ pub(crate) struct SharedList {
 pub(crate) struct LeadingLists {
     pub(crate) path: Arc<AttributePath>,
     pub(crate) table: Arc<KeyTable<u64>>,
-    pub(crate) count: u32,
+    /// At most as many as a table has bits.
+    pub(crate) count: u8,
 }
 
 impl LeadingLists {
     /// `None` where trying the rules one after the other is as fast.
     pub(crate) fn of<'c>(conditions: impl Iterator<Item = &'c Condition>) -> Option<Self> {
         let lists = conditions.map_while(|condition| match condition {
-            Condition::Attribute { path, test: Test::OneOf(OneOf { strings, .. }), .. } => {
-                match strings {
-                    OneOfStrings::Shared(list) => Some((path, list)),
-                    _ => None,
-                }
-            }
+            Condition::Attribute {
+                path,
+                test: Test::OneOf(OneOf { strings: OneOfStrings::Shared(list), .. }),
+                ..
+            } => Some((path, list)),
             _ => None,
         });
         let mut lists = lists.peekable();
@@ -181,7 +181,7 @@ impl LeadingLists {
         let alike = |(bit, (_, list)): &(u8, (_, &SharedList))| {
             Arc::ptr_eq(&list.table, table) && list.bit == *bit
         };
-        let count = (0..).zip(lists).take_while(alike).count() as u32;
+        let count = (0..).zip(lists).take_while(alike).count() as u8;
         (count > 1).then(|| Self { path: Arc::clone(path), table: Arc::clone(table), count })
     }
 }

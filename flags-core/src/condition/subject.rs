@@ -43,16 +43,17 @@ impl<'a> Subject<'a> {
             .then(|| i64::from(self.base_work) + i64::from(searches) * i64::from(self.bytes))
     }
 
-    /// How many of the lists come before the first that the value is in: all of them, if it is in
-    /// none. None, where that is not known, or each would be work to count.
+    /// The first of the lists that the value is in, and whether there is one: otherwise all of
+    /// them are passed. None is, where that is not known, or each would be work to count.
     #[inline]
-    pub(crate) fn first_of(&self, lists: &LeadingLists) -> usize {
+    pub(crate) fn first_of(&self, lists: &LeadingLists) -> (u16, bool) {
         match self.value {
             Some(AttributeValue::String(text)) if self.base_work == 0 => {
                 let first = self.lists(&lists.table, text).trailing_zeros();
-                first.min(lists.count) as usize
+                let count = u32::from(lists.count);
+                (first.min(count) as u16, first < count)
             }
-            _ => 0,
+            _ => (0, false),
         }
     }
 

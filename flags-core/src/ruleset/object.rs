@@ -19,40 +19,33 @@ use crate::value::OwnedValue;
 
 #[derive(Debug)]
 pub(crate) struct Flag {
-    pub(crate) version: Revision,
+    /// The outcome for every context, where there is one.
+    pub(crate) settled: Option<Outcome>,
     /// `None` for a flag that cannot be evaluated.
     pub(crate) flag_type: Option<FlagType>,
-    /// Known before anybody asks.
-    settled: Option<(VariantIndex, Settled)>,
     pub(crate) variants: Variants,
     pub(crate) body: FlagBody,
-}
-
-/// Why a flag serves the same to everybody.
-#[derive(Debug, Clone, Copy)]
-enum Settled {
-    Overridden,
-    Off,
-    Fallthrough,
+    pub(crate) version: Revision,
 }
 
 impl Flag {
     pub(crate) fn of_rules(version: Revision, variants: Variants, rules: FlagRules) -> Self {
         // Most flags of a grown system are off, or on for all.
         let settled = match &rules.fallthrough {
-            _ if !rules.on => Some((rules.off_variant, Settled::Off)),
+            _ if !rules.on => Some((rules.off_variant, Why::Disabled)),
             Serve::Variant(variant) if rules.questions.is_none() => {
-                Some((*variant, Settled::Fallthrough))
+                Some((*variant, Why::Fallthrough(None)))
             }
             _ => None,
         };
+        let settled = settled.map(|(variant, why)| Outcome { variant: Some(variant), why });
         let flag_type = Some(rules.flag_type);
         Self { version, flag_type, settled, variants, body: FlagBody::Rules(rules) }
     }
 
     pub(crate) fn overridden(version: Revision, value: OwnedValue, name: Option<SmolStr>) -> Self {
         let flag_type = Some(value.as_ref().flag_type());
-        let settled = Some((VariantIndex::FIRST, Settled::Overridden));
+        let settled = Some(Outcome { variant: Some(VariantIndex::FIRST), why: Why::Override });
         let variants = Variants::new([value].into(), name.into_iter().collect());
         Self { version, flag_type, settled, variants, body: FlagBody::Overridden }
     }
@@ -62,16 +55,12 @@ impl Flag {
         Self { version, flag_type: None, settled: None, variants, body }
     }
 
-    /// The outcome for every context, where there is one.
-    #[inline]
-    pub(crate) fn settled(&self) -> Option<Outcome<'_>> {
-        let (variant, settled) = self.settled?;
-        let why = match settled {
-            Settled::Overridden => Why::Override,
-            Settled::Off => Why::Disabled,
-            Settled::Fallthrough => Why::Fallthrough(None),
-        };
-        Some(Outcome { served: Some(self.variants.served(variant)), why })
+    /// What it asks before the fallthrough holds.
+    pub(crate) fn questions(&self) -> Option<&Questions> {
+        match &self.body {
+            FlagBody::Rules(rules) => rules.questions.as_deref(),
+            FlagBody::Invalid | FlagBody::Overridden => None,
+        }
     }
 
     /// Whether the flag is of a type, and that is not the one asked for.

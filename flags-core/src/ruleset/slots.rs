@@ -90,7 +90,8 @@ impl<T> Slots<T> {
         self.chunks.get(index / CHUNK)?.get(index % CHUNK)?.as_deref()
     }
 
-    #[inline]
+    /// Not inlined: it is large, and its answer small.
+    #[inline(never)]
     pub(crate) fn find(&self, hash: u64, key: &str) -> Option<&T> {
         let mut found = None;
         self.keys.find(hash, |slot| {

@@ -4,11 +4,13 @@ use alloc::boxed::Box;
 
 use smol_str::SmolStr;
 
+use crate::same::same;
 use crate::value::OwnedValue;
 
-/// The place of a variant in its flag's list.
+/// The place of a variant in its flag's list, which is no longer than
+/// [`MAX_VARIANTS`](crate::MAX_VARIANTS).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct VariantIndex(pub(crate) u16);
+pub(crate) struct VariantIndex(pub(crate) u8);
 
 impl VariantIndex {
     pub(crate) const FIRST: Self = Self(0);
@@ -29,8 +31,10 @@ enum Values {
     Others(Box<[OwnedValue]>),
 }
 
-/// What [`Values::Booleans`] stand for.
-static BOOLEANS: [OwnedValue; 2] = [OwnedValue::Boolean(false), OwnedValue::Boolean(true)];
+// What `Values::Booleans` stand for. Constants, so that who inlines a question sees what they are.
+const NO: &OwnedValue = &OwnedValue::Boolean(false);
+const YES: &OwnedValue = &OwnedValue::Boolean(true);
+const BOTH: &[OwnedValue] = &[OwnedValue::Boolean(false), OwnedValue::Boolean(true)];
 
 /// A variant, of which nothing is read before somebody asks for it.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +69,7 @@ impl Variants {
 
     /// The name of the first variant of a value.
     pub(crate) fn name_of(&self, value: &OwnedValue) -> Option<&SmolStr> {
-        let mut indices = (0..).map(VariantIndex).zip(&self.names);
+        let mut indices = (0..=u8::MAX).map(VariantIndex).zip(&self.names);
         let found = indices.find(|(index, _)| self.served(*index).value() == Some(value));
         found.map(|(_, name)| name)
     }
@@ -73,7 +77,7 @@ impl Variants {
     /// The values; of switches, those that a switch can have.
     pub(crate) fn values(&self) -> &[OwnedValue] {
         match &self.values {
-            Values::Booleans(_) => &BOOLEANS,
+            Values::Booleans(_) => BOTH,
             Values::Others(values) => values,
         }
     }
@@ -93,7 +97,8 @@ impl<'r> Served<'r> {
     pub(crate) fn value(self) -> Option<&'r OwnedValue> {
         match &self.variants.values {
             Values::Booleans(bits) => {
-                BOOLEANS.get((bits.wrapping_shr(self.index.0.into()) & 1) as usize)
+                let is_true = bits.wrapping_shr(self.index.0.into()) & 1 == 1;
+                Some(if is_true { YES } else { NO })
             }
             Values::Others(values) => values.get(usize::from(self.index.0)),
         }
@@ -102,6 +107,11 @@ impl<'r> Served<'r> {
     #[inline]
     pub(crate) fn name(self) -> Option<&'r str> {
         self.variants.names.get(usize::from(self.index.0)).map(SmolStr::as_str)
+    }
+
+    #[inline]
+    pub(crate) fn is_one_of(self, names: &[SmolStr]) -> bool {
+        self.name().is_some_and(|name| names.iter().any(|one| same(one, name)))
     }
 }
 
@@ -118,7 +128,7 @@ mod tests {
                 (0..count).map(|index| OwnedValue::Boolean(index % 3 == 0)).collect();
             let names = (0..count).map(|index| SmolStr::from(format!("v{index}"))).collect();
             let variants = Variants::new(values.clone().into(), names);
-            for (index, value) in (0..).zip(&values) {
+            for (index, value) in (0..=u8::MAX).zip(&values) {
                 let served = variants.served(VariantIndex(index));
                 assert_eq!(served.value(), Some(value));
                 assert_eq!(served.name(), Some(&*format!("v{index}")));

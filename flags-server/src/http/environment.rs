@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use flags_core::{Epoch, MAX_RULES};
 use serde::Serialize;
 
+use super::auth::Reaching;
 use super::body::Checked;
 use super::list::ListQuery;
 use super::path::Keys;
@@ -20,6 +21,7 @@ use crate::limits::{
     MAX_MEMBERS_PER_REQUEST, MAX_SEGMENT_MEMBER_BYTES, MAX_SEGMENT_MEMBERS, MAX_SEGMENTS,
     MAX_STORED_TENANT_BYTES, MAX_TENANTS, MAX_TENANTS_PER_REQUEST,
 };
+use crate::quota::Quotas;
 use crate::service::{Author, Service, project};
 use crate::store::Environment;
 
@@ -49,47 +51,56 @@ struct Limits {
     environment_bytes: u64,
     body_bytes: usize,
     bulk_body_bytes: usize,
+    // These are settings of the server.
+    admin_requests_per_minute: u32,
+    sdk_requests_per_minute: u32,
+    failed_authentications_per_minute: u32,
+    streams_per_token: u32,
 }
 
-const LIMITS: Limits = Limits {
-    flags: MAX_FLAGS,
-    segments: MAX_SEGMENTS,
-    segment_members: MAX_SEGMENT_MEMBERS,
-    segment_member_bytes: MAX_SEGMENT_MEMBER_BYTES,
-    members_per_request: MAX_MEMBERS_PER_REQUEST,
-    tenants: MAX_TENANTS,
-    tenant_bytes: MAX_STORED_TENANT_BYTES,
-    tenants_per_request: MAX_TENANTS_PER_REQUEST,
-    rules_per_flag: MAX_RULES,
-    definition_bytes: MAX_DEFINITION_BYTES,
-    environment_bytes: MAX_ENVIRONMENT_BYTES,
-    body_bytes: MAX_BODY_BYTES,
-    bulk_body_bytes: MAX_BULK_BODY_BYTES,
-};
+fn limits(quotas: &Quotas) -> Limits {
+    Limits {
+        flags: MAX_FLAGS,
+        segments: MAX_SEGMENTS,
+        segment_members: MAX_SEGMENT_MEMBERS,
+        segment_member_bytes: MAX_SEGMENT_MEMBER_BYTES,
+        members_per_request: MAX_MEMBERS_PER_REQUEST,
+        tenants: MAX_TENANTS,
+        tenant_bytes: MAX_STORED_TENANT_BYTES,
+        tenants_per_request: MAX_TENANTS_PER_REQUEST,
+        rules_per_flag: MAX_RULES,
+        definition_bytes: MAX_DEFINITION_BYTES,
+        environment_bytes: MAX_ENVIRONMENT_BYTES,
+        body_bytes: MAX_BODY_BYTES,
+        bulk_body_bytes: MAX_BULK_BODY_BYTES,
+        admin_requests_per_minute: quotas.admin_requests_per_minute.get(),
+        sdk_requests_per_minute: quotas.sdk_requests_per_minute.get(),
+        failed_authentications_per_minute: quotas.failed_authentications_per_minute.get(),
+        streams_per_token: quotas.streams_per_token,
+    }
+}
 
-fn show(environment: Environment, epoch: &Epoch) -> Shown {
+fn show(environment: Environment, service: &Service) -> Shown {
     Shown {
         key: environment.key,
         name: environment.name,
         created_at: environment.created_at.to_string(),
         revision: environment.revision,
-        epoch: epoch.clone(),
-        limits: LIMITS,
+        epoch: service.live.epoch().clone(),
+        limits: limits(service.tokens.quotas()),
     }
 }
 
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
     Keys(key): Keys<String>,
+    Reaching(reach): Reaching,
     query: ListQuery,
 ) -> Result<Response, Problem> {
     let page = query.page();
-    let environments = service.read(move |view| {
-        let project = project::find(view, &key)?;
-        Ok(view.environments(Some(project.id), &page)?)
-    });
-    let epoch = service.live.epoch();
-    Ok(query.answer(environments.await?, |found| &found.key, |found| show(found, epoch)))
+    let environments =
+        service.read(move |view| project::list_environments(view, &key, &reach, &page)).await?;
+    Ok(query.answer(environments, |found| &found.key, |found| show(found, &service)))
 }
 
 pub(super) async fn create(
@@ -104,7 +115,7 @@ pub(super) async fn create(
     });
     let created = created.await?;
     let path = format!("/api/v1/projects/{}/environments/{}", created.project, created.key);
-    let shown = Json(show(created, service.live.epoch()));
+    let shown = Json(show(created, &service));
     Ok((StatusCode::CREATED, [(LOCATION, path)], shown).into_response())
 }
 
@@ -114,7 +125,7 @@ pub(super) async fn get(
 ) -> Result<Response, Problem> {
     let found = service.read(move |view| project::find_environment(view, &project, &key));
     let (_, found) = found.await?;
-    Ok(Json(show(found, service.live.epoch())).into_response())
+    Ok(Json(show(found, &service)).into_response())
 }
 
 pub(super) async fn rename(
@@ -125,5 +136,5 @@ pub(super) async fn rename(
 ) -> Result<Response, Problem> {
     let renamed = service
         .write(author, move |unit| project::rename_environment(unit, &project, &key, &body.name));
-    Ok(Json(show(renamed.await?, service.live.epoch())).into_response())
+    Ok(Json(show(renamed.await?, &service)).into_response())
 }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::problem::Problem;
-use crate::service::Service;
+use crate::service::{Lane, Service};
 
 pub(super) async fn live() -> Response {
     Json(json!({"status": "ok"})).into_response()
@@ -21,7 +21,7 @@ pub(super) async fn ready(State(service): State<Arc<Service>>) -> Result<Respons
     if !service.is_writing() {
         return Err(Problem::not_ready("the writer is not running"));
     }
-    if service.read(|view| Ok(view.epoch()?)).await.is_err() {
+    if service.read_in(Lane::Health, |view| Ok(view.epoch()?)).await.is_err() {
         return Err(Problem::not_ready("the database cannot be read"));
     }
     Ok(live().await)

@@ -12,7 +12,9 @@ mod path;
 mod preview;
 mod problem;
 mod project;
+mod rate;
 mod request;
+mod routes;
 mod sdk_snapshot;
 mod sdk_stream;
 mod segment;
@@ -21,75 +23,129 @@ mod tenant;
 mod token;
 mod write;
 
+#[cfg(test)]
+mod access_tests;
+
 use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use self::auth::Guard;
 use self::problem::Problem;
+use self::routes::{Needs, Routes, Within, delete, get, patch, post, put};
+use crate::quota::AddressMeters;
 use crate::service::{Service, panic_message};
 
 /// Everything that the server answers.
 pub(crate) fn router(service: Arc<Service>) -> Router {
-    let projects = Router::new()
-        .route("/api/v1/projects", get(project::list).post(project::create))
-        .route("/api/v1/projects/{p}", get(project::get).patch(project::rename))
-        .route(
-            "/api/v1/projects/{p}/environments",
-            get(environment::list).post(environment::create),
-        )
-        .route(
-            "/api/v1/projects/{p}/environments/{e}",
-            get(environment::get).patch(environment::rename),
-        )
-        .route("/api/v1/projects/{p}/flags", get(flag::list).post(flag::create))
-        .route(
-            "/api/v1/projects/{p}/flags/{flag}",
-            get(flag::get).put(flag::put).patch(flag::patch),
-        );
+    guard(routes(), service)
+}
+
+/// Every route, with who may use it. What is not here is closed.
+fn routes() -> Routes {
+    use Within::{Anything, Environment, Everything, PartOfProject, Project};
+
+    const VIEW: Needs = Needs::viewer(Environment);
+    const EDIT: Needs = Needs::editor(Environment);
+    const VIEW_SHARED: Needs = Needs::viewer(PartOfProject);
+    const EDIT_SHARED: Needs = Needs::editor(Project);
+    const TOKENS: Needs = Needs::admin(Anything);
+
     // All of these are below one environment.
     let at = |rest: &str| format!("/api/v1/projects/{{p}}/environments/{{e}}{rest}");
-    let states = Router::new()
-        .route(&at("/flags"), get(state::list))
-        .route(&at("/flags/{flag}"), get(state::get).put(state::put).patch(state::patch))
-        .route(&at("/flags/{flag}/on"), post(state::on))
-        .route(&at("/flags/{flag}/off"), post(state::off))
-        .route(&at("/flags/{flag}/rollout"), post(state::rollout))
-        .route(&at("/flags/{flag}/tenants/{tenant}"), put(state::target).delete(state::untarget));
-    let segments = Router::new()
-        .route(&at("/segments"), get(segment::list).post(segment::create))
+    Routes::default()
+        .route(
+            "/api/v1/projects",
+            [
+                get(Needs::viewer(Anything), project::list),
+                post(Needs::admin(Everything), project::create),
+            ],
+        )
+        .route(
+            "/api/v1/projects/{p}",
+            [get(VIEW_SHARED, project::get), patch(Needs::admin(Project), project::rename)],
+        )
+        .route(
+            "/api/v1/projects/{p}/environments",
+            [get(VIEW_SHARED, environment::list), post(Needs::admin(Project), environment::create)],
+        )
+        .route(
+            &at(""),
+            [get(VIEW, environment::get), patch(Needs::admin(Environment), environment::rename)],
+        )
+        .route(
+            "/api/v1/projects/{p}/flags",
+            [get(VIEW_SHARED, flag::list), post(EDIT_SHARED, flag::create)],
+        )
+        .route(
+            "/api/v1/projects/{p}/flags/{flag}",
+            [
+                get(VIEW_SHARED, flag::get),
+                put(EDIT_SHARED, flag::put),
+                patch(EDIT_SHARED, flag::patch),
+            ],
+        )
+        .route(&at("/flags"), [get(VIEW, state::list)])
+        .route(
+            &at("/flags/{flag}"),
+            [get(VIEW, state::get), put(EDIT, state::put), patch(EDIT, state::patch)],
+        )
+        .route(&at("/flags/{flag}/on"), [post(EDIT, state::on)])
+        .route(&at("/flags/{flag}/off"), [post(EDIT, state::off)])
+        .route(&at("/flags/{flag}/rollout"), [post(EDIT, state::rollout)])
+        .route(
+            &at("/flags/{flag}/tenants/{tenant}"),
+            [put(EDIT, state::target), delete(EDIT, state::untarget)],
+        )
+        .route(&at("/segments"), [get(VIEW, segment::list), post(EDIT, segment::create)])
         .route(
             &at("/segments/{segment}"),
-            get(segment::get).put(segment::put).patch(segment::patch).delete(segment::delete),
+            [
+                get(VIEW, segment::get),
+                put(EDIT, segment::put),
+                patch(EDIT, segment::patch),
+                delete(EDIT, segment::delete),
+            ],
         )
-        .route(&at("/segments/{segment}/members"), get(members::list).post(members::change))
-        .route(&at("/tenants"), get(tenant::list).post(tenant::upsert))
+        .route(
+            &at("/segments/{segment}/members"),
+            [get(VIEW, members::list), post(EDIT, members::change)],
+        )
+        .route(&at("/tenants"), [get(VIEW, tenant::list), post(EDIT, tenant::upsert)])
         .route(
             &at("/tenants/{tenant}"),
-            get(tenant::get).put(tenant::put).patch(tenant::patch).delete(tenant::delete),
+            [
+                get(VIEW, tenant::get),
+                put(EDIT, tenant::put),
+                patch(EDIT, tenant::patch),
+                delete(EDIT, tenant::delete),
+            ],
         )
-        .route(&at("/preview"), post(preview::summary))
-        .route(&at("/preview/tenants"), post(preview::tenants))
-        .route(&at("/evaluate"), post(evaluate::evaluate))
-        .route(&at("/explain"), post(evaluate::explain));
-    let others = Router::new()
-        .route("/api/v1/tokens", get(token::list).post(token::create))
-        .route("/api/v1/tokens/{id}", delete(token::revoke))
-        .route("/sdk/v1/snapshot", get(sdk_snapshot::get))
-        .route("/sdk/v1/stream", get(sdk_stream::get))
-        .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready));
-    guard(projects.merge(states).merge(segments).merge(others), service)
+        .route(&at("/preview"), [post(VIEW, preview::summary)])
+        .route(&at("/preview/tenants"), [post(VIEW, preview::tenants)])
+        .route(&at("/evaluate"), [post(VIEW, evaluate::evaluate)])
+        .route(&at("/explain"), [post(VIEW, evaluate::explain)])
+        .route("/api/v1/tokens", [get(TOKENS, token::list), post(TOKENS, token::create)])
+        .route("/api/v1/tokens/{id}", [get(TOKENS, token::get), delete(TOKENS, token::revoke)])
+        .route("/api/v1/tokens/{id}/rotate", [post(TOKENS, token::rotate)])
+        .route("/sdk/v1/snapshot", [get(Needs::Sdk, sdk_snapshot::get)])
+        .route("/sdk/v1/stream", [get(Needs::Sdk, sdk_stream::get)])
+        .route("/livez", [get(Needs::Nothing, health::live)])
+        .route("/readyz", [get(Needs::Nothing, health::ready)])
 }
 
 /// What every route has around it; the last layer is the outermost one.
-fn guard(routes: Router<Arc<Service>>, service: Arc<Service>) -> Router {
-    routes
-        .layer(from_fn_with_state(Arc::clone(&service), auth::check))
+fn guard(routes: Routes, service: Arc<Service>) -> Router {
+    let Routes { router, declared } = routes;
+    let quota = service.tokens.quotas().failed_authentications_per_minute;
+    let failed = AddressMeters::new("failed-authentication", quota);
+    let guard = Arc::new(Guard { service: Arc::clone(&service), declared, failed });
+    router
+        .layer(from_fn_with_state(guard, auth::check))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(request::around))
         .with_state(service)
@@ -127,19 +183,26 @@ mod tests {
         async fn boom() -> Response {
             panic!("a secret")
         }
-        let router = guard(Router::new().route("/livez", get(boom)), service);
+        let routes = Routes::default().route("/livez", [get(Needs::Nothing, boom)]);
+        let router = guard(routes, service);
         let (status, body) = get_problem(router, "/livez").await;
         assert_eq!((status.as_u16(), &body["code"]), (500, &"internal".into()));
         assert!(!body.to_string().contains("secret"), "{body}");
     }
 
+    /// Whoever gets around the declarations gets no further than anybody.
     #[tokio::test]
     async fn a_route_that_access_was_forgotten_for_is_closed() {
         let dir = tempfile::tempdir().unwrap();
         let (service, _) = crate::service::tests::start(&dir);
-        let router = guard(Router::new().route("/metrics", get(health::live)), service);
-        let (status, body) = get_problem(router, "/metrics").await;
-        assert_eq!((status.as_u16(), &body["code"]), (404, &"not_found".into()));
+        let mut routes = Routes::default();
+        routes.router = routes.router.route("/metrics", axum::routing::get(health::live));
+        let router = guard(routes, service);
+        let (status, body) = get_problem(router.clone(), "/metrics").await;
+        assert_eq!((status.as_u16(), &body["code"]), (401, &"unauthenticated".into()));
+        let request = Request::get("/metrics").header("authorization", "Bearer secret");
+        let answer = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), 404);
     }
 
     #[tokio::test]

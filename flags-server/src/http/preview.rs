@@ -110,7 +110,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Asker {
         let Authorized(access) = Authorized::from_request_parts(parts, state).await?;
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
         let request_id = request_id.unwrap_or_default();
-        Ok(Self(Author { actor: access.id.clone(), request_id, reason: None }))
+        let (actor, actor_name) = (access.token.id.clone(), access.token.name.clone());
+        Ok(Self(Author { actor, actor_name, request_id, reason: None }))
     }
 }
 

@@ -166,7 +166,13 @@ impl From<Fault> for Problem {
             Fault::LastAdminToken => Self::new(
                 StatusCode::CONFLICT,
                 "last_admin_token",
-                "this is the last admin token: without it nobody could create another one",
+                "this is the last admin token that is not limited and does not expire: without \
+                 it nobody could create another one",
+            ),
+            Fault::TokenEnded => Self::new(
+                StatusCode::CONFLICT,
+                "token_ended",
+                "this token was revoked or has expired; create another one",
             ),
             Fault::PreconditionRequired => Self::new(
                 StatusCode::PRECONDITION_REQUIRED,

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use flags_core::{Field, Shape};
 use serde::{Deserialize, Serialize};
 
+use super::auth::Reaching;
 use super::body::{Checked, Shaped};
 use super::list::ListQuery;
 use super::path::Keys;
@@ -55,10 +56,11 @@ fn show(project: Project) -> Shown {
 
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
+    Reaching(reach): Reaching,
     query: ListQuery,
 ) -> Result<Response, Problem> {
     let page = query.page();
-    let projects = service.read(move |view| Ok(view.projects(&page)?)).await?;
+    let projects = service.read(move |view| project::list(view, &reach, &page)).await?;
     Ok(query.answer(projects, |project| &project.key, show))
 }
 

@@ -16,24 +16,26 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use flags_core::{Epoch, Position, Revision};
 use serde::Deserialize;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::auth::Authorized;
 use super::problem::Problem;
+use super::rate::too_many_streams;
+use crate::access::Access;
 use crate::limits::{
     CHANGE_BYTES_PER_READ, CHANGES_PER_READ, HEARTBEAT_MS, MAX_STREAMED_CHANGE_BYTES,
     STREAM_RETRY_MS,
 };
-use crate::live::{LiveEnvironment, frame};
-use crate::service::{Fault, Service};
-use crate::store::TokenKind;
+use crate::live::{LiveEnvironment, frame, visible};
+use crate::service::{Fault, Lane, Service, now};
+use crate::store::{Tenants, TokenKind};
 
 /// The environment of an SDK token.
 pub(super) struct SdkAccess {
     pub(super) environment: Arc<LiveEnvironment>,
-    ended: CancellationToken,
+    pub(super) tenants: Tenants,
+    access: Arc<Access>,
 }
 
 impl FromRequestParts<Arc<Service>> for SdkAccess {
@@ -44,13 +46,13 @@ impl FromRequestParts<Arc<Service>> for SdkAccess {
         service: &Arc<Service>,
     ) -> Result<Self, Problem> {
         let Authorized(access) = Authorized::from_request_parts(parts, service).await?;
-        let environment = match access.kind {
-            TokenKind::Sdk(id) => service.live.by_id(id),
-            TokenKind::Admin => None,
+        let found = match access.token.kind {
+            TokenKind::Sdk(id, tenants) => service.live.by_id(id).map(|found| (found, tenants)),
+            TokenKind::Personal(_) | TokenKind::Service(_) => None,
         };
-        let environment =
-            environment.ok_or_else(|| Problem::internal("a token without an environment"))?;
-        Ok(Self { environment, ended: access.ended.clone() })
+        let (environment, tenants) =
+            found.ok_or_else(|| Problem::internal("a token without an environment"))?;
+        Ok(Self { environment, tenants, access })
     }
 }
 
@@ -65,12 +67,14 @@ const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
 
 pub(super) async fn get(
     State(service): State<Arc<Service>>,
-    access: SdkAccess,
+    SdkAccess { environment, tenants, access }: SdkAccess,
     headers: HeaderMap,
     query: Result<Query<StreamQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|rejection| Problem::query_rejected(&rejection))?;
-    let SdkAccess { environment, ended } = access;
+    let Some(place) = access.token.begin_stream() else {
+        return Ok(too_many_streams(service.tokens.quotas().streams_per_token));
+    };
     let watch = environment.watch();
     let present = environment.revision();
     let epoch = service.live.epoch().clone();
@@ -79,8 +83,10 @@ pub(super) async fn get(
         Some(id) => Some(id.to_str().ok().and_then(|id| id.parse().ok())),
         None => match query.after {
             Some(after) => {
-                let position: Result<Position, _> = after.parse();
-                Some(Some(position.map_err(|error| Problem::query(format!("`after`: {error}")))?))
+                let position = after.parse::<Position>().ok();
+                let position = position
+                    .ok_or_else(|| Problem::query("`after` is a position, `<epoch>.<revision>`"));
+                Some(Some(position?))
             }
             None => None,
         },
@@ -97,13 +103,15 @@ pub(super) async fn get(
             let stream = Stream {
                 service,
                 environment,
+                tenants,
                 epoch,
                 watch,
-                ended,
+                access,
                 after,
                 ready: VecDeque::from([opening()]),
                 is_reset: false,
                 heartbeat: next_heartbeat(),
+                _place: place,
             };
             Body::from_stream(futures_util::stream::unfold(stream, |mut stream| async move {
                 let bytes = stream.next().await?;
@@ -138,23 +146,27 @@ fn next_heartbeat() -> Instant {
 struct Stream {
     service: Arc<Service>,
     environment: Arc<LiveEnvironment>,
+    /// Whether it carries them.
+    tenants: Tenants,
     epoch: Epoch,
     watch: watch::Receiver<Revision>,
-    /// Cancelled when the token is revoked, and when the server stops.
-    ended: CancellationToken,
+    /// Ends when its secret does, when the token is revoked, and when the server stops.
+    access: Arc<Access>,
     /// The revision that the client has once it has read what is ready.
     after: Revision,
     ready: VecDeque<Bytes>,
     /// Ends when everything that is ready was read: the client needs a snapshot.
     is_reset: bool,
     heartbeat: Instant,
+    /// Among the open streams of the token.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Stream {
     /// What to send next; `None` ends the stream, and the client resumes.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if self.ended.is_cancelled() {
+            if self.access.ended.is_cancelled() {
                 return None;
             }
             if let Some(bytes) = self.ready.pop_front() {
@@ -165,7 +177,7 @@ impl Stream {
             }
             let present = *self.watch.borrow_and_update();
             if self.after < present {
-                if let Some(frame) = self.environment.frame_after(self.after) {
+                if let Some(frame) = self.environment.frame_after(self.after, self.tenants) {
                     self.after += 1;
                     return Some(frame);
                 }
@@ -177,10 +189,11 @@ impl Stream {
             }
             tokio::select! {
                 biased;
-                () = self.ended.cancelled() => return None,
+                () = self.access.ended.cancelled() => return None,
                 changed = self.watch.changed() => changed.ok()?,
                 () = tokio::time::sleep_until(self.heartbeat) => {
                     self.heartbeat = next_heartbeat();
+                    self.access.token.touch(now());
                     return Some(HEARTBEAT);
                 }
             }
@@ -190,7 +203,7 @@ impl Stream {
     /// Reads changes that are no longer in memory.
     async fn read_log(&mut self) -> Result<(), Fault> {
         let (id, after) = (self.environment.id, self.after);
-        let changes = self.service.read(move |view| {
+        let changes = self.service.read_in(Lane::Sdk, move |view| {
             Ok(view.changes(id, after, CHANGES_PER_READ, CHANGE_BYTES_PER_READ)?)
         });
         for logged in changes.await? {
@@ -204,7 +217,9 @@ impl Stream {
                 return Ok(());
             }
             let position = Position { epoch: self.epoch.clone(), revision: logged.revision };
-            self.ready.push_back(frame(&position, &logged.change));
+            let change = visible(&logged.change, self.tenants);
+            let change = change.map_err(|error| Fault::Internal(error.to_string()))?;
+            self.ready.push_back(frame(&position, &change));
             self.after = logged.revision;
         }
         if self.ready.is_empty() {
@@ -221,7 +236,7 @@ mod tests {
     use crate::store::{Environment, EnvironmentId};
     use flags_core::{Change, Timestamp};
 
-    fn stream(service: Arc<Service>) -> (Stream, CancellationToken) {
+    fn stream(service: Arc<Service>) -> Stream {
         let environment = Environment {
             id: EnvironmentId(1),
             project: "p".into(),
@@ -232,30 +247,35 @@ mod tests {
         };
         service.live.add(&environment);
         let environment = service.live.by_id(environment.id).unwrap();
-        let ended = CancellationToken::new();
-        let stream = Stream {
+        let access = service.tokens.find("secret", now()).unwrap();
+        Stream {
             epoch: service.live.epoch().clone(),
             watch: environment.watch(),
             environment,
-            ended: ended.clone(),
+            tenants: Tenants::All,
             after: 0,
             ready: VecDeque::from([opening()]),
             is_reset: false,
             heartbeat: next_heartbeat(),
+            _place: access.token.begin_stream().unwrap(),
+            access,
             service,
-        };
-        (stream, ended)
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn heartbeats_come_every_15_to_25_seconds_also_between_changes() {
         let dir = tempfile::tempdir().unwrap();
         let (service, _) = start(&dir);
-        let (mut stream, _) = stream(Arc::clone(&service));
+        let mut stream = stream(Arc::clone(&service));
         stream.next().await.unwrap();
         for revision in 1..=20 {
             let begin = Instant::now();
+            service.tokens.stored(&service.tokens.used());
+            let last_use = now();
+            while now() == last_use {}
             assert_eq!(stream.next().await.unwrap(), HEARTBEAT);
+            assert!(service.tokens.used()[0].1 > last_use, "an open stream uses its token");
             let seconds = begin.elapsed().as_secs_f64();
             assert!((15.0..=25.1).contains(&seconds), "{seconds}");
             let epoch = service.live.epoch().clone();
@@ -270,8 +290,8 @@ mod tests {
     async fn a_stream_ends_with_its_token_though_there_is_more_to_send() {
         let dir = tempfile::tempdir().unwrap();
         let (service, _) = start(&dir);
-        let (mut stream, ended) = stream(service);
-        ended.cancel();
+        let mut stream = stream(Arc::clone(&service));
+        service.tokens.remove("t");
         assert_eq!(stream.next().await, None);
     }
 }

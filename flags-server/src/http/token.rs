@@ -4,29 +4,65 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, LOCATION};
+use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
-use flags_core::{Field, Shape};
-use serde::Serialize;
+use flags_core::{Field, Shape, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::auth::Reaching;
 use super::body::{Checked, Nothing, Shaped};
 use super::list::ListQuery;
 use super::path::Keys;
 use super::problem::Problem;
-use crate::service::token::{self, NewToken, Token};
+use crate::service::new_token::NewToken;
+use crate::service::token::{self, Token};
 use crate::service::{Author, Service};
+use crate::store::{Role, TokenKind};
 
 impl Shaped for NewToken {
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::required("name", &Shape::String),
         Field::required(
             "kind",
-            &Shape::Word("\"admin\" or \"sdk\"", |word| matches!(word, "admin" | "sdk")),
+            &Shape::Word("\"sdk\", \"personal\" or \"service\"", |word| {
+                matches!(word, "sdk" | "personal" | "service")
+            }),
         ),
+        Field::optional(
+            "role",
+            &Shape::Nullable(&Shape::Word("\"viewer\", \"editor\" or \"admin\"", |word| {
+                Role::named(word).is_some()
+            })),
+        ),
+        Field::optional("scope", &Shape::Nullable(&Shape::List(PLACE))),
         Field::optional("project", &Shape::Nullable(&Shape::String)),
         Field::optional("environment", &Shape::Nullable(&Shape::String)),
+        Field::optional(
+            "tenants",
+            &Shape::Nullable(&Shape::Word("\"all\" or \"none\"", |word| {
+                matches!(word, "all" | "none")
+            })),
+        ),
+        Field::optional("expires_at", &Shape::Nullable(&Shape::String)),
     ]);
+}
+
+const PLACE: &Shape = &Shape::Object(&[
+    Field::required("project", &Shape::String),
+    Field::optional("environment", &Shape::Nullable(&Shape::String)),
+]);
+
+/// What replaces a secret.
+#[derive(Deserialize)]
+pub(super) struct Rotate {
+    overlap_seconds: u32,
+}
+
+impl Shaped for Rotate {
+    const SHAPE: &'static Shape =
+        &Shape::Object(&[Field::required("overlap_seconds", &Shape::U32)]);
 }
 
 #[derive(Serialize)]
@@ -34,57 +70,109 @@ struct Shown {
     id: String,
     name: String,
     kind: &'static str,
-    project: Option<String>,
-    environment: Option<String>,
+    #[serde(flatten)]
+    of_kind: OfKind,
     created_at: String,
+    expires_at: Option<String>,
     revoked_at: Option<String>,
+    last_used_at: Option<String>,
+    overlap_ends_at: Option<String>,
     /// The secret, once.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
 }
 
+#[derive(Serialize)]
+#[serde(untagged)]
+enum OfKind {
+    Sdk { project: Option<String>, environment: Option<String>, tenants: &'static str },
+    Admin { role: &'static str, scope: Option<Value> },
+}
+
 fn show(token: Token) -> Shown {
     let Token { stored, environment } = token;
-    let (project, environment) = environment.unzip();
+    let of_kind = match &stored.kind {
+        TokenKind::Sdk(_, tenants) => {
+            let (project, environment) =
+                environment.map(|place| (place.project, place.environment)).unzip();
+            OfKind::Sdk { project, environment: environment.flatten(), tenants: tenants.name() }
+        }
+        TokenKind::Personal(grant) | TokenKind::Service(grant) => {
+            OfKind::Admin { role: grant.role.name(), scope: token::scope(&grant.reach) }
+        }
+    };
+    let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
     Shown {
+        overlap_ends_at: text(token::overlap_end(&stored)),
         id: stored.id,
         name: stored.name,
         kind: stored.kind.name(),
-        project,
-        environment,
+        of_kind,
         created_at: stored.created_at.to_string(),
-        revoked_at: stored.revoked_at.map(|at| at.to_string()),
+        expires_at: text(stored.expires_at),
+        revoked_at: text(stored.revoked_at),
+        last_used_at: text(stored.last_used_at),
         token: None,
     }
 }
 
+/// An answer with a secret, which nobody keeps.
+fn show_secret(token: Token, secret: String) -> ([(HeaderName, &'static str); 1], Json<Shown>) {
+    let shown = Shown { token: Some(secret), ..show(token) };
+    ([(CACHE_CONTROL, "no-store")], Json(shown))
+}
+
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
+    Reaching(reach): Reaching,
     query: ListQuery,
 ) -> Result<Response, Problem> {
     let page = query.page();
-    let tokens = service.read(move |view| token::list(view, &page)).await?;
+    let tokens = service.read(move |view| token::list(view, &reach, &page)).await?;
     Ok(query.answer(tokens, |token| &token.stored.id, show))
 }
 
 pub(super) async fn create(
     State(service): State<Arc<Service>>,
+    Reaching(reach): Reaching,
     author: Author,
     Checked(body): Checked<NewToken>,
 ) -> Result<Response, Problem> {
-    let (token, secret) = service.write(author, move |unit| token::create(unit, body)).await?;
-    let location = format!("/api/v1/tokens/{}", token.stored.id);
-    let headers = [(LOCATION, location), (CACHE_CONTROL, "no-store".to_owned())];
-    let shown = Shown { token: Some(secret), ..show(token) };
-    Ok((StatusCode::CREATED, headers, Json(shown)).into_response())
+    let created = service.write(author, move |unit| token::create(unit, &reach, body));
+    let (token, secret) = created.await?;
+    let location = [(LOCATION, format!("/api/v1/tokens/{}", token.stored.id))];
+    Ok((StatusCode::CREATED, location, show_secret(token, secret)).into_response())
+}
+
+pub(super) async fn get(
+    State(service): State<Arc<Service>>,
+    Keys(id): Keys<String>,
+    Reaching(reach): Reaching,
+) -> Result<Response, Problem> {
+    let token = service.read(move |view| token::get(view, &reach, &id)).await?;
+    Ok(Json(show(token)).into_response())
+}
+
+pub(super) async fn rotate(
+    State(service): State<Arc<Service>>,
+    Keys(id): Keys<String>,
+    Reaching(reach): Reaching,
+    author: Author,
+    Checked(Rotate { overlap_seconds }): Checked<Rotate>,
+) -> Result<Response, Problem> {
+    let rotated =
+        service.write(author, move |unit| token::rotate(unit, &reach, &id, overlap_seconds));
+    let (token, secret) = rotated.await?;
+    Ok(show_secret(token, secret).into_response())
 }
 
 pub(super) async fn revoke(
     State(service): State<Arc<Service>>,
     Keys(id): Keys<String>,
+    Reaching(reach): Reaching,
     author: Author,
     _: Nothing,
 ) -> Result<Response, Problem> {
-    let token = service.write(author, move |unit| token::revoke(unit, &id)).await?;
+    let token = service.write(author, move |unit| token::revoke(unit, &reach, &id)).await?;
     Ok(Json(show(token)).into_response())
 }

@@ -34,7 +34,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Author {
         }
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
         Ok(Self {
-            actor: access.id.clone(),
+            actor: access.token.id.clone(),
+            actor_name: access.token.name.clone(),
             request_id: request_id.unwrap_or_default(),
             reason: query.reason.filter(|reason| !reason.is_empty()),
         })

@@ -4,6 +4,7 @@ use std::sync::{PoisonError, RwLock};
 use bytes::Bytes;
 use flags_core::{Position, Revision};
 
+use super::visible::Visible;
 use crate::limits::{MAX_RECENT_FRAME_BYTES, MAX_RECENT_FRAMES, MAX_STREAMED_CHANGE_BYTES};
 
 /// The latest changes of an environment, each encoded once for all streams.
@@ -16,32 +17,32 @@ pub(super) struct Frames {
 struct Recent {
     /// The revision of the last frame.
     last: Revision,
-    frames: VecDeque<Bytes>,
+    frames: VecDeque<Visible<Bytes>>,
     bytes: usize,
 }
 
 impl Frames {
     /// Adds the change that leads to `revision`, the one after the last.
-    pub(super) fn push(&self, revision: Revision, frame: Bytes) {
+    pub(super) fn push(&self, revision: Revision, frame: Visible<Bytes>) {
         let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
         recent.last = revision;
-        if frame.len() > MAX_STREAMED_CHANGE_BYTES {
+        if frame.all.len() > MAX_STREAMED_CHANGE_BYTES {
             // No stream carries it; what follows it is recent again.
             (recent.frames, recent.bytes) = (VecDeque::new(), 0);
             return;
         }
-        recent.bytes += frame.len();
+        recent.bytes += frame.all.len();
         recent.frames.push_back(frame);
         while recent.frames.len() > MAX_RECENT_FRAMES || recent.bytes > MAX_RECENT_FRAME_BYTES {
             let Some(oldest) = recent.frames.pop_front() else {
                 return;
             };
-            recent.bytes -= oldest.len();
+            recent.bytes -= oldest.all.len();
         }
     }
 
     /// The change that follows `revision`.
-    pub(super) fn after(&self, revision: Revision) -> Option<Bytes> {
+    pub(super) fn after(&self, revision: Revision) -> Option<Visible<Bytes>> {
         let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
         let behind = usize::try_from(recent.last.checked_sub(revision)?).ok()?;
         let index = recent.frames.len().checked_sub(behind)?;
@@ -58,18 +59,22 @@ pub(crate) fn frame(position: &Position, line: &str) -> Bytes {
 mod tests {
     use super::*;
 
+    fn both(frame: Bytes) -> Visible<Bytes> {
+        Visible { none: frame.clone(), all: frame }
+    }
+
     #[test]
     fn recent_frames_are_found_by_the_revision_before_them() {
         let frames = Frames::default();
-        assert_eq!(frames.after(0), None);
+        assert!(frames.after(0).is_none());
         for revision in 8..=10 {
-            frames.push(revision, Bytes::from(format!("{revision}")));
+            frames.push(revision, both(Bytes::from(format!("{revision}"))));
         }
-        assert_eq!(frames.after(6), None);
-        assert_eq!(frames.after(7).unwrap(), "8");
-        assert_eq!(frames.after(9).unwrap(), "10");
-        assert_eq!(frames.after(10), None);
-        assert_eq!(frames.after(11), None);
+        assert!(frames.after(6).is_none());
+        assert_eq!(frames.after(7).unwrap().all, "8");
+        assert_eq!(frames.after(9).unwrap().none, "10");
+        assert!(frames.after(10).is_none());
+        assert!(frames.after(11).is_none());
     }
 
     #[test]
@@ -77,20 +82,20 @@ mod tests {
         let frames = Frames::default();
         let last = MAX_RECENT_FRAMES as Revision + 5;
         for revision in 1..=last {
-            frames.push(revision, Bytes::from_static(b"x"));
+            frames.push(revision, both(Bytes::from_static(b"x")));
         }
-        assert_eq!(frames.after(4), None);
+        assert!(frames.after(4).is_none());
         assert!(frames.after(5).is_some());
         let large = Bytes::from(vec![0; MAX_STREAMED_CHANGE_BYTES]);
         for revision in last + 1..=last + 3 {
-            frames.push(revision, large.clone());
+            frames.push(revision, both(large.clone()));
         }
-        assert_eq!(frames.after(last), None);
+        assert!(frames.after(last).is_none());
         assert!(frames.after(last + 1).is_some());
-        frames.push(last + 4, Bytes::from(vec![0; MAX_STREAMED_CHANGE_BYTES + 1]));
-        assert_eq!(frames.after(last + 2), None);
-        assert_eq!(frames.after(last + 3), None, "it is not kept itself");
-        frames.push(last + 5, Bytes::from_static(b"x"));
+        frames.push(last + 4, both(Bytes::from(vec![0; MAX_STREAMED_CHANGE_BYTES + 1])));
+        assert!(frames.after(last + 2).is_none());
+        assert!(frames.after(last + 3).is_none(), "it is not kept itself");
+        frames.push(last + 5, both(Bytes::from_static(b"x")));
         assert!(frames.after(last + 4).is_some());
     }
 }

@@ -5,9 +5,11 @@
 
 mod frames;
 mod snapshot;
+mod visible;
 
 pub(crate) use self::frames::frame;
 pub(crate) use self::snapshot::Encoding;
+pub(crate) use self::visible::visible;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +22,8 @@ use tokio::sync::watch;
 
 use self::frames::Frames;
 use self::snapshot::SnapshotCache;
-use crate::store::{Environment, EnvironmentId};
+use self::visible::{Visible, without_tenants};
+use crate::store::{Environment, EnvironmentId, Tenants};
 
 /// All environments.
 pub(crate) struct Live {
@@ -43,7 +46,7 @@ pub(crate) struct LiveEnvironment {
     frames: Frames,
     /// How many bytes of changes there have been since the start.
     changed_bytes: AtomicU64,
-    snapshot: SnapshotCache,
+    snapshots: Visible<SnapshotCache>,
 }
 
 impl Live {
@@ -72,7 +75,7 @@ impl Live {
             revision: watch::Sender::new(document.revision),
             frames: Frames::default(),
             changed_bytes: AtomicU64::new(0),
-            snapshot: SnapshotCache::default(),
+            snapshots: Visible::default(),
         });
         let mut environments = Environments::clone(&self.environments.load());
         environments.by_id.insert(environment.id, Arc::clone(&live));
@@ -105,9 +108,16 @@ impl Live {
             // The store gives out revisions without gaps.
             Err(gap) => tracing::error!(environment = id.0, %gap, "a change does not follow"),
         }
-        let frame = frame(&change.position(), line);
+        let all = frame(&change.position(), line);
+        let none = without_tenants(change).map(|change| {
+            // What was read from JSON can be written; a line that is none makes clients ask anew.
+            let line = serde_json::to_string(&change).unwrap_or_default();
+            frame(&change.position(), &line)
+        });
+        // Most changes have none, and both are one.
+        let frames = Visible { none: none.unwrap_or_else(|| all.clone()), all };
         environment.changed_bytes.fetch_add(line.len() as u64, Ordering::Release);
-        environment.frames.push(change.revision, frame);
+        environment.frames.push(change.revision, frames);
         // Last: whoever hears of the revision finds it everywhere.
         environment.revision.send_replace(change.revision);
     }
@@ -139,8 +149,8 @@ impl LiveEnvironment {
     }
 
     /// The encoded change that follows `revision`, if it is a recent one.
-    pub(crate) fn frame_after(&self, revision: Revision) -> Option<Bytes> {
-        self.frames.after(revision)
+    pub(crate) fn frame_after(&self, revision: Revision, tenants: Tenants) -> Option<Bytes> {
+        Some(self.frames.after(revision)?.get(tenants).clone())
     }
 
     fn changed_bytes(&self) -> u64 {

@@ -17,6 +17,8 @@ pub(crate) enum Fault {
     LastAdminToken,
     /// A list that was to go on with a revision which is no more the present one.
     RevisionChanged { began: Revision, revision: Revision },
+    /// A token that was revoked or has expired, and gets no new secret.
+    TokenEnded,
     /// A write that has to say which version it changes.
     PreconditionRequired,
     /// The version that was named is not the current one; `None` where there is no object.

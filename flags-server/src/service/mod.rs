@@ -7,9 +7,11 @@
 pub(crate) mod document;
 mod fault;
 pub(crate) mod flag;
+mod lanes;
 mod member_lists;
 pub(crate) mod members;
 pub(crate) mod model;
+pub(crate) mod new_token;
 mod precondition;
 mod prerequisites;
 pub(crate) mod preview;
@@ -23,9 +25,11 @@ pub(crate) mod state;
 pub(crate) mod target;
 pub(crate) mod tenant;
 pub(crate) mod token;
+pub(crate) mod upkeep;
 mod writer;
 
 pub(crate) use self::fault::Fault;
+pub(crate) use self::lanes::Lane;
 pub(crate) use self::precondition::Precondition;
 pub(crate) use self::publish::{Author, Unit};
 pub(crate) use self::writer::panic_message;
@@ -34,13 +38,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use flags_core::{Change, Timestamp};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
+use self::lanes::Lanes;
 use self::publish::Effect;
 use self::writer::{Operation, Request, WriterThread};
 use crate::access::Tokens;
-use crate::limits::{MAX_COMPUTATIONS, MAX_QUEUED_WRITES, MAX_READERS};
+use crate::limits::{MAX_COMPUTATIONS, MAX_QUEUED_WRITES};
 use crate::live::Live;
 use crate::store::{EnvironmentId, Store, View};
 
@@ -55,7 +60,7 @@ pub(crate) struct Service {
     pub(crate) live: Arc<Live>,
     pub(crate) tokens: Arc<Tokens>,
     store: Arc<dyn Store>,
-    readers: Arc<Semaphore>,
+    lanes: Lanes,
     /// Of those who evaluate for somebody else, or read what somebody sent, which may be long.
     computers: Arc<Semaphore>,
     writes: mpsc::Sender<Box<dyn Operation>>,
@@ -79,9 +84,8 @@ impl Service {
         };
         let handle =
             std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
-        let readers = Arc::new(Semaphore::new(MAX_READERS));
         let computers = Arc::new(Semaphore::new(MAX_COMPUTATIONS));
-        Ok((Self { live, tokens, store, readers, computers, writes }, handle))
+        Ok((Self { live, tokens, store, lanes: Lanes::new(), computers, writes }, handle))
     }
 
     /// Runs a verb on the writer thread; returns when what it wrote is durable.
@@ -121,13 +125,21 @@ impl Service {
         answer.await.unwrap_or(Err(Fault::Stopping))
     }
 
-    /// Reads one committed state, away from the threads that answer requests.
+    /// Reads one committed state for the admin API, away from the threads that answer requests.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn View) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let permit = Arc::clone(&self.readers).acquire_owned().await;
-        let permit = permit.map_err(|_| Fault::Stopping)?;
+        self.read_in(Lane::Admin, read).await
+    }
+
+    /// Reads one committed state.
+    pub(crate) async fn read_in<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        read: impl FnOnce(&dyn View) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let permit = self.lanes.reader(lane).await?;
         let store = Arc::clone(&self.store);
         let result = spawn_blocking(move || {
             let result = store.view().map_err(Fault::from).and_then(|view| read(&*view));
@@ -152,6 +164,11 @@ impl Service {
         result.await.map_err(|error| Fault::Internal(error.to_string()))
     }
 
+    /// Waits until one more request may be worked on; it is until the permit is dropped.
+    pub(crate) async fn enter(&self, lane: Lane) -> Result<OwnedSemaphorePermit, Fault> {
+        self.lanes.request(lane).await
+    }
+
     /// Whether the server was asked to stop.
     pub(crate) fn is_stopping(&self) -> bool {
         self.tokens.is_stopping()
@@ -166,8 +183,9 @@ impl Service {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::quota::Quotas;
     use crate::store::sqlite::SqliteStore;
-    use crate::store::{StoredToken, TokenKind};
+    use crate::store::{Grant, Page, Reach, Role, StoredToken, TokenKind};
     use flags_core::Epoch;
     use tempfile::TempDir;
     use tokio_util::sync::CancellationToken;
@@ -183,16 +201,28 @@ pub(crate) mod tests {
         stop: CancellationToken,
     ) -> (Arc<Service>, std::thread::JoinHandle<()>) {
         let store = SqliteStore::open(&dir.path().join("flags.db"), now()).unwrap();
-        let token = token::new_token("t", TokenKind::Admin, "secret", now());
-        let token = StoredToken { id: "t".into(), ..token };
-        let tokens = Tokens::new(&[token], stop);
+        let tokens = Tokens::new(&[token()], Quotas::default(), stop);
         let live = Arc::new(Live::new(Epoch::new("e")));
         let (service, writer) = Service::start(Arc::new(store), live, Arc::new(tokens)).unwrap();
         (Arc::new(service), writer)
     }
 
+    /// What the service is asked with.
+    fn token() -> StoredToken {
+        let grant = Grant { role: Role::Admin, reach: Reach::Everything };
+        let token = token::new_token("t", TokenKind::Service(grant), "secret", now());
+        StoredToken { id: "t".into(), ..token }
+    }
+
+    /// Puts the token into the database, too.
+    pub(crate) async fn store_token(service: &Service) {
+        let store = |unit: &mut Unit<'_>| Ok(unit.tx.insert_token(&token())?);
+        service.write(author(), store).await.unwrap();
+    }
+
     fn author() -> Author {
-        Author { actor: "t".into(), request_id: "r".into(), reason: None }
+        let (actor, actor_name) = ("t".into(), "t".into());
+        Author { actor, actor_name, request_id: "r".into(), reason: None }
     }
 
     async fn create(service: &Service, key: &'static str) -> Result<(), Fault> {
@@ -200,7 +230,7 @@ pub(crate) mod tests {
     }
 
     async fn keys(service: &Service) -> Vec<String> {
-        let read = service.read(|view| Ok(view.projects(&crate::store::Page::ALL)?));
+        let read = service.read(|view| Ok(view.projects(&Page::ALL)?));
         read.await.unwrap().into_iter().map(|project| project.key).collect()
     }
 

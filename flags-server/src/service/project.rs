@@ -9,11 +9,21 @@ use super::model::{FlagDocument, Revisions};
 use super::publish::{Deed, Edit, Effect, Unit};
 use super::received::{INVALID_KEY, all_right};
 use crate::limits::{MAX_ENVIRONMENTS, MAX_NAME_BYTES, MAX_PROJECTS};
-use crate::store::{Environment, Page, Project, Scope, View};
+use crate::store::{Environment, Page, Project, Reach, Scope, View};
 
 /// The project `key`.
 pub(crate) fn find(view: &dyn View, key: &str) -> Result<Project, Fault> {
-    view.project(key)?.ok_or_else(|| Fault::NotFound(format!("there is no project `{key}`")))
+    view.project(key)?.ok_or_else(|| no_project(key))
+}
+
+/// Says that a project is not there, or not for who asks: one cannot tell which.
+pub(crate) fn no_project(key: &str) -> Fault {
+    Fault::NotFound(format!("there is no project `{key}`"))
+}
+
+/// Says that an environment is not there, or not for who asks.
+pub(crate) fn no_environment(project: &str, key: &str) -> Fault {
+    Fault::NotFound(format!("the project `{project}` has no environment `{key}`"))
 }
 
 /// The environment `key` of the project `project`.
@@ -23,9 +33,8 @@ pub(crate) fn find_environment(
     key: &str,
 ) -> Result<(Project, Environment), Fault> {
     let project = find(view, project)?;
-    let environment = view.environment(project.id, key)?.ok_or_else(|| {
-        Fault::NotFound(format!("the project `{}` has no environment `{key}`", project.key))
-    })?;
+    let environment = view.environment(project.id, key)?;
+    let environment = environment.ok_or_else(|| no_environment(&project.key, key))?;
     Ok((project, environment))
 }
 
@@ -56,6 +65,32 @@ pub(super) fn check_names(key: Option<&str>, name: &str) -> Result<(), Fault> {
         faults.push(diagnostic("/name", "limit_exceeded", message));
     }
     all_right(faults)
+}
+
+/// The projects of which something lies within `reach`.
+pub(crate) fn list(view: &dyn View, reach: &Reach, page: &Page) -> Result<Vec<Project>, Fault> {
+    if *reach == Reach::Everything {
+        return Ok(view.projects(page)?);
+    }
+    let mut projects = view.projects(&Page::ALL)?;
+    projects.retain(|project| reach.touches(&project.key));
+    Ok(page.of(projects, |project| &project.key))
+}
+
+/// The environments of a project that lie within `reach`.
+pub(crate) fn list_environments(
+    view: &dyn View,
+    project: &str,
+    reach: &Reach,
+    page: &Page,
+) -> Result<Vec<Environment>, Fault> {
+    let project = find(view, project)?;
+    if reach.covers(&project.key, None) {
+        return Ok(view.environments(Some(project.id), page)?);
+    }
+    let mut environments = view.environments(Some(project.id), &Page::ALL)?;
+    environments.retain(|environment| reach.covers(&project.key, Some(&environment.key)));
+    Ok(page.of(environments, |environment| &environment.key))
 }
 
 pub(crate) fn create(unit: &mut Unit<'_>, key: &str, name: &str) -> Result<Project, Fault> {

@@ -22,17 +22,41 @@ use crate::store::{
 pub(crate) struct Author {
     /// The id of the token.
     pub(crate) actor: String,
+    /// What it is called.
+    pub(crate) actor_name: String,
     pub(crate) request_id: String,
     pub(crate) reason: Option<String>,
+}
+
+/// The actor of what no request asked for. Ids of tokens have another form.
+const SERVER: &str = "server";
+
+impl Author {
+    /// The server itself.
+    pub(crate) fn server() -> Self {
+        let (request_id, reason) = (String::new(), None);
+        Self { actor: SERVER.into(), actor_name: SERVER.into(), request_id, reason }
+    }
+
+    pub(crate) fn is_server(&self) -> bool {
+        self.actor == SERVER
+    }
 }
 
 /// What becomes visible when an operation is committed.
 #[derive(Debug)]
 pub(crate) enum Effect {
     Environment(Environment),
-    Change { environment: EnvironmentId, change: Change, line: String },
-    TokenAdded(StoredToken),
-    TokenRevoked { id: String },
+    Change {
+        environment: EnvironmentId,
+        change: Change,
+        line: String,
+    },
+    /// A token that is new, or has other secrets than before.
+    Token(StoredToken),
+    TokenRevoked {
+        id: String,
+    },
 }
 
 /// An operation under way on the writer thread: the transaction it reads and writes through, and
@@ -225,6 +249,7 @@ impl Unit<'_> {
         self.tx.append_audit(&AuditEntry {
             at: self.now,
             actor: &self.author.actor,
+            actor_name: &self.author.actor_name,
             request_id: &self.author.request_id,
             action: deed.action,
             project: deed.project.map(|project| &*project.key),

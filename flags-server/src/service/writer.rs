@@ -140,13 +140,14 @@ impl WriterThread {
         let mut tx = self.writer.begin()?;
         let mut committed = Vec::new();
         for operation in group {
-            let author = operation.author().clone();
+            let (author, now) = (operation.author().clone(), now());
             // The body may have taken its time, and the queue too.
             let revoked = |effect: &Effect| match effect {
                 Effect::TokenRevoked { id } => *id == author.actor,
                 _ => false,
             };
-            if !self.tokens.has(&author.actor) || committed.iter().any(revoked) {
+            let valid = author.is_server() || self.tokens.has(&author.actor, now);
+            if !valid || committed.iter().any(revoked) {
                 operation.refuse(Fault::Revoked);
                 continue;
             }
@@ -155,7 +156,7 @@ impl WriterThread {
                 tx: &mut *tx,
                 epoch: &self.epoch,
                 author: &author,
-                now: now(),
+                now,
                 effects: Vec::new(),
             };
             let keep = operation.run(&mut unit);
@@ -177,7 +178,7 @@ impl WriterThread {
             Effect::Change { environment, change, line } => {
                 self.live.apply(environment, &change, &line);
             }
-            Effect::TokenAdded(token) => self.tokens.add(&token),
+            Effect::Token(token) => self.tokens.put(&token),
             Effect::TokenRevoked { id } => self.tokens.remove(&id),
         }
     }

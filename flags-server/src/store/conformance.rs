@@ -303,29 +303,71 @@ fn views_show_one_state(store: &dyn Store, writer: &mut dyn Writer) {
 }
 
 fn tokens(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {
+    let secret = |byte, ends_at| StoredSecret { hash: [byte; 32], ends_at };
     let token = |id: &str, kind, byte| StoredToken {
         id: id.into(),
         name: "ci".into(),
         kind,
-        hash: [byte; 32],
+        secrets: vec![secret(byte, None)],
         created_at: NOW,
+        expires_at: None,
         revoked_at: None,
+        last_used_at: None,
     };
-    let admin = token("t2", TokenKind::Admin, 2);
-    let sdk = token("t1", TokenKind::Sdk(environment), 1);
+    let grant = |role, reach| Grant { role, reach };
+    let place = |project: &str, environment: Option<&str>| Place {
+        project: project.into(),
+        environment: environment.map(str::to_owned),
+    };
+    let admin = token("t2", TokenKind::Service(grant(Role::Admin, Reach::Everything)), 2);
+    let sdk = token("t1", TokenKind::Sdk(environment, Tenants::None), 1);
+    let reach = Reach::Only(vec![place("b", Some("eu")), place("c", None)]);
+    let limited = TokenKind::Personal(grant(Role::Viewer, reach));
+    let limited =
+        StoredToken { expires_at: Some(Timestamp::from_millis(5_000)), ..token("t3", limited, 3) };
+    let nowhere = TokenKind::Personal(grant(Role::Editor, Reach::Only(Vec::new())));
+    let nowhere = token("t4", nowhere, 4);
     write(writer, |tx| {
-        tx.insert_token(&admin).unwrap();
-        tx.insert_token(&sdk).unwrap();
+        for token in [&admin, &sdk, &limited, &nowhere] {
+            tx.insert_token(token).unwrap();
+        }
         tx.revoke_token("t1", NOW).unwrap();
-        assert!(tx.revoke_token("t3", NOW).is_err());
+        assert!(tx.revoke_token("t9", NOW).is_err());
+        tx.use_token("t2", NOW).unwrap();
+        assert!(tx.use_token("t9", NOW).is_err());
     });
-    assert!(writer.begin().unwrap().insert_token(&token("t4", TokenKind::Admin, 2)).is_err());
+    let refused = |writer: &mut dyn Writer, kind, byte| {
+        assert!(writer.begin().unwrap().insert_token(&token("t9", kind, byte)).is_err());
+    };
+    // A secret opens one token.
+    refused(writer, TokenKind::Sdk(environment, Tenants::All), 2);
+    for (project, environment) in [("x", None), ("b", Some("x"))] {
+        let reach = Reach::Only(vec![place(project, environment)]);
+        refused(writer, TokenKind::Service(grant(Role::Viewer, reach)), 9);
+    }
     let view = store.view().unwrap();
     let sdk = StoredToken { revoked_at: Some(NOW), ..sdk };
-    assert_eq!(view.tokens(&Page::ALL).unwrap(), [sdk, admin.clone()]);
-    assert_eq!(view.tokens(&page("t1", 5)).unwrap(), std::slice::from_ref(&admin));
+    let admin = StoredToken { last_used_at: Some(NOW), ..admin };
+    let all = [sdk, admin.clone(), limited.clone(), nowhere];
+    assert_eq!(view.tokens(&Page::ALL).unwrap(), all);
+    assert_eq!(view.tokens(&page("t1", 1)).unwrap(), std::slice::from_ref(&admin));
     assert_eq!(view.token("t2").unwrap(), Some(admin));
-    assert_eq!(view.token("t3").unwrap(), None);
+    assert_eq!(view.token("t9").unwrap(), None);
+    for millis in [4_999, 5_000] {
+        let now = Timestamp::from_millis(millis);
+        let live = view.tokens(&Page::ALL).unwrap().iter().filter(|t| t.is_live(now)).count();
+        assert_eq!(view.live_tokens(now).unwrap(), live as u64, "{millis}");
+    }
+    assert_eq!(view.live_tokens(NOW).unwrap(), 3);
+
+    let later = Timestamp::from_millis(3_000);
+    let secrets = [secret(9, None), secret(8, Some(later)), secret(3, Some(NOW))];
+    write(writer, |tx| {
+        tx.put_secrets("t3", &secrets).unwrap();
+        assert!(tx.put_secrets("t9", &secrets).is_err(), "there is no such token");
+    });
+    let found = store.view().unwrap().token("t3").unwrap().unwrap();
+    assert_eq!(found, StoredToken { secrets: secrets.into(), ..limited });
 }
 
 fn audit(writer: &mut dyn Writer) {
@@ -333,6 +375,7 @@ fn audit(writer: &mut dyn Writer) {
         tx.append_audit(&AuditEntry {
             at: NOW,
             actor: "t2",
+            actor_name: "ci",
             request_id: "r",
             action: "flag.off",
             project: Some("b"),

@@ -7,8 +7,12 @@
 mod conformance;
 pub(crate) mod sqlite;
 mod tenant;
+mod token;
 
 pub(crate) use self::tenant::{StoredTenant, TenantCounts};
+pub(crate) use self::token::{
+    Grant, Place, Reach, Role, StoredSecret, StoredToken, Tenants, TokenKind,
+};
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -131,42 +135,14 @@ pub(crate) struct LoggedChange {
     pub(crate) change: String,
 }
 
-/// What a token may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TokenKind {
-    /// Everything of the admin API.
-    Admin,
-    /// The SDK protocol, for one environment.
-    Sdk(EnvironmentId),
-}
-
-impl TokenKind {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Sdk(_) => "sdk",
-        }
-    }
-}
-
-/// A token without its secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StoredToken {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) kind: TokenKind,
-    /// SHA-256 of the secret.
-    pub(crate) hash: [u8; 32],
-    pub(crate) created_at: Timestamp,
-    pub(crate) revoked_at: Option<Timestamp>,
-}
-
 /// Who did what, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AuditEntry<'a> {
     pub(crate) at: Timestamp,
     /// The id of the token.
     pub(crate) actor: &'a str,
+    /// What it is called.
+    pub(crate) actor_name: &'a str,
     pub(crate) request_id: &'a str,
     /// What was asked for, such as `flag.off`.
     pub(crate) action: &'a str,
@@ -203,6 +179,13 @@ pub(crate) struct Page {
 impl Page {
     /// The whole list.
     pub(crate) const ALL: Self = Self { after: None, limit: u32::MAX };
+
+    /// This part of a list that is there as a whole.
+    pub(crate) fn of<T>(&self, items: Vec<T>, key: impl Fn(&T) -> &str) -> Vec<T> {
+        let later = |item: &T| self.after.as_deref().is_none_or(|after| key(item) > after);
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        items.into_iter().filter(later).take(limit).collect()
+    }
 }
 
 /// The store failed; nothing that its caller could have done better.
@@ -313,6 +296,9 @@ pub(crate) trait View {
     fn tokens(&self, page: &Page) -> StoreResult<Vec<StoredToken>>;
 
     fn token(&self, id: &str) -> StoreResult<Option<StoredToken>>;
+
+    /// How many tokens [are live](StoredToken::is_live).
+    fn live_tokens(&self, now: Timestamp) -> StoreResult<u64>;
 
     /// The key in `scope` whose [folded form](flags_core::folded_key) is `folded`.
     fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>>;
@@ -451,5 +437,11 @@ pub(crate) trait Transaction: View {
 
     fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()>;
 
+    /// Replaces all secrets of a token.
+    fn put_secrets(&mut self, id: &str, secrets: &[StoredSecret]) -> StoreResult<()>;
+
     fn revoke_token(&mut self, id: &str, now: Timestamp) -> StoreResult<()>;
+
+    /// Says when a token was last used.
+    fn use_token(&mut self, id: &str, at: Timestamp) -> StoreResult<()>;
 }

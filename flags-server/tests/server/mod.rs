@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flags_server::{Bootstrap, Database, Error, serve};
+use flags_server::{Bootstrap, Database, Error, Quotas, serve};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -50,12 +50,21 @@ impl TestServer {
     }
 
     pub async fn start_at(dir: Arc<TempDir>, address: &str) -> Self {
+        Self::start_with(dir, address, Quotas::default()).await
+    }
+
+    /// A new one of which only so much may be asked.
+    pub async fn start_limited(quotas: Quotas) -> Self {
+        Self::start_with(Arc::new(TempDir::new().unwrap()), "127.0.0.1:0", quotas).await
+    }
+
+    async fn start_with(dir: Arc<TempDir>, address: &str, quotas: Quotas) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let bootstrap = Bootstrap { admin_token: Some(ADMIN.into()), sdk_token: Some(SDK.into()) };
         let (database, _) = Database::open(&dir.path().join("flags.db"), &bootstrap).unwrap();
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(serve(listener, database, DEADLINE, async {
+        let task = tokio::spawn(serve(listener, database, quotas, DEADLINE, async {
             let _ = stopped.await;
         }));
         // Another crate of the same build may have reqwest unpack bodies by itself.

@@ -177,7 +177,7 @@ impl Drop for SqliteView<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::conformance;
+    use crate::store::{StoredSecret, conformance};
 
     fn open(dir: &tempfile::TempDir) -> StoreResult<SqliteStore> {
         SqliteStore::open(&dir.path().join("flags.db"), Timestamp::from_millis(0))
@@ -265,6 +265,61 @@ mod tests {
         drop(view);
         drop(store);
         open(&dir).unwrap();
+    }
+
+    /// Whoever could do everything still can, with the same secret; nothing else opens more.
+    #[test]
+    fn tokens_of_a_database_of_version_2_stay_what_they_were() {
+        use crate::store::{EnvironmentId, Grant, Page, Reach, Role, Tenants, TokenKind};
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("flags.db");
+        let mut connection = connect(&path).unwrap();
+        claim(&connection).unwrap();
+        let first = migrations::migrations::runner().set_target(refinery::Target::Version(2));
+        first.run(&mut connection).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO meta VALUES (1, 'e', 0);
+                 INSERT INTO project VALUES (1, 'p', 'p', 'P', 0);
+                 INSERT INTO environment (id, project_id, key, folded, name, created_at)
+                     VALUES (7, 1, 'a', 'a', 'A', 0);
+                 INSERT INTO token VALUES ('t1', 'ops', 'admin', NULL, zeroblob(32), 5, NULL),
+                     ('t2', 'shop', 'sdk', 7, unhex(hex('0123456789abcdef0123456789abcdef')), 6, 9),
+                     ('t3', 'odd', 'other', NULL, unhex(hex('abcdef0123456789abcdef0123456789')), 7, NULL);
+                 INSERT INTO audit (at, actor, request_id, action, object_kind, object_key, revisions)
+                     VALUES (8, 't1', 'r', 'flag.off', 'flag', 'f', '{}'),
+                     (9, 'gone', 'r', 'flag.on', 'flag', 'f', '{}');",
+            )
+            .unwrap();
+        drop(connection);
+
+        let store = open(&dir).unwrap();
+        let view = store.view().unwrap();
+        let tokens = view.tokens(&Page::ALL).unwrap();
+        let kinds: Vec<_> = tokens.iter().map(|t| (&*t.id, &*t.name, t.kind.clone())).collect();
+        let admin = TokenKind::Service(Grant { role: Role::Admin, reach: Reach::Everything });
+        let shop = TokenKind::Sdk(EnvironmentId(7), Tenants::All);
+        let nothing = TokenKind::Sdk(EnvironmentId(-1), Tenants::All);
+        let expected = [("t1", "ops", admin), ("t2", "shop", shop), ("t3", "odd", nothing)];
+        assert_eq!(kinds, expected);
+        let hashes = [[0; 32], *b"0123456789abcdef0123456789abcdef"];
+        for (token, hash) in tokens.iter().zip(hashes) {
+            assert_eq!(token.secrets, [StoredSecret { hash, ends_at: None }]);
+            assert_eq!((token.expires_at, token.last_used_at), (None, None));
+        }
+        let at = |millis| Some(Timestamp::from_millis(millis));
+        assert_eq!(tokens.iter().map(|t| t.revoked_at).collect::<Vec<_>>(), [None, at(9), None]);
+        assert_eq!(at(6), Some(tokens[1].created_at));
+        drop(view);
+        drop(store);
+
+        let connection = connect(&path).unwrap();
+        let names = "SELECT group_concat(actor || ':' || actor_name, ' ' ORDER BY id) FROM audit";
+        let names: String = connection.query_row(names, (), |row| row.get(0)).unwrap();
+        assert_eq!(names, "t1:ops gone:");
+        let faults = "SELECT count(*) FROM pragma_foreign_key_check";
+        assert_eq!(connection.query_row(faults, (), |row| row.get::<_, i64>(0)).unwrap(), 0);
     }
 
     #[test]

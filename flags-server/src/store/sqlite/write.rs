@@ -3,9 +3,9 @@ use rusqlite::{Connection, Params, Transaction as SqlTransaction, TransactionBeh
 
 use super::read::{Rows, is_excluded};
 use crate::store::{
-    AuditEntry, EnvironmentId, LoggedChange, MemberList, ObjectKind, ProjectId, Reference,
-    StoreError, StoreResult, StoredFlag, StoredObject, StoredTenant, StoredToken, TokenKind,
-    Transaction, Writer,
+    AuditEntry, EnvironmentId, LoggedChange, MemberList, ObjectKind, Place, ProjectId, Reach,
+    Reference, StoreError, StoreResult, StoredFlag, StoredObject, StoredSecret, StoredTenant,
+    StoredToken, TokenKind, Transaction, Writer,
 };
 
 pub(super) struct SqliteWriter {
@@ -352,12 +352,13 @@ impl Transaction for SqliteTransaction<'_> {
 
     fn append_audit(&mut self, entry: &AuditEntry<'_>) -> StoreResult<()> {
         self.execute_one(
-            "INSERT INTO audit (at, actor, request_id, action, project, environment, object_kind,
-             object_key, reason, before, after, revisions)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            "INSERT INTO audit (at, actor, actor_name, request_id, action, project, environment,
+             object_kind, object_key, reason, before, after, revisions)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             (
                 entry.at.as_millis(),
                 entry.actor,
+                entry.actor_name,
                 entry.request_id,
                 entry.action,
                 entry.project,
@@ -373,19 +374,59 @@ impl Transaction for SqliteTransaction<'_> {
     }
 
     fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()> {
-        let kind = token.kind.name();
-        let environment = match token.kind {
-            TokenKind::Admin => None,
-            TokenKind::Sdk(environment) => Some(environment.0),
+        let (environment, tenants) = match token.kind {
+            TokenKind::Sdk(environment, tenants) => (Some(environment.0), Some(tenants.name())),
+            TokenKind::Personal(_) | TokenKind::Service(_) => (None, None),
+        };
+        let grant = token.kind.grant();
+        let places: &[Place] = match grant.map(|grant| &grant.reach) {
+            Some(Reach::Only(places)) => places,
+            Some(Reach::Everything) | None => &[],
         };
         self.execute_one(
-            "INSERT INTO token (id, name, kind, environment_id, hash, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            (&token.id, &token.name, kind, environment, token.hash, token.created_at.as_millis()),
-        )
+            "INSERT INTO token (id, name, kind, environment_id, tenants, role, limited, created_at,
+             expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            (
+                &token.id,
+                &token.name,
+                token.kind.name(),
+                environment,
+                tenants,
+                grant.map(|grant| grant.role.name()),
+                grant.is_some_and(|grant| grant.reach != Reach::Everything),
+                token.created_at.as_millis(),
+                token.expires_at.map(Timestamp::as_millis),
+            ),
+        )?;
+        for place in places {
+            // Nothing is written where there is no such place, and the whole refused.
+            self.execute_one(
+                "INSERT INTO token_place (token_id, project_id, environment_id)
+                 SELECT ?1, p.id, e.id FROM project p
+                 LEFT JOIN environment e ON e.project_id = p.id AND e.key = ?3
+                 WHERE p.key = ?2 AND (?3 IS NULL OR e.id IS NOT NULL)",
+                (&token.id, &place.project, &place.environment),
+            )?;
+        }
+        self.put_secrets(&token.id, &token.secrets)
+    }
+
+    fn put_secrets(&mut self, id: &str, secrets: &[StoredSecret]) -> StoreResult<()> {
+        self.execute("DELETE FROM token_secret WHERE token_id = ?1", [id])?;
+        for secret in secrets {
+            self.execute_one(
+                "INSERT INTO token_secret (hash, token_id, ends_at) VALUES (?1, ?2, ?3)",
+                (secret.hash, id, secret.ends_at.map(Timestamp::as_millis)),
+            )?;
+        }
+        Ok(())
     }
 
     fn revoke_token(&mut self, id: &str, now: Timestamp) -> StoreResult<()> {
         self.execute_one("UPDATE token SET revoked_at = ?2 WHERE id = ?1", (id, now.as_millis()))
+    }
+
+    fn use_token(&mut self, id: &str, at: Timestamp) -> StoreResult<()> {
+        self.execute_one("UPDATE token SET last_used_at = ?2 WHERE id = ?1", (id, at.as_millis()))
     }
 }
