@@ -39,37 +39,37 @@ fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
     config
 }
 
-#[library_benchmark(setup = client, config = at_most(350))]
+#[library_benchmark(setup = client, config = at_most(235))]
 #[bench::typed()]
 fn on_off(client: &Client) -> bool {
     client.is_on(black_box(&ON_OFF), black_box(&CONTEXT))
 }
 
-#[library_benchmark(setup = client, config = at_most(440))]
+#[library_benchmark(setup = client, config = at_most(276))]
 #[bench::by_name()]
 fn on_off_by_name(client: &Client) -> bool {
     client.pinned().evaluate(black_box("on-off"), black_box(&CONTEXT)).is_true()
 }
 
-#[library_benchmark(setup = client, config = at_most(680))]
+#[library_benchmark(setup = client, config = at_most(560))]
 #[bench::typed()]
 fn rollout(client: &Client) -> bool {
     client.is_on(black_box(&ROLLOUT), black_box(&CONTEXT))
 }
 
-#[library_benchmark(setup = client, config = at_most(1_180))]
+#[library_benchmark(setup = client, config = at_most(770))]
 #[bench::typed()]
 fn lists(client: &Client) -> bool {
     client.is_on(black_box(&LISTS), black_box(&CONTEXT))
 }
 
-#[library_benchmark(setup = client, config = at_most(245))]
+#[library_benchmark(setup = client, config = at_most(225))]
 #[bench::typed()]
 fn missing(client: &Client) -> bool {
     client.is_on(black_box(&MISSING), black_box(&CONTEXT))
 }
 
-#[library_benchmark(setup = client, config = at_most(350_000))]
+#[library_benchmark(setup = client, config = at_most(301_000))]
 #[bench::thousand()]
 fn all(client: &Client) -> usize {
     let flags = client.pinned();

@@ -43,7 +43,7 @@ impl Database {
         let store = SqliteStore::open(path, now()).map_err(|error| {
             Error::new(format!("cannot open {}: {}", path.display(), error.cause()))
         })?;
-        let is_new = store.view()?.projects(&Page { after: None, limit: 1 })?.is_empty();
+        let is_new = store.view()?.projects(&Page { limit: 1, ..Page::ALL })?.is_empty();
         let first = if is_new {
             check(bootstrap)?;
             fill(&store, bootstrap)?

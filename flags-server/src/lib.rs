@@ -25,6 +25,7 @@
 
 mod access;
 mod config;
+mod connection;
 mod database;
 mod error;
 mod http;

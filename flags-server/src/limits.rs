@@ -101,6 +101,35 @@ pub(crate) const MAX_REASON_BYTES: usize = 1_000;
 /// Longest `X-Request-Id` that is taken over, in bytes.
 pub(crate) const MAX_REQUEST_ID_BYTES: usize = 128;
 
+/// Most places of one object that a diff shows.
+pub(crate) const MAX_DIFFERENCES: usize = 100;
+
+/// Most things that one sentence tells of a change.
+pub(crate) const MAX_SENTENCE_PARTS: usize = 10;
+
+/// Most objects of one revision that its history shows.
+pub(crate) const MAX_SHOWN_OBJECTS: u32 = 100;
+
+/// Most keys of a segment that a diff names of those that came, and of those that went.
+pub(crate) const MAX_SHOWN_KEYS: usize = 10;
+
+/// Bytes of the audit log that one page of history reads: it has no further entry once there are
+/// as many.
+pub(crate) const MAX_HISTORY_BYTES: usize = 4 * 1024 * 1024;
+
+/// Entries of the audit log that one page of a search looks at; there may be more to find after it.
+pub(crate) const MAX_AUDIT_READ: u32 = 10_000;
+
+/// Longest `Idempotency-Key`, in bytes.
+pub(crate) const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
+
+/// How long an answer is kept for the next request with its `Idempotency-Key`, in milliseconds.
+pub(crate) const IDEMPOTENCY_KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// Most answers that one write removes because they were kept long enough: more than the one it
+/// adds.
+pub(crate) const MAX_FORGOTTEN_ANSWERS: u32 = 16;
+
 /// Most items of one page of a list.
 pub(crate) const MAX_PAGE_ITEMS: u32 = 500;
 
@@ -147,6 +176,27 @@ pub(crate) const CHANGE_BYTES_PER_READ: usize = 64 * 1024;
 /// fetches a snapshot.
 pub(crate) const MAX_STREAMED_CHANGE_BYTES: usize = 4 * 1024 * 1024;
 
+/// Changes that are read from the change log at once to find what an environment was, in number …
+pub(crate) const PAST_CHANGES_PER_READ: u32 = 10_000;
+
+/// … and in bytes: no further one is read once there are as many.
+pub(crate) const PAST_CHANGE_BYTES_PER_READ: usize = 4 * 1024 * 1024;
+
+/// Most rulesets of past revisions that are kept for whoever asks next.
+pub(crate) const MAX_PAST_RULESETS: usize = 4;
+
+/// Environments that are exported at the same time; further ones wait.
+pub(crate) const MAX_EXPORTS: usize = 2;
+
+/// How long an export may take to be read by its client: the database cannot tidy up meanwhile.
+pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// Flags, segments or keys that an export reads at once.
+pub(crate) const EXPORT_ITEMS_PER_READ: u32 = 500;
+
+/// Bytes that an export sends at once, at least.
+pub(crate) const EXPORT_CHUNK_BYTES: usize = 64 * 1024;
+
 /// Remote evaluations and large bodies that are worked on at the same time; further ones wait.
 pub(crate) const MAX_COMPUTATIONS: usize = 4;
 
@@ -168,6 +218,12 @@ pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// When a client that found the server busy should come back, in seconds.
 pub(crate) const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// Connections that may wait to be accepted; the system may allow fewer.
+pub(crate) const MAX_WAITING_CONNECTIONS: i32 = 4_096;
+
+/// How long a client may leave unread what was sent to it before its connection is given up.
+pub(crate) const UNREAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// When a client whose token has too many open streams should come back, in seconds.
 pub(crate) const STREAM_RETRY_SECONDS: u64 = 10;

@@ -5,7 +5,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum_server::accept::NoDelayAcceptor;
 use axum_server::{Handle, Server};
 use hyper_util::rt::TokioTimer;
 use tokio::task::spawn_blocking;
@@ -13,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Tokens;
 use crate::config::Config;
+use crate::connection::{Acceptor, widen};
 use crate::database::{Database, FirstTokens};
 use crate::error::Error;
 use crate::limits::{HEADER_TIMEOUT, MAX_HEAD_BYTES, OPEN_FILES};
@@ -126,6 +126,7 @@ async fn serve_when(
         .map_err(|error| Error::new(error.to_string()))??;
     let (service, writer) = Service::start(store, Arc::new(live), Arc::new(tokens))?;
 
+    widen(&listener)?;
     ready()?;
     listener.set_nonblocking(true)?;
     let handle: Handle<SocketAddr> = Handle::new();
@@ -144,7 +145,7 @@ async fn serve_when(
     let server = Server::<SocketAddr>::from_listener(listener).handle(handle);
     // Not HTTP/2: hyper waits without a limit for the first bytes that tell which one it is. After
     // the acceptor, which would forget it.
-    let mut server = server.acceptor(NoDelayAcceptor::new()).http1_only();
+    let mut server = server.acceptor(Acceptor).http1_only();
     server
         .http_builder()
         .http1()
@@ -173,6 +174,12 @@ fn load(
 ) -> Result<(Live, Tokens), Error> {
     let view = store.view()?;
     let live = Live::new(view.epoch()?);
+    let archived: Vec<String> = view
+        .projects(&Page::ALL)?
+        .into_iter()
+        .filter(|project| project.archived_at.is_some())
+        .map(|project| project.key)
+        .collect();
     for environment in view.environments(None, &Page::ALL)? {
         let document =
             document::read(&*view, &environment, Tenants::All).map_err(|fault| match fault {
@@ -180,6 +187,9 @@ fn load(
                 fault => Error::new(format!("{fault:?}")),
             })?;
         live.load(&environment, &document);
+        if archived.contains(&environment.project) {
+            live.archive(environment.id, true);
+        }
     }
     let tokens = Tokens::new(&view.tokens(&Page::ALL)?, quotas, stop);
     Ok((live, tokens))

@@ -66,7 +66,7 @@ async fn a_flag_is_created_off_everywhere_and_its_shared_part_edited() {
         created.is(201),
         json!({"key": "new-checkout", "type": "boolean",
             "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
-            "name": null, "description": null, "owner": null, "tags": [], "permanent": false,
+            "name": null, "description": null, "owner": null, "tags": [], "permanent": false, "expiry": null,
             "version": 1, "revisions": {"production": 1, "development": 1}})
     );
     let path = "/api/v1/projects/default/flags/new-checkout";

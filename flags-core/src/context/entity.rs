@@ -60,7 +60,7 @@ impl<'a> Entity<'a> {
 }
 
 impl Context for Entity<'_> {
-    #[inline]
+    #[inline(always)]
     fn key(&self, kind: &str) -> Option<&str> {
         same(self.kind, kind).then_some(self.key)
     }
@@ -75,7 +75,7 @@ impl Context for Entity<'_> {
 }
 
 impl Context for [Entity<'_>] {
-    #[inline]
+    #[inline(always)]
     fn key(&self, kind: &str) -> Option<&str> {
         self.iter().find_map(|entity| entity.key(kind))
     }
@@ -87,7 +87,7 @@ impl Context for [Entity<'_>] {
 }
 
 impl<const N: usize> Context for [Entity<'_>; N] {
-    #[inline]
+    #[inline(always)]
     fn key(&self, kind: &str) -> Option<&str> {
         self.as_slice().key(kind)
     }

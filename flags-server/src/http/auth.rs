@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, RawPathParams, Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -104,13 +104,13 @@ async fn allow(needs: Option<Needs>, access: &Access, parts: &mut Parts) -> Resu
         Some(Needs::Sdk) => {
             return match access.token.kind.grant() {
                 None => Ok(Lane::Sdk),
-                Some(_) => Err(forbidden("this needs an sdk token")),
+                Some(_) => Err(Problem::forbidden("this needs an sdk token")),
             };
         }
         Some(Needs::Role(role, within)) => (role, within),
     };
     let Some(Grant { role: given, reach }) = access.token.kind.grant() else {
-        return Err(forbidden("this needs a personal or service token"));
+        return Err(Problem::forbidden("this needs a personal or service token"));
     };
     if !matches!(within, Within::Everything | Within::Anything) {
         let params = RawPathParams::from_request_parts(parts, &()).await;
@@ -129,23 +129,21 @@ async fn allow(needs: Option<Needs>, access: &Access, parts: &mut Parts) -> Resu
                 return Err(Problem::internal("a route of an environment without one in its path"));
             }
             (Within::Project, _) if !reach.covers(p, None) => {
-                return Err(forbidden("this needs a token for the whole project"));
+                return Err(Problem::forbidden("this needs a token for the whole project"));
             }
             _ => {}
         }
     }
     if within == Within::Everything && *reach != Reach::Everything {
-        return Err(forbidden("this needs a token that is not limited to projects"));
+        return Err(Problem::forbidden("this needs a token that is not limited to projects"));
     }
     if *given < role {
         let (role, given) = (role.name(), given.name());
-        return Err(forbidden(&format!("this needs the role {role}; the token has {given}")));
+        return Err(Problem::forbidden(format!(
+            "this needs the role {role}; the token has {given}"
+        )));
     }
     Ok(Lane::Admin)
-}
-
-fn forbidden(detail: &str) -> Problem {
-    Problem::new(StatusCode::FORBIDDEN, "forbidden", detail)
 }
 
 /// The secret, if there is one and no other: of two, a proxy may have looked at the other one.

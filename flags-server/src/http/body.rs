@@ -1,5 +1,7 @@
 //! The body of a request.
 
+use std::sync::{Arc, OnceLock};
+
 use axum::body::Body as HttpBody;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
@@ -9,6 +11,7 @@ use flags_core::{PlainJson, Shape};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
 use crate::limits::{BODY_TIMEOUT, MAX_BODY_BYTES, MAX_BULK_BODY_BYTES};
@@ -87,7 +90,27 @@ fn too_large(maximum: usize) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
 }
 
+/// The digest of a request's body once that is read, for whoever put it among the extensions.
+#[derive(Debug, Clone, Default)]
+pub(super) struct BodyDigest(Arc<OnceLock<[u8; 32]>>);
+
+impl BodyDigest {
+    /// That of no bytes where no body was read.
+    pub(super) fn get(&self) -> [u8; 32] {
+        self.0.get().copied().unwrap_or_else(|| Sha256::digest(b"").into())
+    }
+}
+
 async fn read(request: Request, maximum: usize) -> Result<Bytes, Problem> {
+    let digest = request.extensions().get::<BodyDigest>().cloned();
+    let bytes = collect(request, maximum).await?;
+    if let Some(BodyDigest(digest)) = digest {
+        digest.get_or_init(|| Sha256::digest(&bytes).into());
+    }
+    Ok(bytes)
+}
+
+async fn collect(request: Request, maximum: usize) -> Result<Bytes, Problem> {
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let length = length.and_then(|length| length.parse::<u64>().ok());
     if length.is_some_and(|length| length > maximum as u64) {

@@ -11,9 +11,10 @@ use flags_core::{Epoch, MAX_RULES};
 use serde::Serialize;
 
 use super::auth::Reaching;
-use super::body::Checked;
-use super::list::ListQuery;
+use super::body::{Checked, Nothing};
+use super::list::Archivable;
 use super::path::Keys;
+use super::post::Post;
 use super::problem::Problem;
 use super::project::{Create, Rename};
 use crate::limits::{
@@ -22,7 +23,7 @@ use crate::limits::{
     MAX_STORED_TENANT_BYTES, MAX_TENANTS, MAX_TENANTS_PER_REQUEST,
 };
 use crate::quota::Quotas;
-use crate::service::{Author, Service, project};
+use crate::service::{Author, Service, Unit, archive, project};
 use crate::store::Environment;
 
 #[derive(Serialize)]
@@ -30,6 +31,8 @@ struct Shown {
     key: String,
     name: String,
     created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived_at: Option<String>,
     revision: u64,
     epoch: Epoch,
     limits: Limits,
@@ -85,6 +88,7 @@ fn show(environment: Environment, service: &Service) -> Shown {
         key: environment.key,
         name: environment.name,
         created_at: environment.created_at.to_string(),
+        archived_at: environment.archived_at.map(|at| at.to_string()),
         revision: environment.revision,
         epoch: service.live.epoch().clone(),
         limits: limits(service.tokens.quotas()),
@@ -95,7 +99,7 @@ pub(super) async fn list(
     State(service): State<Arc<Service>>,
     Keys(key): Keys<String>,
     Reaching(reach): Reaching,
-    query: ListQuery,
+    Archivable(query): Archivable,
 ) -> Result<Response, Problem> {
     let page = query.page();
     let environments =
@@ -106,26 +110,31 @@ pub(super) async fn list(
 pub(super) async fn create(
     State(service): State<Arc<Service>>,
     Keys(project): Keys<String>,
-    author: Author,
+    post: Post,
     Checked(body): Checked<Create>,
 ) -> Result<Response, Problem> {
-    let created = service.write(author, move |unit| {
+    let create = move |unit: &mut Unit<'_>| {
         let name = body.name.as_deref().unwrap_or(&body.key);
         project::create_environment(unit, &project, &body.key, name)
-    });
-    let created = created.await?;
-    let path = format!("/api/v1/projects/{}/environments/{}", created.project, created.key);
-    let shown = Json(show(created, &service));
-    Ok((StatusCode::CREATED, [(LOCATION, path)], shown).into_response())
+    };
+    let shows = Arc::clone(&service);
+    let answer = move |created: Environment| {
+        let path = format!("/api/v1/projects/{}/environments/{}", created.project, created.key);
+        let shown = Json(show(created, &shows));
+        (StatusCode::CREATED, [(LOCATION, path)], shown).into_response()
+    };
+    post.run(&service, create, answer).await
 }
 
 pub(super) async fn get(
     State(service): State<Arc<Service>>,
     Keys((project, key)): Keys<(String, String)>,
 ) -> Result<Response, Problem> {
-    let found = service.read(move |view| project::find_environment(view, &project, &key));
-    let (_, found) = found.await?;
-    Ok(Json(show(found, &service)).into_response())
+    let found = service.read(move |view| {
+        let project = project::find(view, &project)?;
+        project::find_any_environment(view, &project, &key)
+    });
+    Ok(Json(show(found.await?, &service)).into_response())
 }
 
 pub(super) async fn rename(
@@ -137,4 +146,33 @@ pub(super) async fn rename(
     let renamed = service
         .write(author, move |unit| project::rename_environment(unit, &project, &key, &body.name));
     Ok(Json(show(renamed.await?, &service)).into_response())
+}
+
+pub(super) async fn archive(
+    service: State<Arc<Service>>,
+    keys: Keys<(String, String)>,
+    post: Post,
+    _: Nothing,
+) -> Result<Response, Problem> {
+    put_away(service, keys, post, true).await
+}
+
+pub(super) async fn restore(
+    service: State<Arc<Service>>,
+    keys: Keys<(String, String)>,
+    post: Post,
+    _: Nothing,
+) -> Result<Response, Problem> {
+    put_away(service, keys, post, false).await
+}
+
+async fn put_away(
+    State(service): State<Arc<Service>>,
+    Keys((project, key)): Keys<(String, String)>,
+    post: Post,
+    archive: bool,
+) -> Result<Response, Problem> {
+    let verb = move |unit: &mut Unit<'_>| archive::environment(unit, &project, &key, archive);
+    let shows = Arc::clone(&service);
+    post.run(&service, verb, move |found| Json(show(found, &shows)).into_response()).await
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, Query, State};
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use flags_core::{Evaluation, Explanation, Field, JsonContext, Shape};
+use flags_core::{Evaluation, Explanation, Field, JsonContext, Ruleset, Shape, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -13,6 +14,7 @@ use super::body::{Checked, Shaped};
 use super::path::Keys;
 use super::problem::Problem;
 use crate::live::LiveEnvironment;
+use crate::service::past::Moment;
 use crate::service::{Service, now};
 
 #[derive(Deserialize)]
@@ -60,14 +62,67 @@ struct Explained<'r> {
     text: String,
 }
 
+/// The environment that is asked, unless it is archived.
 pub(super) fn live(
     service: &Service,
     project: &str,
     key: &str,
 ) -> Result<Arc<LiveEnvironment>, Problem> {
-    service.live.by_key(project, key).ok_or_else(|| {
+    let live = service.live.by_key(project, key).filter(|live| !live.is_archived());
+    live.ok_or_else(|| {
         Problem::not_found(format!("there is no environment `{key}` of a project `{project}`"))
     })
+}
+
+/// The moment that is asked for; the present where none is.
+pub(super) struct When(Option<Moment>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WhenQuery {
+    revision: Option<u64>,
+    at: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for When {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(query) = Query::<WhenQuery>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::query_rejected(&rejection))?;
+        match query {
+            WhenQuery { revision: None, at: None } => Ok(Self(None)),
+            WhenQuery { revision: Some(revision), at: None } => {
+                Ok(Self(Some(Moment::Revision(revision))))
+            }
+            WhenQuery { revision: None, at: Some(at) } => {
+                let at = Timestamp::parse(&at)
+                    .ok_or_else(|| Problem::query("`at` is a time as RFC 3339 writes it"))?;
+                if at > now() {
+                    return Err(Problem::query(
+                        "`at` is in the future: nobody knows its definitions",
+                    ));
+                }
+                Ok(Self(Some(Moment::At(at))))
+            }
+            _ => Err(Problem::query("`revision` and `at` are two ways to say the same thing")),
+        }
+    }
+}
+
+/// The definitions of a moment, and when that was; `None` for those of the present.
+async fn definitions(
+    service: &Service,
+    project: &str,
+    key: &str,
+    moment: Option<Moment>,
+) -> Result<(Arc<Ruleset>, Option<Timestamp>), Problem> {
+    let Some(moment) = moment else {
+        return Ok((live(service, project, key)?.ruleset(), None));
+    };
+    let (ruleset, at) = service.past(project, key, moment).await?;
+    Ok((ruleset, Some(at)))
 }
 
 fn context(body: &Value) -> Result<JsonContext, Problem> {
@@ -82,9 +137,11 @@ fn context(body: &Value) -> Result<JsonContext, Problem> {
 pub(super) async fn evaluate(
     State(service): State<Arc<Service>>,
     Keys((project, key)): Keys<(String, String)>,
+    When(moment): When,
     Checked(body): Checked<Evaluate>,
 ) -> Result<Response, Problem> {
-    let ruleset = live(&service, &project, &key)?.ruleset();
+    let (ruleset, at) = definitions(&service, &project, &key, moment).await?;
+    let now = move || at.unwrap_or_else(now);
     let context = context(&body.context)?;
     let answered = service.compute(move || {
         if let Some(flag) = body.flag {
@@ -103,9 +160,11 @@ pub(super) async fn evaluate(
 pub(super) async fn explain(
     State(service): State<Arc<Service>>,
     Keys((project, key)): Keys<(String, String)>,
+    When(moment): When,
     Checked(body): Checked<Explain>,
 ) -> Result<Response, Problem> {
-    let ruleset = live(&service, &project, &key)?.ruleset();
+    let (ruleset, at) = definitions(&service, &project, &key, moment).await?;
+    let now = move || at.unwrap_or_else(now);
     let context = context(&body.context)?;
     let answered = service.compute(move || {
         let explanation = ruleset.explain(&*body.flag, &context, now);

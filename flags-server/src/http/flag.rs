@@ -9,13 +9,14 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::body::Definition;
-use super::list::ListQuery;
+use super::body::{Definition, Nothing};
+use super::list::Archivable;
 use super::path::Keys;
+use super::post::Post;
 use super::problem::Problem;
 use super::write::etag;
 use crate::service::model::{Flag, Revisions, SharedFlag};
-use crate::service::{Author, Precondition, Service, flag};
+use crate::service::{Author, Precondition, Service, Unit, archive, flag};
 
 #[derive(Serialize)]
 struct Shown {
@@ -24,12 +25,15 @@ struct Shown {
     shared: SharedFlag,
     version: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    archived_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     revisions: Option<Revisions>,
 }
 
 fn show(flag: Flag) -> Shown {
-    let Flag { key, shared, version, revisions } = flag;
-    Shown { key, shared, version, revisions }
+    let Flag { key, shared, version, archived_at, revisions } = flag;
+    let archived_at = archived_at.map(|at| at.to_string());
+    Shown { key, shared, version, archived_at, revisions }
 }
 
 fn answer(flag: Flag) -> Response {
@@ -44,7 +48,7 @@ fn created(project: &str, flag: Flag) -> Response {
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
     Keys(project): Keys<String>,
-    query: ListQuery,
+    Archivable(query): Archivable,
 ) -> Result<Response, Problem> {
     let page = query.page();
     let flags = service.read(move |view| flag::list(view, &project, &page)).await?;
@@ -54,12 +58,12 @@ pub(super) async fn list(
 pub(super) async fn create(
     State(service): State<Arc<Service>>,
     Keys(project): Keys<String>,
-    author: Author,
+    post: Post,
     Definition(body): Definition,
 ) -> Result<Response, Problem> {
     let key = project.clone();
-    let flag = service.write(author, move |unit| flag::create(unit, &key, None, body)).await?;
-    Ok(created(&project, flag))
+    let create = move |unit: &mut Unit<'_>| flag::create(unit, &key, None, body);
+    post.run(&service, create, move |flag| created(&project, flag)).await
 }
 
 pub(super) async fn get(
@@ -93,4 +97,28 @@ pub(super) async fn patch(
     let flag =
         service.write(author, move |unit| flag::patch(unit, &project, &key, &precondition, body));
     Ok(answer(flag.await?))
+}
+
+pub(super) async fn archive(
+    State(service): State<Arc<Service>>,
+    Keys((project, key)): Keys<(String, String)>,
+    precondition: Precondition,
+    post: Post,
+    _: Nothing,
+) -> Result<Response, Problem> {
+    let archive =
+        move |unit: &mut Unit<'_>| archive::archive_flag(unit, &project, &key, &precondition);
+    post.run(&service, archive, answer).await
+}
+
+pub(super) async fn restore(
+    State(service): State<Arc<Service>>,
+    Keys((project, key)): Keys<(String, String)>,
+    precondition: Precondition,
+    post: Post,
+    _: Nothing,
+) -> Result<Response, Problem> {
+    let restore =
+        move |unit: &mut Unit<'_>| archive::restore_flag(unit, &project, &key, &precondition);
+    post.run(&service, restore, answer).await
 }

@@ -18,9 +18,10 @@ use crate::store::{MemberList, Page};
 pub(super) struct ListQuery {
     path: String,
     /// What else names the list, as it stands in a query before the rest.
-    which: &'static str,
+    which: String,
     after: Option<String>,
     limit: u32,
+    archived: bool,
 }
 
 #[derive(Deserialize)]
@@ -28,6 +29,29 @@ pub(super) struct ListQuery {
 struct Said {
     limit: Option<u32>,
     cursor: Option<String>,
+}
+
+/// Which page of a list is asked for that hides what is archived, or shows it too.
+pub(super) struct Archivable(pub(super) ListQuery);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SaidOfArchivable {
+    #[serde(default)]
+    archived: bool,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Archivable {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let SaidOfArchivable { archived, limit, cursor } = said(parts, state).await?;
+        let which = if archived { "archived=true&" } else { "" };
+        let query = ListQuery::new(parts, which, Said { limit, cursor })?;
+        Ok(Self(ListQuery { archived, ..query }))
+    }
 }
 
 #[derive(Serialize)]
@@ -88,7 +112,7 @@ impl<S: Send + Sync> FromRequestParts<S> for MembersQuery {
 }
 
 impl ListQuery {
-    fn new(parts: &Parts, which: &'static str, said: Said) -> Result<Self, Problem> {
+    fn new(parts: &Parts, which: &str, said: Said) -> Result<Self, Problem> {
         let limit = said.limit.unwrap_or(DEFAULT_PAGE_ITEMS);
         if !(1..=MAX_PAGE_ITEMS).contains(&limit) {
             return Err(Problem::query(format!("`limit` is 1 to {MAX_PAGE_ITEMS}")));
@@ -98,12 +122,51 @@ impl ListQuery {
             let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
             key.ok_or_else(|| Problem::query("`cursor` is not one that a list gave"))
         });
-        Ok(Self { path: parts.uri.path().to_owned(), which, after: after.transpose()?, limit })
+        Ok(Self {
+            path: parts.uri.path().to_owned(),
+            which: which.to_owned(),
+            after: after.transpose()?,
+            limit,
+            archived: false,
+        })
     }
 
     /// What to read: one item more than the page has tells whether there is a next one.
     pub(super) fn page(&self) -> Page {
-        Page { after: self.after.clone(), limit: self.limit + 1 }
+        let Self { after, limit, archived, .. } = self;
+        Page { after: after.clone(), limit: limit + 1, archived: *archived }
+    }
+
+    /// A list of what else the query says, whatever that is.
+    pub(super) fn filtered(
+        parts: &Parts,
+        limit: Option<u32>,
+        cursor: Option<String>,
+    ) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default().split('&');
+        let which = query
+            .filter(|part| !part.is_empty())
+            .filter(|part| !part.starts_with("limit=") && !part.starts_with("cursor="))
+            .map(|part| format!("{part}&"));
+        Self::new(parts, &which.collect::<String>(), Said { limit, cursor })
+    }
+
+    /// After what to go on.
+    pub(super) fn text(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+
+    /// After which number to go on, in lists that are sorted by one.
+    pub(super) fn number(&self) -> Result<Option<u64>, Problem> {
+        let number = self.after.as_ref().map(|after| {
+            let number: Option<u64> = after.parse().ok();
+            number.ok_or_else(|| Problem::query("`cursor` is not one that this list gave"))
+        });
+        number.transpose()
+    }
+
+    pub(super) fn limit(&self) -> u32 {
+        self.limit
     }
 
     /// The answer with what was read.
@@ -116,13 +179,18 @@ impl ListQuery {
         let limit = self.limit as usize;
         let more = found.len() > limit;
         found.truncate(limit);
-        let last = found.last().filter(|_| more);
-        let next_cursor = last.map(|last| URL_SAFE_NO_PAD.encode(key(last)));
+        let next = found.last().filter(|_| more).map(|last| key(last).to_owned());
+        self.part(found.into_iter().map(show).collect(), next.as_deref())
+    }
+
+    /// The answer with a part of a list that knows where it goes on.
+    pub(super) fn part<J: Serialize>(self, items: Vec<J>, next: Option<&str>) -> Response {
+        let next_cursor = next.map(|next| URL_SAFE_NO_PAD.encode(next));
         let link = next_cursor.as_ref().map(|cursor| {
             let Self { path, which, limit, .. } = &self;
             [(LINK, format!("<{path}?{which}limit={limit}&cursor={cursor}>; rel=\"next\""))]
         });
-        let list = List { items: found.into_iter().map(show).collect(), next_cursor };
+        let list = List { items, next_cursor };
         match link {
             Some(link) => (link, Json(list)).into_response(),
             None => Json(list).into_response(),

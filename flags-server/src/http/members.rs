@@ -13,11 +13,12 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use super::body::{Bulk, check, parse};
 use super::list::MembersQuery;
+use super::post::Post;
 use super::problem::Problem;
 use super::segment::{Counts, Triple, path};
 use super::write::etag;
-use crate::service::members::{self, MembersEdit};
-use crate::service::{Author, Precondition, Service};
+use crate::service::members::{self, Changed, MembersEdit};
+use crate::service::{Precondition, Service, Unit};
 
 static LIST: Shape = Shape::Object(&[
     Field::optional("add", &Shape::List(&Shape::String)),
@@ -52,14 +53,16 @@ pub(super) async fn change(
     State(service): State<Arc<Service>>,
     keys: Triple,
     precondition: Precondition,
-    author: Author,
+    post: Post,
     Bulk(body): Bulk,
 ) -> Result<Response, Problem> {
     let path = path(keys);
     let edit = service.compute(move || read(&body)).await??;
-    let changed =
-        service.write(author, move |unit| members::change(unit, &path, &precondition, &edit));
-    let changed = changed.await?;
+    let change = move |unit: &mut Unit<'_>| members::change(unit, &path, &precondition, &edit);
+    post.run(&service, change, answer).await
+}
+
+fn answer(changed: Changed) -> Response {
     let shown = Shown {
         key: changed.key,
         added: changed.added,
@@ -70,7 +73,7 @@ pub(super) async fn change(
         version: changed.version,
         revision: changed.revision,
     };
-    Ok((etag(shown.version), Json(shown)).into_response())
+    (etag(shown.version), Json(shown)).into_response()
 }
 
 /// Reads a body without making a tree of it, which would take many times the room; unless there is

@@ -1,14 +1,19 @@
 //! HTTP: the routes, and what requests and answers look like. HTTP's types end here.
 
+mod audit;
 mod auth;
 mod body;
 mod environment;
 mod evaluate;
+mod export;
 mod flag;
 mod health;
+mod history;
 mod list;
 mod members;
 mod path;
+mod plan;
+mod post;
 mod preview;
 mod problem;
 mod project;
@@ -47,48 +52,65 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
 
 /// Every route, with who may use it. What is not here is closed.
 fn routes() -> Routes {
-    use Within::{Anything, Environment, Everything, PartOfProject, Project};
-
-    const VIEW: Needs = Needs::viewer(Environment);
-    const EDIT: Needs = Needs::editor(Environment);
-    const VIEW_SHARED: Needs = Needs::viewer(PartOfProject);
-    const EDIT_SHARED: Needs = Needs::editor(Project);
-    const TOKENS: Needs = Needs::admin(Anything);
-
-    // All of these are below one environment.
-    let at = |rest: &str| format!("/api/v1/projects/{{p}}/environments/{{e}}{rest}");
     Routes::default()
+        .and(project_routes)
+        .and(flag_routes)
+        .and(segment_routes)
+        .and(environment_routes)
+        .and(other_routes)
+}
+
+const VIEW: Needs = Needs::viewer(Within::Environment);
+const EDIT: Needs = Needs::editor(Within::Environment);
+const ADMINISTER: Needs = Needs::admin(Within::Environment);
+const VIEW_SHARED: Needs = Needs::viewer(Within::PartOfProject);
+const EDIT_SHARED: Needs = Needs::editor(Within::Project);
+const ADMINISTER_SHARED: Needs = Needs::admin(Within::Project);
+
+/// What is below one project.
+fn of(rest: &str) -> String {
+    format!("/api/v1/projects/{{p}}{rest}")
+}
+
+/// What is below one environment.
+fn at(rest: &str) -> String {
+    of(&format!("/environments/{{e}}{rest}"))
+}
+
+fn project_routes(routes: Routes) -> Routes {
+    routes
         .route(
             "/api/v1/projects",
             [
-                get(Needs::viewer(Anything), project::list),
-                post(Needs::admin(Everything), project::create),
+                get(Needs::viewer(Within::Anything), project::list),
+                post(Needs::admin(Within::Everything), project::create),
             ],
         )
+        .route(&of(""), [get(VIEW_SHARED, project::get), patch(ADMINISTER_SHARED, project::rename)])
+        .route(&of("/archive"), [post(ADMINISTER_SHARED, project::archive)])
+        .route(&of("/restore"), [post(ADMINISTER_SHARED, project::restore)])
         .route(
-            "/api/v1/projects/{p}",
-            [get(VIEW_SHARED, project::get), patch(Needs::admin(Project), project::rename)],
+            &of("/environments"),
+            [get(VIEW_SHARED, environment::list), post(ADMINISTER_SHARED, environment::create)],
         )
+        .route(&at(""), [get(VIEW, environment::get), patch(ADMINISTER, environment::rename)])
+        .route(&at("/archive"), [post(ADMINISTER, environment::archive)])
+        .route(&at("/restore"), [post(ADMINISTER, environment::restore)])
+}
+
+fn flag_routes(routes: Routes) -> Routes {
+    routes
+        .route(&of("/flags"), [get(VIEW_SHARED, flag::list), post(EDIT_SHARED, flag::create)])
         .route(
-            "/api/v1/projects/{p}/environments",
-            [get(VIEW_SHARED, environment::list), post(Needs::admin(Project), environment::create)],
-        )
-        .route(
-            &at(""),
-            [get(VIEW, environment::get), patch(Needs::admin(Environment), environment::rename)],
-        )
-        .route(
-            "/api/v1/projects/{p}/flags",
-            [get(VIEW_SHARED, flag::list), post(EDIT_SHARED, flag::create)],
-        )
-        .route(
-            "/api/v1/projects/{p}/flags/{flag}",
+            &of("/flags/{flag}"),
             [
                 get(VIEW_SHARED, flag::get),
                 put(EDIT_SHARED, flag::put),
                 patch(EDIT_SHARED, flag::patch),
             ],
         )
+        .route(&of("/flags/{flag}/archive"), [post(EDIT_SHARED, flag::archive)])
+        .route(&of("/flags/{flag}/restore"), [post(EDIT_SHARED, flag::restore)])
         .route(&at("/flags"), [get(VIEW, state::list)])
         .route(
             &at("/flags/{flag}"),
@@ -101,6 +123,13 @@ fn routes() -> Routes {
             &at("/flags/{flag}/tenants/{tenant}"),
             [put(EDIT, state::target), delete(EDIT, state::untarget)],
         )
+        .route(&at("/flags/{flag}/history"), [get(VIEW, history::of_flag)])
+        .route(&at("/flags/{flag}/revert"), [post(EDIT, plan::revert_flag)])
+        .route(&at("/flags/{flag}/copy"), [post(EDIT, plan::copy_flag)])
+}
+
+fn segment_routes(routes: Routes) -> Routes {
+    routes
         .route(&at("/segments"), [get(VIEW, segment::list), post(EDIT, segment::create)])
         .route(
             &at("/segments/{segment}"),
@@ -115,6 +144,13 @@ fn routes() -> Routes {
             &at("/segments/{segment}/members"),
             [get(VIEW, members::list), post(EDIT, members::change)],
         )
+        .route(&at("/segments/{segment}/history"), [get(VIEW, history::of_segment)])
+        .route(&at("/segments/{segment}/revert"), [post(EDIT, plan::revert_segment)])
+        .route(&at("/segments/{segment}/copy"), [post(EDIT, plan::copy_segment)])
+}
+
+fn environment_routes(routes: Routes) -> Routes {
+    routes
         .route(&at("/tenants"), [get(VIEW, tenant::list), post(EDIT, tenant::upsert)])
         .route(
             &at("/tenants/{tenant}"),
@@ -129,9 +165,27 @@ fn routes() -> Routes {
         .route(&at("/preview/tenants"), [post(VIEW, preview::tenants)])
         .route(&at("/evaluate"), [post(VIEW, evaluate::evaluate)])
         .route(&at("/explain"), [post(VIEW, evaluate::explain)])
-        .route("/api/v1/tokens", [get(TOKENS, token::list), post(TOKENS, token::create)])
-        .route("/api/v1/tokens/{id}", [get(TOKENS, token::get), delete(TOKENS, token::revoke)])
-        .route("/api/v1/tokens/{id}/rotate", [post(TOKENS, token::rotate)])
+        .route(&at("/history"), [get(VIEW, history::of_environment)])
+        .route(&at("/revert"), [post(EDIT, plan::revert_environment)])
+        .route(&at("/export"), [get(VIEW, export::export)])
+        // It creates the flags that are missing, in every environment.
+        .route(&at("/import"), [post(EDIT_SHARED, export::import)])
+}
+
+fn other_routes(routes: Routes) -> Routes {
+    const WITHIN_REACH: Needs = Needs::admin(Within::Anything);
+
+    routes
+        .route("/api/v1/audit", [get(WITHIN_REACH, audit::list)])
+        .route(
+            "/api/v1/tokens",
+            [get(WITHIN_REACH, token::list), post(WITHIN_REACH, token::create)],
+        )
+        .route(
+            "/api/v1/tokens/{id}",
+            [get(WITHIN_REACH, token::get), delete(WITHIN_REACH, token::revoke)],
+        )
+        .route("/api/v1/tokens/{id}/rotate", [post(WITHIN_REACH, token::rotate)])
         .route("/sdk/v1/snapshot", [get(Needs::Sdk, sdk_snapshot::get)])
         .route("/sdk/v1/stream", [get(Needs::Sdk, sdk_stream::get)])
         .route("/livez", [get(Needs::Nothing, health::live)])

@@ -69,6 +69,10 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "invalid_header", detail)
     }
 
+    pub(super) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", detail)
     }
@@ -189,6 +193,12 @@ impl From<Fault> for Problem {
                 Self::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", detail)
                     .member("current_version", current)
             }
+            Fault::Archived(detail) => Self::new(StatusCode::CONFLICT, "archived", detail),
+            Fault::IdempotencyKeyReused => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "this `Idempotency-Key` was sent before, with another request: each one needs a new key",
+            ),
             Fault::Revoked => Self::unauthenticated(),
             Fault::Invalid(errors) => Self::invalid(errors),
             Fault::LimitExceeded { limit, maximum } => {

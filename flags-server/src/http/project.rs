@@ -11,11 +11,12 @@ use flags_core::{Field, Shape};
 use serde::{Deserialize, Serialize};
 
 use super::auth::Reaching;
-use super::body::{Checked, Shaped};
-use super::list::ListQuery;
+use super::body::{Checked, Nothing, Shaped};
+use super::list::Archivable;
 use super::path::Keys;
+use super::post::Post;
 use super::problem::Problem;
-use crate::service::{Author, Service, project};
+use crate::service::{Author, Service, Unit, archive, project};
 use crate::store::Project;
 
 /// What creates a project or an environment.
@@ -47,17 +48,20 @@ struct Shown {
     key: String,
     name: String,
     created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived_at: Option<String>,
 }
 
 fn show(project: Project) -> Shown {
     let created_at = project.created_at.to_string();
-    Shown { key: project.key, name: project.name, created_at }
+    let archived_at = project.archived_at.map(|at| at.to_string());
+    Shown { key: project.key, name: project.name, created_at, archived_at }
 }
 
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
     Reaching(reach): Reaching,
-    query: ListQuery,
+    Archivable(query): Archivable,
 ) -> Result<Response, Problem> {
     let page = query.page();
     let projects = service.read(move |view| project::list(view, &reach, &page)).await?;
@@ -66,23 +70,25 @@ pub(super) async fn list(
 
 pub(super) async fn create(
     State(service): State<Arc<Service>>,
-    author: Author,
+    post: Post,
     Checked(body): Checked<Create>,
 ) -> Result<Response, Problem> {
-    let project = service.write(author, move |unit| {
+    let create = move |unit: &mut Unit<'_>| {
         let name = body.name.as_deref().unwrap_or(&body.key);
         project::create(unit, &body.key, name)
-    });
-    let project = project.await?;
-    let location = [(LOCATION, format!("/api/v1/projects/{}", project.key))];
-    Ok((StatusCode::CREATED, location, Json(show(project))).into_response())
+    };
+    let answer = |project: Project| {
+        let location = [(LOCATION, format!("/api/v1/projects/{}", project.key))];
+        (StatusCode::CREATED, location, Json(show(project))).into_response()
+    };
+    post.run(&service, create, answer).await
 }
 
 pub(super) async fn get(
     State(service): State<Arc<Service>>,
     Keys(key): Keys<String>,
 ) -> Result<Response, Problem> {
-    let project = service.read(move |view| project::find(view, &key)).await?;
+    let project = service.read(move |view| project::find_any(view, &key)).await?;
     Ok(Json(show(project)).into_response())
 }
 
@@ -94,4 +100,32 @@ pub(super) async fn rename(
 ) -> Result<Response, Problem> {
     let project = service.write(author, move |unit| project::rename(unit, &key, &body.name));
     Ok(Json(show(project.await?)).into_response())
+}
+
+pub(super) async fn archive(
+    service: State<Arc<Service>>,
+    keys: Keys<String>,
+    post: Post,
+    _: Nothing,
+) -> Result<Response, Problem> {
+    put_away(service, keys, post, true).await
+}
+
+pub(super) async fn restore(
+    service: State<Arc<Service>>,
+    keys: Keys<String>,
+    post: Post,
+    _: Nothing,
+) -> Result<Response, Problem> {
+    put_away(service, keys, post, false).await
+}
+
+async fn put_away(
+    State(service): State<Arc<Service>>,
+    Keys(key): Keys<String>,
+    post: Post,
+    archive: bool,
+) -> Result<Response, Problem> {
+    let verb = move |unit: &mut Unit<'_>| archive::project(unit, &key, archive);
+    post.run(&service, verb, |project| Json(show(project)).into_response()).await
 }

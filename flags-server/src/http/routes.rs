@@ -95,6 +95,11 @@ pub(super) struct Declared {
 }
 
 impl Routes {
+    /// With more of them.
+    pub(super) fn and(self, more: impl FnOnce(Self) -> Self) -> Self {
+        more(self)
+    }
+
     pub(super) fn route<const N: usize>(mut self, path: &str, methods: [Allowed; N]) -> Self {
         let mut router = MethodRouter::new();
         let declared = self.declared.by_path.entry(path.to_owned()).or_default();

@@ -52,6 +52,9 @@ impl FromRequestParts<Arc<Service>> for SdkAccess {
         };
         let (environment, tenants) =
             found.ok_or_else(|| Problem::internal("a token without an environment"))?;
+        if environment.is_archived() {
+            return Err(Problem::forbidden("the environment of this token is archived"));
+        }
         Ok(Self { environment, tenants, access })
     }
 }
@@ -166,7 +169,7 @@ impl Stream {
     /// What to send next; `None` ends the stream, and the client resumes.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if self.access.ended.is_cancelled() {
+            if self.access.ended.is_cancelled() || self.environment.is_archived() {
                 return None;
             }
             if let Some(bytes) = self.ready.pop_front() {
@@ -190,6 +193,7 @@ impl Stream {
             tokio::select! {
                 biased;
                 () = self.access.ended.cancelled() => return None,
+                () = self.environment.archived() => return None,
                 changed = self.watch.changed() => changed.ok()?,
                 () = tokio::time::sleep_until(self.heartbeat) => {
                     self.heartbeat = next_heartbeat();
@@ -244,6 +248,7 @@ mod tests {
             name: String::new(),
             revision: 0,
             created_at: Timestamp::from_millis(0),
+            archived_at: None,
         };
         service.live.add(&environment);
         let environment = service.live.by_id(environment.id).unwrap();

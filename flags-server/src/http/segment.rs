@@ -13,11 +13,12 @@ use serde_json::json;
 use super::body::{Definition, Nothing};
 use super::list::ListQuery;
 use super::path::Keys;
+use super::post::Post;
 use super::problem::Problem;
 use super::write::etag;
 use crate::service::model::{Segment, SegmentDocument};
 use crate::service::segment::{self, Path};
-use crate::service::{Author, Precondition, Service};
+use crate::service::{Author, Precondition, Service, Unit};
 use crate::store::MemberCounts;
 
 pub(super) type Triple = Keys<(String, String, String)>;
@@ -88,13 +89,12 @@ pub(super) async fn list(
 pub(super) async fn create(
     State(service): State<Arc<Service>>,
     Keys((project, environment)): Keys<(String, String)>,
-    author: Author,
+    post: Post,
     Definition(body): Definition,
 ) -> Result<Response, Problem> {
     let (p, e) = (project.clone(), environment.clone());
-    let segment =
-        service.write(author, move |unit| segment::create(unit, &p, &e, None, body)).await?;
-    Ok(created(&project, &environment, segment))
+    let create = move |unit: &mut Unit<'_>| segment::create(unit, &p, &e, None, body);
+    post.run(&service, create, move |segment| created(&project, &environment, segment)).await
 }
 
 pub(super) async fn get(

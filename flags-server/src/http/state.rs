@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 use super::body::{Checked, Definition, Nothing, Shaped};
 use super::list::ListQuery;
 use super::path::Keys;
+use super::post::Post;
 use super::problem::Problem;
 use super::write::etag;
 use crate::service::model::State as Found;
 use crate::service::rollout::{Rollout, roll_out};
 use crate::service::state::{self, Path};
 use crate::service::target::target_tenant;
-use crate::service::{Author, Precondition, Service};
+use crate::service::{Author, Precondition, Service, Unit};
 
 type Triple = Keys<(String, String, String)>;
 
@@ -109,33 +110,32 @@ pub(super) async fn on(
     service: State<Arc<Service>>,
     keys: Triple,
     precondition: Precondition,
-    author: Author,
+    post: Post,
     _: Nothing,
 ) -> Result<Response, Problem> {
-    switch(service, keys, precondition, author, true).await
+    switch(service, keys, precondition, post, true).await
 }
 
 pub(super) async fn off(
     service: State<Arc<Service>>,
     keys: Triple,
     precondition: Precondition,
-    author: Author,
+    post: Post,
     _: Nothing,
 ) -> Result<Response, Problem> {
-    switch(service, keys, precondition, author, false).await
+    switch(service, keys, precondition, post, false).await
 }
 
 async fn switch(
     State(service): State<Arc<Service>>,
     keys: Triple,
     precondition: Precondition,
-    author: Author,
+    post: Post,
     on: bool,
 ) -> Result<Response, Problem> {
     let path = path(keys);
-    let written =
-        service.write(author, move |unit| state::switch(unit, &path, &precondition, on)).await?;
-    Ok(answer(written))
+    let switch = move |unit: &mut Unit<'_>| state::switch(unit, &path, &precondition, on);
+    post.run(&service, switch, answer).await
 }
 
 impl Shaped for Rollout {
@@ -151,13 +151,12 @@ pub(super) async fn rollout(
     State(service): State<Arc<Service>>,
     keys: Triple,
     precondition: Precondition,
-    author: Author,
+    post: Post,
     Checked(body): Checked<Rollout>,
 ) -> Result<Response, Problem> {
     let path = path(keys);
-    let written =
-        service.write(author, move |unit| roll_out(unit, &path, &precondition, body)).await?;
-    Ok(answer(written))
+    let roll_out = move |unit: &mut Unit<'_>| roll_out(unit, &path, &precondition, body);
+    post.run(&service, roll_out, answer).await
 }
 
 #[derive(Deserialize)]

@@ -15,10 +15,11 @@ use serde_json::json;
 use super::body::{Bulk, Definition, Nothing, check, parse};
 use super::list::ListQuery;
 use super::path::Keys;
+use super::post::Post;
 use super::problem::Problem;
 use super::write::etag;
 use crate::service::tenant::{self, Path, Tenant, Upserts};
-use crate::service::{Author, Precondition, Service};
+use crate::service::{Author, Precondition, Service, Unit};
 
 type Triple = Keys<(String, String, String)>;
 
@@ -116,17 +117,18 @@ pub(super) async fn delete(
 pub(super) async fn upsert(
     State(service): State<Arc<Service>>,
     Keys((project, environment)): Keys<(String, String)>,
-    author: Author,
+    post: Post,
     Bulk(body): Bulk,
 ) -> Result<Response, Problem> {
     let upserts = service.compute(move || read(&body)).await??;
-    let upserted = service
-        .write(author, move |unit| tenant::upsert(unit, &project, &environment, &upserts))
-        .await?;
-    let tenant::Upserted { created, updated, unchanged, revision } = upserted;
-    let shown = json!({"created": created, "updated": updated, "unchanged": unchanged,
-                       "revision": revision});
-    Ok(Json(shown).into_response())
+    let verb = move |unit: &mut Unit<'_>| tenant::upsert(unit, &project, &environment, &upserts);
+    let answer = |upserted| {
+        let tenant::Upserted { created, updated, unchanged, revision } = upserted;
+        Json(json!({"created": created, "updated": updated, "unchanged": unchanged,
+                    "revision": revision}))
+        .into_response()
+    };
+    post.run(&service, verb, answer).await
 }
 
 fn read(body: &[u8]) -> Result<Upserts, Problem> {

@@ -15,10 +15,11 @@ use super::auth::Reaching;
 use super::body::{Checked, Nothing, Shaped};
 use super::list::ListQuery;
 use super::path::Keys;
+use super::post::{Answered, Post};
 use super::problem::Problem;
 use crate::service::new_token::NewToken;
 use crate::service::token::{self, Token};
-use crate::service::{Author, Service};
+use crate::service::{Author, Service, Unit};
 use crate::store::{Role, TokenKind};
 
 impl Shaped for NewToken {
@@ -116,10 +117,14 @@ fn show(token: Token) -> Shown {
     }
 }
 
-/// An answer with a secret, which nobody keeps.
-fn show_secret(token: Token, secret: String) -> ([(HeaderName, &'static str); 1], Json<Shown>) {
-    let shown = Shown { token: Some(secret), ..show(token) };
-    ([(CACHE_CONTROL, "no-store")], Json(shown))
+/// A token, as an answer that nobody keeps.
+type Fresh = ([(HeaderName, &'static str); 1], Json<Shown>);
+
+/// An answer with a secret, which is not kept for whoever asks again.
+fn told_once(token: Token, secret: String, respond: impl Fn(Fresh) -> Response) -> Answered {
+    let fresh = |shown| ([(CACHE_CONTROL, "no-store")], Json(shown));
+    let again = respond(fresh(show(token.clone())));
+    Answered::once(respond(fresh(Shown { token: Some(secret), ..show(token) })), again)
 }
 
 pub(super) async fn list(
@@ -135,13 +140,17 @@ pub(super) async fn list(
 pub(super) async fn create(
     State(service): State<Arc<Service>>,
     Reaching(reach): Reaching,
-    author: Author,
+    post: Post,
     Checked(body): Checked<NewToken>,
 ) -> Result<Response, Problem> {
-    let created = service.write(author, move |unit| token::create(unit, &reach, body));
-    let (token, secret) = created.await?;
-    let location = [(LOCATION, format!("/api/v1/tokens/{}", token.stored.id))];
-    Ok((StatusCode::CREATED, location, show_secret(token, secret)).into_response())
+    let create = move |unit: &mut Unit<'_>| token::create(unit, &reach, body);
+    let answer = |(token, secret): (Token, String)| {
+        let location = format!("/api/v1/tokens/{}", token.stored.id);
+        told_once(token, secret, move |shown| {
+            (StatusCode::CREATED, [(LOCATION, location.clone())], shown).into_response()
+        })
+    };
+    post.run(&service, create, answer).await
 }
 
 pub(super) async fn get(
@@ -157,13 +166,12 @@ pub(super) async fn rotate(
     State(service): State<Arc<Service>>,
     Keys(id): Keys<String>,
     Reaching(reach): Reaching,
-    author: Author,
+    post: Post,
     Checked(Rotate { overlap_seconds }): Checked<Rotate>,
 ) -> Result<Response, Problem> {
-    let rotated =
-        service.write(author, move |unit| token::rotate(unit, &reach, &id, overlap_seconds));
-    let (token, secret) = rotated.await?;
-    Ok(show_secret(token, secret).into_response())
+    let rotate = move |unit: &mut Unit<'_>| token::rotate(unit, &reach, &id, overlap_seconds);
+    let answer = |(token, secret)| told_once(token, secret, IntoResponse::into_response);
+    post.run(&service, rotate, answer).await
 }
 
 pub(super) async fn revoke(

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 
 use super::auth::Authorized;
+use super::plan::KnowsDryRun;
 use super::problem::Problem;
 use super::request::RequestId;
 use crate::limits::MAX_REASON_BYTES;
@@ -16,6 +17,7 @@ use crate::service::{Author, Precondition};
 #[serde(deny_unknown_fields)]
 struct WriteQuery {
     reason: Option<String>,
+    dry_run: Option<bool>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Author {
@@ -26,6 +28,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Author {
         let Query(query) = Query::<WriteQuery>::from_request_parts(parts, state)
             .await
             .map_err(|rejection| Problem::query_rejected(&rejection))?;
+        if query.dry_run.is_some() && parts.extensions.get::<KnowsDryRun>().is_none() {
+            return Err(Problem::query("this route has no `dry_run`"));
+        }
         if query.reason.as_ref().is_some_and(|reason| reason.len() > MAX_REASON_BYTES) {
             return Err(Problem::query(format!("`reason` has at most {MAX_REASON_BYTES} bytes")));
         }
@@ -60,7 +65,11 @@ impl<S: Sync> FromRequestParts<S> for Precondition {
     }
 }
 
-fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Problem> {
+/// A header that is there at most once.
+pub(super) fn header<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'h str>, Problem> {
     let text = |value: &'h HeaderValue| {
         value.to_str().map(str::trim).map_err(|_| Problem::header(format!("`{name}` is not text")))
     };

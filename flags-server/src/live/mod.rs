@@ -47,6 +47,7 @@ pub(crate) struct LiveEnvironment {
     /// How many bytes of changes there have been since the start.
     changed_bytes: AtomicU64,
     snapshots: Visible<SnapshotCache>,
+    archived: watch::Sender<bool>,
 }
 
 impl Live {
@@ -76,6 +77,7 @@ impl Live {
             frames: Frames::default(),
             changed_bytes: AtomicU64::new(0),
             snapshots: Visible::default(),
+            archived: watch::Sender::new(environment.archived_at.is_some()),
         });
         let mut environments = Environments::clone(&self.environments.load());
         environments.by_id.insert(environment.id, Arc::clone(&live));
@@ -90,6 +92,13 @@ impl Live {
 
     pub(crate) fn by_key(&self, project: &str, key: &str) -> Option<Arc<LiveEnvironment>> {
         self.environments.load().by_key.get(project)?.get(key).cloned()
+    }
+
+    /// Takes an environment away from those who ask, or gives it back.
+    pub(crate) fn archive(&self, id: EnvironmentId, archived: bool) {
+        if let Some(environment) = self.by_id(id) {
+            environment.archived.send_replace(archived);
+        }
     }
 
     /// Puts a committed change into force; `line` is its JSON.
@@ -151,6 +160,17 @@ impl LiveEnvironment {
     /// The encoded change that follows `revision`, if it is a recent one.
     pub(crate) fn frame_after(&self, revision: Revision, tenants: Tenants) -> Option<Bytes> {
         Some(self.frames.after(revision)?.get(tenants).clone())
+    }
+
+    /// Whether the environment, or its project, is archived: then nobody may ask it.
+    pub(crate) fn is_archived(&self) -> bool {
+        *self.archived.borrow()
+    }
+
+    /// Returns when it is.
+    pub(crate) async fn archived(&self) {
+        // It is not closed while it is borrowed here.
+        let _ = self.archived.subscribe().wait_for(|archived| *archived).await;
     }
 
     fn changed_bytes(&self) -> u64 {

@@ -18,7 +18,7 @@ pub(crate) fn read(
     environment: &Environment,
     tenants: Tenants,
 ) -> Result<Document, Fault> {
-    let project = super::project::find(view, &environment.project)?;
+    let project = super::project::find_any(view, &environment.project)?;
     let mut flags = HashMap::new();
     for stored in view.flags(project.id, &Page::ALL)? {
         match FlagDocument::read(&stored) {

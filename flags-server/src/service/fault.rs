@@ -25,6 +25,10 @@ pub(crate) enum Fault {
     VersionMismatch { current: Option<u64> },
     /// Everything that is wrong with the request; pointers lead into its body.
     Invalid(Vec<Diagnostic>),
+    /// What has to be restored first.
+    Archived(String),
+    /// A key for a request that is to happen once, sent with another one before.
+    IdempotencyKeyReused,
     /// The token was revoked between the request's arrival and its turn.
     Revoked,
     /// A bound of the server.

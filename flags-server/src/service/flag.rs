@@ -1,7 +1,8 @@
 //! The shared definition of a flag.
 
 use flags_core::{
-    Diagnostic, FLAG_TYPE, Field, FlagDefinition, FlagType, Shape, VARIANTS, Variant, check_flag,
+    Diagnostic, FLAG_TYPE, Field, FlagDefinition, FlagType, Shape, Timestamp, VARIANTS, Variant,
+    check_flag,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -22,8 +23,8 @@ use crate::store::{
     Environment, ObjectKind, Page, Project, ProjectId, Scope, StoredFlag, Transaction, View,
 };
 
-static TEXT: Shape = Shape::Nullable(&Shape::String);
-static TAGS: Shape = Shape::List(&Shape::String);
+pub(super) static TEXT: Shape = Shape::Nullable(&Shape::String);
+pub(super) static TAGS: Shape = Shape::List(&Shape::String);
 
 static CREATE: Shape = Shape::Object(&[
     Field::required("type", &FLAG_TYPE),
@@ -35,6 +36,7 @@ static CREATE: Shape = Shape::Object(&[
     Field::optional("owner", &TEXT),
     Field::optional("tags", &TAGS),
     Field::optional("permanent", &Shape::Boolean),
+    Field::optional("expiry", &TEXT),
 ]);
 
 static UPDATE: Shape = Shape::Object(&[
@@ -44,6 +46,7 @@ static UPDATE: Shape = Shape::Object(&[
     Field::optional("owner", &TEXT),
     Field::optional("tags", &TAGS),
     Field::optional("permanent", &Shape::Boolean),
+    Field::optional("expiry", &TEXT),
 ]);
 
 /// The members of a patch; their values are checked after merging.
@@ -54,6 +57,7 @@ static PATCH: Shape = Shape::Object(&[
     Field::optional("owner", &Shape::Any),
     Field::optional("tags", &Shape::Any),
     Field::optional("permanent", &Shape::Any),
+    Field::optional("expiry", &Shape::Any),
 ]);
 
 /// A shared definition as it is sent.
@@ -71,6 +75,7 @@ struct Said {
     tags: Vec<String>,
     #[serde(default)]
     permanent: bool,
+    expiry: Option<String>,
 }
 
 impl Said {
@@ -104,6 +109,7 @@ impl Said {
                 owner: self.owner,
                 tags: self.tags,
                 permanent: self.permanent,
+                expiry: self.expiry,
             },
             beginning,
         })
@@ -125,6 +131,11 @@ pub(super) fn find(
     Ok((stored, document))
 }
 
+fn shown(stored: StoredFlag, shared: SharedFlag, revisions: Option<Revisions>) -> Flag {
+    let StoredFlag { key, version, archived_at, .. } = stored;
+    Flag { key, shared, version, archived_at, revisions }
+}
+
 /// The first state of a flag in an environment.
 pub(super) fn first_object<'a>(
     key: &'a str,
@@ -142,14 +153,14 @@ pub(super) fn first_object<'a>(
 pub(crate) fn get(view: &dyn View, project: &str, key: &str) -> Result<Flag, Fault> {
     let project = project::find(view, project)?;
     let (stored, document) = find(view, project.id, key)?;
-    Ok(Flag { key: stored.key, shared: document.shared, version: stored.version, revisions: None })
+    Ok(shown(stored, document.shared, None))
 }
 
 pub(crate) fn list(view: &dyn View, project: &str, page: &Page) -> Result<Vec<Flag>, Fault> {
     let project = project::find(view, project)?;
     let read = |stored: StoredFlag| {
         let shared = FlagDocument::read(&stored)?.shared;
-        Ok(Flag { key: stored.key, shared, version: stored.version, revisions: None })
+        Ok(shown(stored, shared, None))
     };
     view.flags(project.id, page)?.into_iter().map(read).collect()
 }
@@ -180,7 +191,8 @@ pub(crate) fn create(
     let scope = Scope::Flags(project.id);
     project::check_new(unit.tx, scope, &key, ("flags", MAX_FLAGS))?;
 
-    let stored = StoredFlag { key, version: 1, document: stored_json(&document)? };
+    let stored =
+        StoredFlag { key, version: 1, document: stored_json(&document)?, archived_at: None };
     unit.tx.put_flag(project.id, &stored)?;
     let mut environments = unit.tx.environments(Some(project.id), &Page::ALL)?;
     for environment in &mut environments {
@@ -189,7 +201,7 @@ pub(crate) fn create(
     }
     let revisions = revisions_of(&environments);
     record(unit, "flag.create", &project, &stored.key, None, &document.shared, &revisions)?;
-    Ok(Flag { key: stored.key, shared: document.shared, version: 1, revisions: Some(revisions) })
+    Ok(shown(stored, document.shared, Some(revisions)))
 }
 
 /// The first state exactly as it was asked for, right or wrong.
@@ -244,6 +256,9 @@ fn change(
     take_over: impl FnOnce(&SharedFlag, &mut Received),
 ) -> Result<Flag, Fault> {
     let (stored, before) = find(unit.tx, project.id, key)?;
+    if stored.archived_at.is_some() {
+        return Err(Fault::Archived(format!("the flag `{key}` is archived: restore it first")));
+    }
     precondition.check(Some(stored.version))?;
     let mut received = Received::new(body)?;
     received.take_sent_back(Some(stored.version));
@@ -257,12 +272,7 @@ fn change(
     let mut environments = unit.tx.environments(Some(project.id), &Page::ALL)?;
     if after == before {
         let revisions = Some(revisions_of(&environments));
-        return Ok(Flag {
-            key: stored.key,
-            shared: after.shared,
-            version: stored.version,
-            revisions,
-        });
+        return Ok(shown(stored, after.shared, revisions));
     }
     let mut faults = shared_faults(&after);
     faults.extend(check_flag(&after.shared.with_state(after.first_state())));
@@ -280,7 +290,7 @@ fn change(
     all_right(broken)?;
 
     let version = stored.version + 1;
-    let stored = StoredFlag { key: stored.key, version, document: stored_json(&after)? };
+    let stored = StoredFlag { version, document: stored_json(&after)?, ..stored };
     unit.tx.put_flag(project.id, &stored)?;
     for (environment, (document, definition)) in environments.iter_mut().zip(definitions) {
         let edit = Edit::Flag {
@@ -294,7 +304,7 @@ fn change(
     }
     let revisions = revisions_of(&environments);
     record(unit, action, project, key, Some(&before.shared), &after.shared, &revisions)?;
-    Ok(Flag { key: stored.key, shared: after.shared, version, revisions: Some(revisions) })
+    Ok(shown(stored, after.shared, Some(revisions)))
 }
 
 /// What a new shared definition breaks in an environment: the flag's own state, and flags that
@@ -329,7 +339,7 @@ fn breaks(
 }
 
 /// What is too long or too much of a shared definition.
-fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
+pub(super) fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
     let shared = &document.shared;
     let mut faults = Vec::new();
     let mut limit = |pointer: &str, what: &str, size: usize, maximum: usize, unit: &str| {
@@ -347,10 +357,19 @@ fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
     for (index, tag) in shared.tags.iter().enumerate() {
         limit(&format!("/tags/{index}"), "a tag", tag.len(), MAX_TAG_BYTES, "bytes");
     }
+    let expiry = shared.expiry.as_ref();
+    if expiry.is_some_and(|expiry| Timestamp::parse(expiry).is_none()) {
+        let message = "an expiry is a time as RFC 3339 writes it";
+        faults.push(diagnostic("/expiry", "invalid_time", message));
+    }
+    if expiry.is_some() && shared.permanent {
+        let message = "a permanent flag has no expiry";
+        faults.push(diagnostic("/expiry", "permanent", message));
+    }
     faults
 }
 
-fn stored_json(document: &FlagDocument) -> Result<String, Fault> {
+pub(super) fn stored_json(document: &FlagDocument) -> Result<String, Fault> {
     let text = to_json(document)?;
     // What cannot be read again must not be stored.
     parse::<FlagDocument>(&text)?;

@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use flags_core::{
-    Diagnostic, KeysChange, MAX_DIAGNOSTICS, MembersChange, Revision, is_context_key,
-};
+use flags_core::{Diagnostic, KeysChange, MAX_DIAGNOSTICS, Revision, is_context_key};
 use serde_json::{Value, json};
 
 use super::fault::{Fault, diagnostic};
@@ -136,7 +134,11 @@ pub(crate) fn change(
                 kind: "segment",
                 key: &key,
                 before: Some(&json!({"member_counts": counts_json(&object.members)})),
-                after: Some(&told(&after.members, change)),
+                after: Some(&json!({
+                    "member_counts": counts_json(&after.members),
+                    "included": told(&change.included),
+                    "excluded": told(&change.excluded),
+                })),
                 revisions: &project::at_revision(&environment, change.version),
             })?;
             (change.version, after.members)
@@ -159,16 +161,11 @@ pub(crate) fn change(
     })
 }
 
-/// What the audit log says of a change: how much it was, and the first of its keys. All of them
+/// What the audit log says of a list that changed: how much it was, and the first of its keys. All of them
 /// are in the change log, under the revision.
-fn told(after: &MemberCounts, change: &MembersChange) -> Value {
+pub(super) fn told(list: &KeysChange) -> Value {
     let keys = |keys: &[String]| json!({"count": keys.len(), "first": keys.get(..MAX_AUDITED_KEYS).unwrap_or(keys)});
-    let list = |list: &KeysChange| json!({"add": keys(&list.add), "remove": keys(&list.remove)});
-    json!({
-        "member_counts": counts_json(after),
-        "included": list(&change.included),
-        "excluded": list(&change.excluded),
-    })
+    json!({"add": keys(&list.add), "remove": keys(&list.remove)})
 }
 
 /// A page of a list.

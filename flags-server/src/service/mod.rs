@@ -4,23 +4,35 @@
 //! transaction with the operations before it; whatever reads is a function of a
 //! [`View`].
 
+pub(crate) mod archive;
+pub(crate) mod audit;
+pub(crate) mod copy;
+pub(crate) mod diff;
 pub(crate) mod document;
+pub(crate) mod export;
 mod fault;
 pub(crate) mod flag;
+pub(crate) mod history;
+pub(crate) mod idempotency;
+pub(crate) mod import;
 mod lanes;
 mod member_lists;
 pub(crate) mod members;
 pub(crate) mod model;
 pub(crate) mod new_token;
+pub(crate) mod past;
+pub(crate) mod plan;
 mod precondition;
 mod prerequisites;
 pub(crate) mod preview;
 pub(crate) mod project;
 mod publish;
 mod received;
+pub(crate) mod revert;
 pub(crate) mod rollout;
 mod rule_ids;
 pub(crate) mod segment;
+mod sentence;
 pub(crate) mod state;
 pub(crate) mod target;
 pub(crate) mod tenant;
@@ -42,10 +54,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
 use self::lanes::Lanes;
+use self::past::PastRulesets;
 use self::publish::Effect;
 use self::writer::{Operation, Request, WriterThread};
 use crate::access::Tokens;
-use crate::limits::{MAX_COMPUTATIONS, MAX_QUEUED_WRITES};
+use crate::limits::{MAX_COMPUTATIONS, MAX_EXPORTS, MAX_QUEUED_WRITES};
 use crate::live::Live;
 use crate::store::{EnvironmentId, Store, View};
 
@@ -61,8 +74,11 @@ pub(crate) struct Service {
     pub(crate) tokens: Arc<Tokens>,
     store: Arc<dyn Store>,
     lanes: Lanes,
+    past: PastRulesets,
     /// Of those who evaluate for somebody else, or read what somebody sent, which may be long.
     computers: Arc<Semaphore>,
+    /// Of those who send a whole environment, as slowly as their client reads it.
+    exporters: Arc<Semaphore>,
     writes: mpsc::Sender<Box<dyn Operation>>,
 }
 
@@ -85,7 +101,9 @@ impl Service {
         let handle =
             std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
         let computers = Arc::new(Semaphore::new(MAX_COMPUTATIONS));
-        Ok((Self { live, tokens, store, lanes: Lanes::new(), computers, writes }, handle))
+        let exporters = Arc::new(Semaphore::new(MAX_EXPORTS));
+        let (lanes, past) = (Lanes::new(), PastRulesets::default());
+        Ok((Self { live, tokens, store, lanes, past, computers, exporters, writes }, handle))
     }
 
     /// Runs a verb on the writer thread; returns when what it wrote is durable.
@@ -147,6 +165,25 @@ impl Service {
             result
         });
         result.await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string())))
+    }
+
+    /// Begins to read one committed state for as long as it takes; a few at a time, beside the other
+    /// readers.
+    pub(crate) async fn export(
+        &self,
+        read: impl FnOnce(Result<&dyn View, Fault>) + Send + 'static,
+    ) -> Result<(), Fault> {
+        let permit = Arc::clone(&self.exporters).acquire_owned().await;
+        let permit = permit.map_err(|_| Fault::Stopping)?;
+        let store = Arc::clone(&self.store);
+        spawn_blocking(move || {
+            match store.view() {
+                Ok(view) => read(Ok(&*view)),
+                Err(error) => read(Err(error.into())),
+            }
+            drop(permit);
+        });
+        Ok(())
     }
 
     /// Does what takes its time, away from the threads that answer requests; a few at a time.

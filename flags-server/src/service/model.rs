@@ -1,7 +1,7 @@
 //! The domain's documents as they are stored.
 
 use flags_core::{
-    Condition, FlagDefinition, FlagState, FlagType, Object, Revision, Serve, Variant,
+    Condition, FlagDefinition, FlagState, FlagType, Object, Revision, Serve, Timestamp, Variant,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,9 @@ pub(crate) struct SharedFlag {
     pub(crate) tags: Vec<String>,
     #[serde(default)]
     pub(crate) permanent: bool,
+    /// When a temporary flag should be gone, as RFC 3339 writes it.
+    #[serde(default)]
+    pub(crate) expiry: Option<String>,
 }
 
 /// The state that a flag begins with in an environment.
@@ -79,6 +82,7 @@ pub(crate) struct Flag {
     pub(crate) key: String,
     pub(crate) shared: SharedFlag,
     pub(crate) version: u64,
+    pub(crate) archived_at: Option<Timestamp>,
     pub(crate) revisions: Option<Revisions>,
 }
 

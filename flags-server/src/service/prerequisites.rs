@@ -1,5 +1,6 @@
 use std::collections::{HashMap, HashSet};
 
+use super::fault::Fault;
 use flags_core::{MAX_FLAGS_PER_ANSWER, MAX_PREREQUISITE_DEPTH};
 
 /// The prerequisites of an environment: which flag asks which others.
@@ -16,6 +17,40 @@ pub(super) enum Violation {
     Depth { flag: String },
     /// This flag's answer would need too many others.
     Flags { flag: String },
+}
+
+impl Violation {
+    /// A flag that it is about.
+    pub(super) fn flag(&self) -> &str {
+        match self {
+            Self::Cycle(path) => path.first().map_or("", String::as_str),
+            Self::Depth { flag } | Self::Flags { flag } => flag,
+        }
+    }
+
+    /// As a fault at a place of the request.
+    pub(super) fn at(&self, pointer: &str) -> Fault {
+        let (code, message) = match self {
+            Self::Cycle(path) => {
+                ("cycle", format!("prerequisites may not form a cycle: {}", path.join(" → ")))
+            }
+            Self::Depth { flag } => (
+                "limit_exceeded",
+                format!(
+                    "the chain of prerequisites below `{flag}` would be longer than \
+                     {MAX_PREREQUISITE_DEPTH} flags"
+                ),
+            ),
+            Self::Flags { flag } => (
+                "limit_exceeded",
+                format!(
+                    "an answer of `{flag}` would need more than {MAX_FLAGS_PER_ANSWER} flags, each \
+                     counted whenever it is asked"
+                ),
+            ),
+        };
+        Fault::at(pointer, code, message)
+    }
 }
 
 /// What an answer of a flag takes.
@@ -63,6 +98,63 @@ impl Prerequisites {
             }
         }
         Ok(())
+    }
+
+    /// Gives a flag other prerequisites, right or wrong; [`order`](Self::order) tells.
+    pub(super) fn set(&mut self, flag: &str, prerequisites: Vec<String>) {
+        self.asked_by.insert(flag.to_owned(), prerequisites);
+    }
+
+    /// All flags, each after those that it asks; or what is wrong with any of them. Does not recurse:
+    /// a chain may be as long as there are flags.
+    pub(super) fn order(&self) -> Result<Vec<String>, Violation> {
+        let mut costs: HashMap<&str, Cost> = HashMap::new();
+        let mut order: Vec<&str> = Vec::new();
+        let mut roots: Vec<&str> = self.asked_by.keys().map(String::as_str).collect();
+        roots.sort_unstable();
+        for root in roots {
+            // The flags on the way down, each with how many of its prerequisites were visited.
+            let mut path = vec![(root, 0)];
+            let mut on_path = HashSet::from([root]);
+            if costs.contains_key(root) {
+                continue;
+            }
+            while let Some((flag, visited)) = path.last_mut() {
+                let flag = *flag;
+                if let Some(next) = self.of(flag).get(*visited) {
+                    *visited += 1;
+                    if on_path.contains(&**next) {
+                        let from = path.iter().position(|(flag, _)| flag == next);
+                        let cycle = path.iter().skip(from.unwrap_or(0)).map(|(flag, _)| *flag);
+                        let cycle = cycle.chain([&**next]).map(str::to_owned).collect();
+                        return Err(Violation::Cycle(cycle));
+                    }
+                    if !costs.contains_key(&**next) {
+                        on_path.insert(next);
+                        path.push((next, 0));
+                    }
+                    continue;
+                }
+                let mut cost = Cost { depth: 0, flags: 1 };
+                for prerequisite in self.of(flag) {
+                    if let Some(below) = costs.get(&**prerequisite) {
+                        cost.depth = cost.depth.max(below.depth + 1);
+                        cost.flags = cost.flags.saturating_add(below.flags);
+                    }
+                }
+                if cost.depth > MAX_PREREQUISITE_DEPTH {
+                    return Err(Violation::Depth { flag: flag.to_owned() });
+                }
+                if cost.flags > MAX_FLAGS_PER_ANSWER {
+                    return Err(Violation::Flags { flag: flag.to_owned() });
+                }
+                costs.insert(flag, cost);
+                order.push(flag);
+                on_path.remove(flag);
+                path.pop();
+            }
+        }
+        Ok(order.into_iter().map(str::to_owned).collect())
     }
 
     fn leads_back<'a>(
@@ -140,6 +232,34 @@ mod tests {
         );
         assert_eq!(graph.replace("a", keys(&["a"])), Err(Violation::Cycle(keys(&["a", "a"]))));
         assert_eq!(graph.replace("a", keys(&["x"])), Ok(()));
+    }
+
+    #[test]
+    fn all_are_ordered_or_one_violation_is_told() {
+        let edges = [("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")];
+        assert_eq!(graph(&edges).order(), Ok(keys(&["d", "b", "c", "a"])));
+        let mut cycle = graph(&[("a", "b"), ("b", "c"), ("x", "a")]);
+        cycle.set("c", keys(&["b"]));
+        assert_eq!(cycle.order(), Err(Violation::Cycle(keys(&["b", "c", "b"]))));
+        cycle.set("c", Vec::new());
+        assert_eq!(cycle.order(), Ok(keys(&["c", "b", "a", "x"])));
+        // A chain as long as there are flags is no reason to run out of stack.
+        let name = |i: u32| format!("f{i:06}");
+        let long = Prerequisites::new((0..100_000).map(|i| (name(i), name(i + 1))).collect());
+        let Err(Violation::Depth { flag }) = long.order() else { panic!() };
+        assert_eq!(flag, name(100_000 - MAX_PREREQUISITE_DEPTH as u32 - 1));
+        let mut round = long;
+        round.set(&name(100_000), vec![name(0)]);
+        assert!(matches!(round.order(), Err(Violation::Cycle(path)) if path.len() == 100_002));
+        let double: Vec<_> = (0..9)
+            .flat_map(|i| ["a", "b"].map(|c| (name(i), format!("{c}{i}"), name(i + 1))))
+            .collect();
+        let edges =
+            double.into_iter().flat_map(|(top, side, next)| [(top, side.clone()), (side, next)]);
+        assert!(matches!(
+            Prerequisites::new(edges.collect()).order(),
+            Err(Violation::Flags { .. } | Violation::Depth { .. })
+        ));
     }
 
     #[test]

@@ -11,14 +11,32 @@ use super::received::{INVALID_KEY, all_right};
 use crate::limits::{MAX_ENVIRONMENTS, MAX_NAME_BYTES, MAX_PROJECTS};
 use crate::store::{Environment, Page, Project, Reach, Scope, View};
 
+/// The project `key`, archived or not.
+pub(crate) fn find_any(view: &dyn View, key: &str) -> Result<Project, Fault> {
+    view.project(key)?.ok_or_else(|| no_project(key))
+}
+
 /// The project `key`.
 pub(crate) fn find(view: &dyn View, key: &str) -> Result<Project, Fault> {
-    view.project(key)?.ok_or_else(|| no_project(key))
+    let project = find_any(view, key)?;
+    match project.archived_at {
+        None => Ok(project),
+        Some(_) => Err(Fault::NotFound(format!("the project `{key}` is archived"))),
+    }
 }
 
 /// Says that a project is not there, or not for who asks: one cannot tell which.
 pub(crate) fn no_project(key: &str) -> Fault {
     Fault::NotFound(format!("there is no project `{key}`"))
+}
+
+/// The environment `key` of a project, archived or not.
+pub(crate) fn find_any_environment(
+    view: &dyn View,
+    project: &Project,
+    key: &str,
+) -> Result<Environment, Fault> {
+    view.environment(project.id, key)?.ok_or_else(|| no_environment(&project.key, key))
 }
 
 /// Says that an environment is not there, or not for who asks.
@@ -33,9 +51,11 @@ pub(crate) fn find_environment(
     key: &str,
 ) -> Result<(Project, Environment), Fault> {
     let project = find(view, project)?;
-    let environment = view.environment(project.id, key)?;
-    let environment = environment.ok_or_else(|| no_environment(&project.key, key))?;
-    Ok((project, environment))
+    let environment = find_any_environment(view, &project, key)?;
+    match environment.archived_at {
+        None => Ok((project, environment)),
+        Some(_) => Err(Fault::NotFound(format!("the environment `{key}` is archived"))),
+    }
 }
 
 /// Refuses a key that is too like another one of its kind, and one too many of a kind.
@@ -72,7 +92,7 @@ pub(crate) fn list(view: &dyn View, reach: &Reach, page: &Page) -> Result<Vec<Pr
     if *reach == Reach::Everything {
         return Ok(view.projects(page)?);
     }
-    let mut projects = view.projects(&Page::ALL)?;
+    let mut projects = view.projects(&page.whole())?;
     projects.retain(|project| reach.touches(&project.key));
     Ok(page.of(projects, |project| &project.key))
 }
@@ -88,7 +108,7 @@ pub(crate) fn list_environments(
     if reach.covers(&project.key, None) {
         return Ok(view.environments(Some(project.id), page)?);
     }
-    let mut environments = view.environments(Some(project.id), &Page::ALL)?;
+    let mut environments = view.environments(Some(project.id), &page.whole())?;
     environments.retain(|environment| reach.covers(&project.key, Some(&environment.key)));
     Ok(page.of(environments, |environment| &environment.key))
 }
@@ -97,7 +117,13 @@ pub(crate) fn create(unit: &mut Unit<'_>, key: &str, name: &str) -> Result<Proje
     check_names(Some(key), name)?;
     check_new(unit.tx, Scope::Projects, key, ("projects", MAX_PROJECTS))?;
     let id = unit.tx.insert_project(key, name, unit.now)?;
-    let project = Project { id, key: key.to_owned(), name: name.to_owned(), created_at: unit.now };
+    let project = Project {
+        id,
+        key: key.to_owned(),
+        name: name.to_owned(),
+        created_at: unit.now,
+        archived_at: None,
+    };
     record(unit, "project.create", &project, None, None, &Revisions::new())?;
     Ok(project)
 }
@@ -133,11 +159,13 @@ pub(crate) fn create_environment(
         name: name.to_owned(),
         revision: 0,
         created_at: unit.now,
+        archived_at: None,
     };
     unit.effects.push(Effect::Environment(environment.clone()));
 
     let mut flags = Vec::new();
-    for stored in unit.tx.flags(project.id, &Page::ALL)? {
+    let present = Page { archived: false, ..Page::ALL };
+    for stored in unit.tx.flags(project.id, &present)? {
         flags.push((FlagDocument::read(&stored)?, stored.key));
     }
     if !flags.is_empty() {
@@ -162,9 +190,8 @@ pub(crate) fn rename_environment(
         unit.tx.rename_environment(environment.id, name)?;
         let before = project_json(&project, Some(&environment));
         environment.name = name.to_owned();
-        let revisions = revision_of(&environment);
-        let action = "environment.rename";
-        record(unit, action, &project, Some(&environment), Some(&before), &revisions)?;
+        let (action, none) = ("environment.rename", Revisions::new());
+        record(unit, action, &project, Some(&environment), Some(&before), &none)?;
     }
     Ok(environment)
 }

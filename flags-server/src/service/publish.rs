@@ -52,6 +52,11 @@ pub(crate) enum Effect {
         change: Change,
         line: String,
     },
+    /// Whether an environment is archived, by itself or with its project.
+    Archived {
+        environment: EnvironmentId,
+        archived: bool,
+    },
     /// A token that is new, or has other secrets than before.
     Token(StoredToken),
     TokenRevoked {
@@ -83,6 +88,11 @@ pub(crate) enum Edit<'a> {
     Segment {
         key: &'a str,
         document: &'a SegmentDocument,
+        members: &'a MembersEdit,
+    },
+    /// What a segment lists, and nothing else of it: something that is not so already.
+    Members {
+        key: &'a str,
         members: &'a MembersEdit,
     },
     Delete {
@@ -205,6 +215,14 @@ impl Unit<'_> {
                 self.write_members(environment, key, members)?;
                 let lists = MemberLists::of(self.tx, environment, key)?;
                 Ok(ObjectChange::Upsert(wire_segment(key, revision, document, lists)?))
+            }
+            Edit::Members { key, members } => {
+                let [included, excluded] = self.write_members(environment, key, members)?;
+                self.tx.set_version(environment, ObjectKind::Segment, key, revision)?;
+                let (kind, key) = (SEGMENT_KIND.to_owned(), key.to_owned());
+                let version = revision;
+                let change = MembersChange { kind, key, version, included, excluded };
+                Ok(ObjectChange::Members(change))
             }
             Edit::Delete { kind, key } => {
                 self.tx.delete_object(environment, kind, key)?;

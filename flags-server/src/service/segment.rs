@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::fault::Fault;
-use super::members::MembersEdit;
+use super::members::{MembersEdit, told};
 use super::model::{Segment, SegmentDocument, parse};
 use super::precondition::Precondition;
 use super::project;
@@ -60,6 +60,11 @@ impl Said {
     }
 }
 
+pub(super) fn not_found(environment: &Environment, segment: &str) -> Fault {
+    let environment = &environment.key;
+    Fault::NotFound(format!("the environment `{environment}` has no segment `{segment}`"))
+}
+
 /// The segment of a path as it is stored, and where.
 pub(super) fn find(
     view: &dyn View,
@@ -67,10 +72,7 @@ pub(super) fn find(
 ) -> Result<(Project, Environment, StoredObject), Fault> {
     let (project, environment) = project::find_environment(view, &path.project, &path.environment)?;
     let object = view.object(environment.id, ObjectKind::Segment, &path.segment)?;
-    let object = object.ok_or_else(|| {
-        let (environment, segment) = (&environment.key, &path.segment);
-        Fault::NotFound(format!("the environment `{environment}` has no segment `{segment}`"))
-    })?;
+    let object = object.ok_or_else(|| not_found(&environment, &path.segment))?;
     Ok((project, environment, object))
 }
 
@@ -82,7 +84,7 @@ fn read(object: StoredObject) -> Result<Segment, Fault> {
 }
 
 /// A stored segment with its lists, if they are short: so that it can be sent back in one body.
-fn read_whole(
+pub(super) fn read_whole(
     view: &dyn View,
     environment: EnvironmentId,
     object: StoredObject,
@@ -204,9 +206,10 @@ fn change(
     received.check(&SEGMENT);
     let Said { kind, included, excluded, when } = Said::read(received)?;
     let place = Place { project, environment, key: present.key.clone() };
+    let id = place.environment.id;
     let members = MembersEdit::sorted(
-        place.difference(unit.tx, MemberList::Included, included)?,
-        place.difference(unit.tx, MemberList::Excluded, excluded)?,
+        difference(unit.tx, id, &place.key, MemberList::Included, included)?,
+        difference(unit.tx, id, &place.key, MemberList::Excluded, excluded)?,
     );
     let document = SegmentDocument { kind, when };
     if document == present.document && members.is_empty() {
@@ -222,25 +225,26 @@ struct Place {
     key: String,
 }
 
-impl Place {
-    /// What has to change for a list to be `wanted`.
-    fn difference(
-        &self,
-        view: &dyn View,
-        list: MemberList,
-        wanted: Option<Vec<String>>,
-    ) -> Result<KeysChange, Fault> {
-        let Some(wanted) = wanted else {
-            return Ok(KeysChange::default());
-        };
-        let present = view.members(self.environment.id, &self.key, list, &Page::ALL)?;
-        let (new, old): (HashSet<&String>, HashSet<&String>) =
-            (wanted.iter().collect(), present.iter().collect());
-        let remove = present.iter().filter(|key| !new.contains(key)).cloned().collect();
-        let add = wanted.iter().filter(|key| !old.contains(key)).cloned().collect();
-        Ok(KeysChange { add, remove })
-    }
+/// What has to change for a list to be `wanted`.
+pub(super) fn difference(
+    view: &dyn View,
+    environment: EnvironmentId,
+    segment: &str,
+    list: MemberList,
+    wanted: Option<Vec<String>>,
+) -> Result<KeysChange, Fault> {
+    let Some(wanted) = wanted else {
+        return Ok(KeysChange::default());
+    };
+    let present = view.members(environment, segment, list, &Page::ALL)?;
+    let (new, old): (HashSet<&String>, HashSet<&String>) =
+        (wanted.iter().collect(), present.iter().collect());
+    let remove = present.iter().filter(|key| !new.contains(key)).cloned().collect();
+    let add = wanted.iter().filter(|key| !old.contains(key)).cloned().collect();
+    Ok(KeysChange { add, remove })
+}
 
+impl Place {
     fn save(
         mut self,
         unit: &mut Unit<'_>,
@@ -271,7 +275,7 @@ impl Place {
             kind: "segment",
             key: &self.key,
             before: before.map(shown).as_ref(),
-            after: Some(&shown(&after)),
+            after: Some(&with_changed(shown(&after), members)),
             revisions: &project::at_revision(&self.environment, revision),
         })?;
         Ok(Segment { revision: Some(revision), ..after })
@@ -279,7 +283,7 @@ impl Place {
 }
 
 /// What the audit log says of a segment: its keys where they are few.
-fn shown(segment: &Segment) -> Value {
+pub(super) fn shown(segment: &Segment) -> Value {
     let mut shown = json!(segment.document);
     if let Some(members) = shown.as_object_mut() {
         members.insert("member_counts".into(), counts_json(&segment.members));
@@ -287,6 +291,16 @@ fn shown(segment: &Segment) -> Value {
             members.insert("included".into(), json!(included));
             members.insert("excluded".into(), json!(excluded));
         }
+    }
+    shown
+}
+
+/// Beside it, what came and went: it may not be seen in the lists.
+pub(super) fn with_changed(mut shown: Value, members: &MembersEdit) -> Value {
+    if let Some(shown) = shown.as_object_mut() {
+        let changed =
+            json!({"included": told(&members.included), "excluded": told(&members.excluded)});
+        shown.insert("changed".into(), changed);
     }
     shown
 }

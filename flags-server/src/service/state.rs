@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use flags_core::{
-    Condition, Diagnostic, FLAG_STATE, Field, FlagDefinition, FlagState, MAX_FLAGS_PER_ANSWER,
-    MAX_PREREQUISITE_DEPTH, Shape, check_flag, flag_references, folded_key,
+    Condition, Diagnostic, FLAG_STATE, Field, FlagDefinition, FlagState, Shape, Variant,
+    check_flag, flag_references, folded_key,
 };
 use serde_json::{Value, json};
 
@@ -16,7 +16,8 @@ use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
 use super::{flag, project, rule_ids};
 use crate::store::{
-    Environment, ObjectKind, Page, Project, Reference, Scope, StoredFlag, StoredObject, View,
+    Environment, EnvironmentId, ObjectKind, Page, Project, ProjectId, Reference, Scope, StoredFlag,
+    StoredObject, View,
 };
 
 /// The members of a patch; their values are checked after merging.
@@ -76,37 +77,11 @@ impl Place {
         // First by itself, which bounds what is looked up.
         all_right(faults)?;
         let mut faults = Vec::new();
-        self.check_prerequisites(view, after, &mut faults)?;
+        check_prerequisites(view, self.project.id, after, &|_| None, &mut faults)?;
         self.check_segments(view, after, &mut faults)?;
         all_right(faults)?;
         if !after.prerequisites.is_empty() && after.prerequisites != self.state.prerequisites {
             self.check_cycles(view, after)?;
-        }
-        Ok(())
-    }
-
-    fn check_prerequisites(
-        &self,
-        view: &dyn View,
-        after: &FlagState,
-        faults: &mut Vec<Diagnostic>,
-    ) -> Result<(), Fault> {
-        for (index, prerequisite) in after.prerequisites.iter().enumerate() {
-            let key = &prerequisite.flag;
-            let Some(stored) = view.flag(self.project.id, key)? else {
-                let message = format!("there is no flag `{key}`");
-                let pointer = format!("/prerequisites/{index}/flag");
-                faults.push(diagnostic(&pointer, "unknown_flag", message));
-                continue;
-            };
-            let variants = FlagDocument::read(&stored)?.shared.variants;
-            for (place, name) in prerequisite.variants.iter().enumerate() {
-                if !variants.iter().any(|variant| variant.name == *name) {
-                    let pointer = format!("/prerequisites/{index}/variants/{place}");
-                    let message = format!("the flag `{key}` has no variant `{name}`");
-                    faults.push(diagnostic(&pointer, "unknown_variant", message));
-                }
-            }
         }
         Ok(())
     }
@@ -121,14 +96,12 @@ impl Place {
         for (index, rule) in after.rules.iter().enumerate() {
             segments_of(&rule.when, &format!("/rules/{index}/when"), &mut named);
         }
-        let scope = Scope::Objects(self.environment.id, ObjectKind::Segment);
         let mut known = HashSet::new();
         for (pointer, key) in named {
             if known.contains(key) {
                 continue;
             }
-            // The key alone: a segment itself may be large.
-            if view.key_like(scope, &folded_key(key))?.as_deref() == Some(key) {
+            if has_segment(view, self.environment.id, key)? {
                 known.insert(key);
             } else {
                 let message =
@@ -142,30 +115,14 @@ impl Place {
     fn check_cycles(&self, view: &dyn View, after: &FlagState) -> Result<(), Fault> {
         let mut graph = Prerequisites::new(view.prerequisites(self.environment.id)?);
         let keys = after.prerequisites.iter().map(|prerequisite| prerequisite.flag.clone());
-        graph.replace(&self.key, keys.collect()).map_err(|violation| match violation {
+        graph.replace(&self.key, keys.collect()).map_err(|violation| match &violation {
             Violation::Cycle(path) => {
                 let first = path.get(1);
                 let mut keys = after.prerequisites.iter().map(|prerequisite| &prerequisite.flag);
                 let index = keys.position(|key| Some(key) == first).unwrap_or_default();
-                let message = format!("prerequisites may not form a cycle: {}", path.join(" → "));
-                Fault::at(&format!("/prerequisites/{index}/flag"), "cycle", message)
+                violation.at(&format!("/prerequisites/{index}/flag"))
             }
-            Violation::Depth { flag } => Fault::at(
-                "/prerequisites",
-                "limit_exceeded",
-                format!(
-                    "the chain of prerequisites below `{flag}` would be longer than \
-                     {MAX_PREREQUISITE_DEPTH} flags"
-                ),
-            ),
-            Violation::Flags { flag } => Fault::at(
-                "/prerequisites",
-                "limit_exceeded",
-                format!(
-                    "an answer of `{flag}` would need more than {MAX_FLAGS_PER_ANSWER} flags, each \
-                     counted whenever it is asked"
-                ),
-            ),
+            _ => violation.at("/prerequisites"),
         })
     }
 
@@ -205,8 +162,58 @@ impl Place {
     }
 }
 
+/// Whether what a state has as prerequisites is there; `new` has the variants of flags that are to
+/// come.
+pub(super) fn check_prerequisites(
+    view: &dyn View,
+    project: ProjectId,
+    after: &FlagState,
+    new: &dyn Fn(&str) -> Option<Vec<Variant>>,
+    faults: &mut Vec<Diagnostic>,
+) -> Result<(), Fault> {
+    for (index, prerequisite) in after.prerequisites.iter().enumerate() {
+        let key = &prerequisite.flag;
+        let present = || -> Result<Option<Vec<Variant>>, Fault> {
+            let stored = view.flag(project, key)?.filter(|flag| flag.archived_at.is_none());
+            stored.map(|stored| Ok(FlagDocument::read(&stored)?.shared.variants)).transpose()
+        };
+        let variants = match new(key) {
+            Some(variants) => Some(variants),
+            None => present()?,
+        };
+        let Some(variants) = variants else {
+            let message = format!("there is no flag `{key}`");
+            let pointer = format!("/prerequisites/{index}/flag");
+            faults.push(diagnostic(&pointer, "unknown_flag", message));
+            continue;
+        };
+        for (place, name) in prerequisite.variants.iter().enumerate() {
+            if !variants.iter().any(|variant| variant.name == *name) {
+                let pointer = format!("/prerequisites/{index}/variants/{place}");
+                let message = format!("the flag `{key}` has no variant `{name}`");
+                faults.push(diagnostic(&pointer, "unknown_variant", message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// By the key alone: a segment itself may be large.
+pub(super) fn has_segment(
+    view: &dyn View,
+    environment: EnvironmentId,
+    key: &str,
+) -> Result<bool, Fault> {
+    let scope = Scope::Objects(environment, ObjectKind::Segment);
+    Ok(view.key_like(scope, &folded_key(key))?.as_deref() == Some(key))
+}
+
 /// Where a condition names segments, and which.
-fn segments_of<'a>(condition: &'a Condition, at: &str, found: &mut Vec<(String, &'a str)>) {
+pub(super) fn segments_of<'a>(
+    condition: &'a Condition,
+    at: &str,
+    found: &mut Vec<(String, &'a str)>,
+) {
     match condition {
         Condition::All(conditions) => segments_of_each(conditions, &format!("{at}/all"), found),
         Condition::Any(conditions) => segments_of_each(conditions, &format!("{at}/any"), found),

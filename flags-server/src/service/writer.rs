@@ -178,6 +178,7 @@ impl WriterThread {
             Effect::Change { environment, change, line } => {
                 self.live.apply(environment, &change, &line);
             }
+            Effect::Archived { environment, archived } => self.live.archive(environment, archived),
             Effect::Token(token) => self.tokens.put(&token),
             Effect::TokenRevoked { id } => self.tokens.remove(&id),
         }

@@ -23,6 +23,7 @@ pub(super) fn check(open: impl Fn() -> Box<dyn Store>) {
 
     let environment = projects_and_environments(&*store, &mut *writer);
     flags_and_objects(&*store, &mut *writer, environment);
+    archives(&mut *writer, environment);
     members(&*store, &mut *writer, environment);
     tenants(&*store, &mut *writer, environment);
     references(&mut *writer, environment);
@@ -30,7 +31,8 @@ pub(super) fn check(open: impl Fn() -> Box<dyn Store>) {
     operations_are_rolled_back_alone(&mut *writer);
     views_show_one_state(&*store, &mut *writer);
     tokens(&*store, &mut *writer, environment);
-    audit(&mut *writer);
+    audit(&mut *writer, environment);
+    answers(&mut *writer);
 
     drop(writer);
     drop(store);
@@ -50,7 +52,7 @@ fn write(writer: &mut dyn Writer, write: impl FnOnce(&mut dyn Transaction)) {
 }
 
 fn page(after: &str, limit: u32) -> Page {
-    Page { after: Some(after.to_owned()), limit }
+    Page { after: Some(after.to_owned()), limit, archived: true }
 }
 
 fn projects_and_environments(store: &dyn Store, writer: &mut dyn Writer) -> EnvironmentId {
@@ -80,6 +82,7 @@ fn projects_and_environments(store: &dyn Store, writer: &mut dyn Writer) -> Envi
         name: "EU".into(),
         revision: 0,
         created_at: NOW,
+        archived_at: None,
     };
     assert_eq!(view.environment(project, "eu").unwrap(), Some(expected.clone()));
     assert_eq!(view.environments(Some(project), &Page::ALL).unwrap(), [expected]);
@@ -99,7 +102,8 @@ fn object(kind: ObjectKind, key: &str, version: Revision, bytes: u64) -> StoredO
 
 fn flags_and_objects(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {
     let project = store.view().unwrap().project("b").unwrap().unwrap().id;
-    let flag = StoredFlag { key: "f.1".into(), version: 1, document: "{}".into() };
+    let flag =
+        StoredFlag { key: "f.1".into(), version: 1, document: "{}".into(), archived_at: None };
     write(writer, |tx| {
         tx.put_flag(project, &flag).unwrap();
         tx.put_flag(project, &StoredFlag { version: 2, ..flag.clone() }).unwrap();
@@ -156,6 +160,29 @@ fn tenants(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentI
     assert_eq!(view.tenants(other, &Page::ALL).unwrap(), []);
     assert_eq!(view.tenant(other, "b").unwrap(), None);
     assert_eq!(view.tenant_counts(other).unwrap(), counts(0, 0));
+}
+
+fn archives(writer: &mut dyn Writer, environment: EnvironmentId) {
+    let mut tx = writer.begin().unwrap();
+    let present = Page { archived: false, ..Page::ALL };
+    let project = tx.project("b").unwrap().unwrap().id;
+    let flag = tx.flag(project, "f.1").unwrap().unwrap();
+    let archived = StoredFlag { archived_at: Some(NOW), ..flag };
+    tx.put_flag(project, &archived).unwrap();
+    assert_eq!(tx.flags(project, &present).unwrap(), []);
+    assert_eq!(tx.flags(project, &Page::ALL).unwrap(), std::slice::from_ref(&archived));
+    assert_eq!(tx.flag(project, "f.1").unwrap(), Some(archived), "its key stays its own");
+    tx.archive_environment(environment, Some(NOW)).unwrap();
+    assert_eq!(tx.environments(Some(project), &present).unwrap(), []);
+    let found = tx.environment(project, "eu").unwrap().unwrap();
+    assert_eq!(found.archived_at, Some(NOW));
+    tx.archive_environment(environment, None).unwrap();
+    assert_eq!(tx.environments(Some(project), &present).unwrap().len(), 1);
+    tx.archive_project(project, Some(NOW)).unwrap();
+    assert_eq!(tx.projects(&present).unwrap().len(), 2);
+    assert_eq!(tx.projects(&Page::ALL).unwrap().len(), 3);
+    assert_eq!(tx.project("b").unwrap().unwrap().archived_at, Some(NOW));
+    assert!(tx.archive_project(ProjectId(99), None).is_err());
 }
 
 fn members(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {
@@ -254,7 +281,7 @@ fn change(revision: Revision) -> LoggedChange {
 fn revisions_have_no_gaps(writer: &mut dyn Writer, environment: EnvironmentId) {
     write(writer, |tx| {
         tx.append_change(environment, &change(1), NOW).unwrap();
-        tx.append_change(environment, &change(2), NOW).unwrap();
+        tx.append_change(environment, &change(2), Timestamp::from_millis(2_000)).unwrap();
     });
     for wrong in [0, 2, 4] {
         let mut tx = writer.begin().unwrap();
@@ -265,6 +292,12 @@ fn revisions_have_no_gaps(writer: &mut dyn Writer, environment: EnvironmentId) {
     assert_eq!(tx.changes(environment, 0, 1, 1_000).unwrap(), [change(1)]);
     assert_eq!(tx.changes(environment, 2, 9, 1_000).unwrap(), []);
     assert_eq!(tx.changes(environment, 0, 9, 1).unwrap(), [change(1)], "one at least");
+    let instant = Timestamp::from_millis;
+    assert_eq!(tx.committed_at(environment, 2).unwrap(), Some(instant(2_000)));
+    assert_eq!(tx.committed_at(environment, 3).unwrap(), None);
+    for (at, revision) in [(999, None), (1_000, Some(1)), (1_999, Some(1)), (9_000, Some(2))] {
+        assert_eq!(tx.revision_at(environment, instant(at)).unwrap(), revision, "{at}");
+    }
     let project = tx.project("b").unwrap().unwrap();
     assert_eq!(tx.environment(project.id, "eu").unwrap().unwrap().revision, 2);
 }
@@ -370,23 +403,142 @@ fn tokens(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId
     assert_eq!(found, StoredToken { secrets: secrets.into(), ..limited });
 }
 
-fn audit(writer: &mut dyn Writer) {
+fn answers(writer: &mut dyn Writer) {
+    let answer = |at, byte| StoredAnswer {
+        fingerprint: [byte; 32],
+        at: Timestamp::from_millis(at),
+        status: 201,
+        headers: vec![("etag".into(), "\"7\"".into())],
+        body: vec![byte, 0, 255],
+    };
     write(writer, |tx| {
-        tx.append_audit(&AuditEntry {
-            at: NOW,
-            actor: "t2",
-            actor_name: "ci",
-            request_id: "r",
-            action: "flag.off",
-            project: Some("b"),
-            environment: None,
-            object_kind: "flag",
-            object_key: "f",
-            reason: None,
-            before: Some("{}"),
-            after: None,
-            revisions: "{}",
-        })
-        .unwrap();
+        assert_eq!(tx.answer(&[1; 32]).unwrap(), None);
+        for (key, at) in [(1, 10), (2, 20), (3, 30), (4, 40)] {
+            tx.put_answer(&[key; 32], &answer(at, key)).unwrap();
+        }
+        tx.put_answer(&[2; 32], &answer(25, 9)).unwrap();
+        assert_eq!(tx.answer(&[2; 32]).unwrap(), Some(answer(25, 9)));
+        // The oldest first, and not more than that.
+        tx.forget_answers(Timestamp::from_millis(30), 2).unwrap();
+        assert_eq!(tx.answer(&[1; 32]).unwrap(), None);
+        assert_eq!(tx.answer(&[2; 32]).unwrap(), None);
+        tx.forget_answers(Timestamp::from_millis(30), 2).unwrap();
+        assert_eq!(tx.answer(&[3; 32]).unwrap(), None);
+        assert_eq!(tx.answer(&[4; 32]).unwrap(), Some(answer(40, 4)));
     });
+}
+
+fn audit(writer: &mut dyn Writer, environment: EnvironmentId) {
+    let entry = AuditEntry {
+        at: NOW,
+        actor: "t2",
+        actor_name: "ci",
+        request_id: "r",
+        action: "flag.off",
+        project: Some("b"),
+        environment: None,
+        object_kind: "flag",
+        object_key: "f",
+        reason: None,
+        before: Some("{}"),
+        after: None,
+        revisions: "{}",
+    };
+    write(writer, |tx| {
+        tx.append_audit(&entry).unwrap();
+        for (kind, key, revisions) in [
+            ("flag", "f", "{\"eu\": 1, \"unknown\": 1}"),
+            ("flag_state", "f", "{\"eu\": 2}"),
+            ("segment", "f", "{\"eu\": 2}"),
+            ("flag_state", "g", "{\"eu\": 2}"),
+        ] {
+            let entry =
+                AuditEntry { object_kind: kind, object_key: key, revisions, ..entry.clone() };
+            tx.append_audit(&entry).unwrap();
+        }
+    });
+    let tx = writer.begin().unwrap();
+    let f = Some((ObjectKind::Flag, "f"));
+    let revisions = |of, before, limit| tx.revisions(environment, of, before, limit).unwrap();
+    assert_eq!(revisions(None, None, 9), [2, 1]);
+    assert_eq!(revisions(f, None, 9), [2, 1]);
+    assert_eq!(revisions(f, Some(2), 9), [1]);
+    assert_eq!(revisions(f, Some(u64::MAX), 1), [2]);
+    assert_eq!(revisions(Some((ObjectKind::Flag, "g")), None, 9), [2]);
+    assert_eq!(revisions(Some((ObjectKind::Segment, "g")), None, 9), [0; 0]);
+    let deeds = |of, limit| {
+        let deeds = tx.deeds(environment, 2, of, limit).unwrap();
+        deeds.into_iter().map(|deed| (deed.object_kind, deed.object_key)).collect::<Vec<_>>()
+    };
+    let pair = |kind: &str, key: &str| (kind.to_owned(), key.to_owned());
+    let all = [pair("flag_state", "f"), pair("segment", "f"), pair("flag_state", "g")];
+    assert_eq!(deeds(None, 9), all);
+    assert_eq!(deeds(None, 1), all[..1]);
+    assert_eq!(deeds(f, 9), all[..1]);
+    assert_eq!(tx.deed_count(environment, 2).unwrap(), 3);
+    let [deed] = &*tx.deeds(environment, 1, f, 9).unwrap() else { panic!() };
+    assert_eq!((&*deed.actor, deed.actor_name.as_deref()), ("t2", Some("ci")));
+    assert_eq!((deed.before.as_deref(), &deed.after, deed.bytes()), (Some("{}"), &None, 2));
+    drop(tx);
+
+    // Searched: the latest first, whatever is looked for.
+    let later = |at, actor, project, environment, object_key, action| AuditEntry {
+        at: Timestamp::from_millis(at),
+        actor,
+        project,
+        environment,
+        object_key,
+        action,
+        ..entry.clone()
+    };
+    write(writer, |tx| {
+        for entry in [
+            later(5_000, "t1", Some("b"), Some("eu"), "f", "flag.on"),
+            later(5_000, "t1", Some("c"), Some("eu"), "g", "flag.on"),
+            later(4_000, "t2", None, None, "t9", "token.create"),
+        ] {
+            tx.append_audit(&entry).unwrap();
+        }
+    });
+    let tx = writer.begin().unwrap();
+    let search = |filter: AuditFilter, limit, read| {
+        let page = tx.audit(&filter, (limit, read, 1_000)).unwrap();
+        (page.records.into_iter().map(|record| record.id).collect::<Vec<_>>(), page.next)
+    };
+    let all = |filter| search(filter, 99, 99).0;
+    let none = AuditFilter::default;
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(all(none()), [7, 6, 8, 5, 4, 3, 2, 1]);
+    assert_eq!(all(AuditFilter { actor: text("t1"), ..none() }), [7, 6]);
+    assert_eq!(all(AuditFilter { action: text("token.create"), ..none() }), [8]);
+    assert_eq!(all(AuditFilter { project: text("c"), ..none() }), [7]);
+    let eu = AuditFilter { project: text("b"), environment: text("eu"), ..none() };
+    assert_eq!(all(eu.clone()), [6]);
+    assert_eq!(all(AuditFilter { actor: text("t2"), ..eu }), [0; 0]);
+    let object = |kind: Option<&str>| AuditFilter {
+        object: Some((kind.map(str::to_owned), "f".to_owned())),
+        ..none()
+    };
+    assert_eq!(all(object(None)), [6, 4, 3, 2, 1]);
+    assert_eq!(all(object(Some("flag"))), [6, 3, 2, 1], "its states too");
+    assert_eq!(all(object(Some("flag_state"))), [3]);
+    let from = Timestamp::from_millis(4_000);
+    assert_eq!(all(AuditFilter { from, ..none() }), [7, 6, 8]);
+    let before = AuditPosition { at: from, id: 0 };
+    assert_eq!(all(AuditFilter { before, ..none() }), [5, 4, 3, 2, 1]);
+    // Pages go on where they ended, for whatever reason.
+    let (mut found, mut filter) = (Vec::new(), none());
+    loop {
+        let (ids, next) = search(filter.clone(), 3, 99);
+        found.push(ids);
+        let Some(next) = next else { break };
+        filter.before = next;
+    }
+    assert_eq!(found, [vec![7, 6, 8], vec![5, 4, 3], vec![2, 1]]);
+    let rare = AuditFilter { project: text("b"), action: text("flag.on"), ..none() };
+    let (ids, next) = search(rare.clone(), 9, 1);
+    assert_eq!((ids, next.map(|next| next.id)), (vec![], Some(7)), "looked at one");
+    assert_eq!(search(AuditFilter { before: next.unwrap(), ..rare }, 9, 9), (vec![6], None));
+    let short = tx.audit(&none(), (9, 99, 1)).unwrap();
+    assert_eq!((short.records.len(), short.next.unwrap().id), (1, 7));
 }

@@ -34,6 +34,7 @@ pub(crate) struct Project {
     pub(crate) key: String,
     pub(crate) name: String,
     pub(crate) created_at: Timestamp,
+    pub(crate) archived_at: Option<Timestamp>,
 }
 
 /// A rule set inside a project.
@@ -46,6 +47,8 @@ pub(crate) struct Environment {
     pub(crate) name: String,
     pub(crate) revision: Revision,
     pub(crate) created_at: Timestamp,
+    /// When it was archived itself; its project may be, too.
+    pub(crate) archived_at: Option<Timestamp>,
 }
 
 /// The shared definition of a flag, as JSON.
@@ -55,6 +58,7 @@ pub(crate) struct StoredFlag {
     /// Counts the edits of the shared definition from 1.
     pub(crate) version: u64,
     pub(crate) document: String,
+    pub(crate) archived_at: Option<Timestamp>,
 }
 
 /// What an environment consists of.
@@ -67,6 +71,11 @@ pub(crate) enum ObjectKind {
 }
 
 impl ObjectKind {
+    /// The kind of this name.
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        [Self::Flag, Self::Segment].into_iter().find(|kind| kind.name() == name)
+    }
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Flag => FLAG_KIND,
@@ -159,6 +168,93 @@ pub(crate) struct AuditEntry<'a> {
     pub(crate) revisions: &'a str,
 }
 
+/// An entry of the audit log as it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AuditRecord {
+    /// Later ones have higher ones.
+    pub(crate) id: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) actor: String,
+    /// What the token is called.
+    pub(crate) actor_name: Option<String>,
+    pub(crate) request_id: String,
+    pub(crate) action: String,
+    pub(crate) project: Option<String>,
+    pub(crate) environment: Option<String>,
+    pub(crate) object_kind: String,
+    pub(crate) object_key: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) before: Option<String>,
+    pub(crate) after: Option<String>,
+    pub(crate) revisions: String,
+}
+
+impl AuditRecord {
+    /// Roughly how much there is to tell.
+    pub(crate) fn bytes(&self) -> usize {
+        let length = |document: &Option<String>| document.as_ref().map_or(0, String::len);
+        length(&self.before) + length(&self.after)
+    }
+}
+
+/// Where an entry stands in the audit log, which is sorted by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AuditPosition {
+    pub(crate) at: Timestamp,
+    pub(crate) id: u64,
+}
+
+/// What is looked for in the audit log.
+#[derive(Debug, Clone)]
+pub(crate) struct AuditFilter {
+    pub(crate) project: Option<String>,
+    pub(crate) environment: Option<String>,
+    pub(crate) actor: Option<String>,
+    pub(crate) action: Option<String>,
+    /// Its kind, of any kind where that is not said, and its key.
+    pub(crate) object: Option<(Option<String>, String)>,
+    /// Only what happened within this.
+    pub(crate) reach: Reach,
+    /// Not earlier than this.
+    pub(crate) from: Timestamp,
+    /// Only what stands before this.
+    pub(crate) before: AuditPosition,
+}
+
+impl Default for AuditFilter {
+    /// Everything.
+    fn default() -> Self {
+        Self {
+            project: None,
+            environment: None,
+            actor: None,
+            action: None,
+            object: None,
+            reach: Reach::Everything,
+            from: Timestamp::from_millis(i64::MIN),
+            before: AuditPosition { at: Timestamp::from_millis(i64::MAX), id: 0 },
+        }
+    }
+}
+
+/// Some entries of the audit log, and where to look for the next ones.
+#[derive(Debug)]
+pub(crate) struct AuditPage {
+    pub(crate) records: Vec<AuditRecord>,
+    pub(crate) next: Option<AuditPosition>,
+}
+
+/// An answer that is given again to whoever asks again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredAnswer {
+    /// Of the request that it answers.
+    pub(crate) fingerprint: [u8; 32],
+    pub(crate) at: Timestamp,
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
 /// Where keys are unique, and what is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
@@ -174,11 +270,18 @@ pub(crate) struct Page {
     /// Only what sorts after this.
     pub(crate) after: Option<String>,
     pub(crate) limit: u32,
+    /// Also what is archived: projects, environments and flags.
+    pub(crate) archived: bool,
 }
 
 impl Page {
     /// The whole list.
-    pub(crate) const ALL: Self = Self { after: None, limit: u32::MAX };
+    pub(crate) const ALL: Self = Self { after: None, limit: u32::MAX, archived: true };
+
+    /// The whole list that this is a page of.
+    pub(crate) fn whole(&self) -> Self {
+        Self { archived: self.archived, ..Self::ALL }
+    }
 
     /// This part of a list that is there as a whole.
     pub(crate) fn of<T>(&self, items: Vec<T>, key: impl Fn(&T) -> &str) -> Vec<T> {
@@ -292,6 +395,20 @@ pub(crate) trait View {
         bytes: usize,
     ) -> StoreResult<Vec<LoggedChange>>;
 
+    /// When a revision was committed.
+    fn committed_at(
+        &self,
+        environment: EnvironmentId,
+        revision: Revision,
+    ) -> StoreResult<Option<Timestamp>>;
+
+    /// The latest revision that was committed at an instant or before.
+    fn revision_at(
+        &self,
+        environment: EnvironmentId,
+        at: Timestamp,
+    ) -> StoreResult<Option<Revision>>;
+
     /// Tokens sorted by id, revoked ones included.
     fn tokens(&self, page: &Page) -> StoreResult<Vec<StoredToken>>;
 
@@ -299,6 +416,35 @@ pub(crate) trait View {
 
     /// How many tokens [are live](StoredToken::is_live).
     fn live_tokens(&self, now: Timestamp) -> StoreResult<u64>;
+
+    /// The revisions of an environment before `before`, the newest first: all, or those that changed
+    /// one object, its shared definition included.
+    fn revisions(
+        &self,
+        environment: EnvironmentId,
+        of: Option<(ObjectKind, &str)>,
+        before: Option<Revision>,
+        limit: u32,
+    ) -> StoreResult<Vec<Revision>>;
+
+    /// The first entries of the audit log that made a revision; all, or those of one object.
+    fn deeds(
+        &self,
+        environment: EnvironmentId,
+        revision: Revision,
+        of: Option<(ObjectKind, &str)>,
+        limit: u32,
+    ) -> StoreResult<Vec<AuditRecord>>;
+
+    /// How many entries of the audit log made a revision.
+    fn deed_count(&self, environment: EnvironmentId, revision: Revision) -> StoreResult<u64>;
+
+    /// Entries of the audit log that match, the latest first: up to so many, found among up to so
+    /// many that are looked at, and no further one once they have so many bytes.
+    fn audit(&self, filter: &AuditFilter, limits: (u32, u32, usize)) -> StoreResult<AuditPage>;
+
+    /// The answer to a request, by the hash of its key.
+    fn answer(&self, key: &[u8; 32]) -> StoreResult<Option<StoredAnswer>>;
 
     /// The key in `scope` whose [folded form](flags_core::folded_key) is `folded`.
     fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>>;
@@ -371,6 +517,16 @@ pub(crate) trait Transaction: View {
 
     fn rename_environment(&mut self, environment: EnvironmentId, name: &str) -> StoreResult<()>;
 
+    /// Archives a project at an instant, or brings it back.
+    fn archive_project(&mut self, project: ProjectId, at: Option<Timestamp>) -> StoreResult<()>;
+
+    /// Archives an environment at an instant, or brings it back.
+    fn archive_environment(
+        &mut self,
+        environment: EnvironmentId,
+        at: Option<Timestamp>,
+    ) -> StoreResult<()>;
+
     fn put_flag(&mut self, project: ProjectId, flag: &StoredFlag) -> StoreResult<()>;
 
     /// Writes an object and what it needs, both anew. The keys that a segment lists stay.
@@ -434,6 +590,12 @@ pub(crate) trait Transaction: View {
     ) -> StoreResult<()>;
 
     fn append_audit(&mut self, entry: &AuditEntry<'_>) -> StoreResult<()>;
+
+    /// Keeps an answer, instead of an older one with that key.
+    fn put_answer(&mut self, key: &[u8; 32], answer: &StoredAnswer) -> StoreResult<()>;
+
+    /// Removes up to `limit` answers that are not from after `until`.
+    fn forget_answers(&mut self, until: Timestamp, limit: u32) -> StoreResult<()>;
 
     fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()>;
 

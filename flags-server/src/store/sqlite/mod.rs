@@ -1,5 +1,6 @@
 //! The store in one SQLite file.
 
+mod audit;
 mod read;
 mod write;
 
@@ -320,6 +321,43 @@ mod tests {
         assert_eq!(names, "t1:ops gone:");
         let faults = "SELECT count(*) FROM pragma_foreign_key_check";
         assert_eq!(connection.query_row(faults, (), |row| row.get::<_, i64>(0)).unwrap(), 0);
+    }
+
+    #[test]
+    fn the_history_of_a_database_of_version_2_is_found() {
+        use crate::store::{EnvironmentId, ObjectKind};
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("flags.db");
+        let mut connection = connect(&path).unwrap();
+        claim(&connection).unwrap();
+        let second = migrations::migrations::runner().set_target(refinery::Target::Version(2));
+        second.run(&mut connection).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO project VALUES (1, 'p', 'p', 'P', 0), (2, 'q', 'q', 'Q', 0);
+                 INSERT INTO environment (id, project_id, key, folded, name, revision, created_at)
+                 VALUES (1, 1, 'a', 'a', 'A', 3, 0), (2, 1, 'b', 'b', 'B', 1, 0),
+                     (3, 2, 'a', 'a', 'A', 0, 0);
+                 INSERT INTO change_log VALUES (1, 1, '{}', 0), (1, 2, '{}', 0), (2, 1, '{}', 0);
+                 INSERT INTO audit (at, actor, request_id, action, project, environment,
+                     object_kind, object_key, revisions) VALUES
+                     (1, 't', 'r', 'flag.create', 'p', NULL, 'flag', 'f', '{\"a\":1,\"b\":1}'),
+                     (2, 't', 'r', 'flag_state.on', 'p', 'a', 'flag_state', 'f', '{\"a\":2}'),
+                     (3, 't', 'r', 'environment.rename', 'p', 'a', 'environment', 'a', '{\"a\":2}'),
+                     (4, 't', 'r', 'environment.create', 'q', 'a', 'environment', 'a', '{\"a\":0}'),
+                     (5, 't', 'r', 'token.create', NULL, NULL, 'token', 't', '{}'),
+                     (6, 't', 'r', 'odd', 'p', 'a', 'flag', 'f', 'not json');",
+            )
+            .unwrap();
+        drop(connection);
+        let store = open(&dir).unwrap();
+        let view = store.view().unwrap();
+        let f = Some((ObjectKind::Flag, "f"));
+        assert_eq!(view.revisions(EnvironmentId(1), f, None, 9).unwrap(), [2, 1]);
+        assert_eq!(view.revisions(EnvironmentId(2), f, None, 9).unwrap(), [1]);
+        assert_eq!(view.deed_count(EnvironmentId(1), 2).unwrap(), 1);
+        assert_eq!(view.deed_count(EnvironmentId(3), 0).unwrap(), 0);
     }
 
     #[test]

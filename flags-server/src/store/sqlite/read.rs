@@ -2,9 +2,10 @@ use flags_core::{Epoch, Revision, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use crate::store::{
-    Environment, EnvironmentId, Grant, LoggedChange, MemberCounts, MemberList, ObjectKind, Page,
-    Place, Project, ProjectId, Reach, Referrer, Role, Scope, StoreError, StoreResult, StoredFlag,
-    StoredObject, StoredSecret, StoredTenant, StoredToken, TenantCounts, Tenants, TokenKind, View,
+    AuditFilter, AuditPage, AuditRecord, Environment, EnvironmentId, Grant, LoggedChange,
+    MemberCounts, MemberList, ObjectKind, Page, Place, Project, ProjectId, Reach, Referrer, Role,
+    Scope, StoreError, StoreResult, StoredAnswer, StoredFlag, StoredObject, StoredSecret,
+    StoredTenant, StoredToken, TenantCounts, Tenants, TokenKind, View,
 };
 
 /// Whatever has a connection that is inside a transaction.
@@ -53,14 +54,19 @@ impl<T: Rows> View for T {
 
     fn projects(&self, page: &Page) -> StoreResult<Vec<Project>> {
         self.all(
-            "SELECT id, key, name, created_at FROM project WHERE key > ?1 ORDER BY key LIMIT ?2",
-            (after(page), page.limit),
+            "SELECT id, key, name, created_at, archived_at FROM project
+             WHERE key > ?1 AND (?3 OR archived_at IS NULL) ORDER BY key LIMIT ?2",
+            (after(page), page.limit, page.archived),
             project,
         )
     }
 
     fn project(&self, key: &str) -> StoreResult<Option<Project>> {
-        self.one("SELECT id, key, name, created_at FROM project WHERE key = ?1", [key], project)
+        self.one(
+            "SELECT id, key, name, created_at, archived_at FROM project WHERE key = ?1",
+            [key],
+            project,
+        )
     }
 
     fn environments(
@@ -69,18 +75,18 @@ impl<T: Rows> View for T {
         page: &Page,
     ) -> StoreResult<Vec<Environment>> {
         self.all(
-            "SELECT e.id, p.key, e.key, e.name, e.revision, e.created_at
+            "SELECT e.id, p.key, e.key, e.name, e.revision, e.created_at, e.archived_at
              FROM environment e JOIN project p ON p.id = e.project_id
              WHERE (?1 IS NULL OR e.project_id = ?1) AND e.key > ?2
-             ORDER BY e.key LIMIT ?3",
-            (project.map(|project| project.0), after(page), page.limit),
+             AND (?4 OR e.archived_at IS NULL) ORDER BY e.key LIMIT ?3",
+            (project.map(|project| project.0), after(page), page.limit, page.archived),
             environment,
         )
     }
 
     fn environment(&self, project: ProjectId, key: &str) -> StoreResult<Option<Environment>> {
         self.one(
-            "SELECT e.id, p.key, e.key, e.name, e.revision, e.created_at
+            "SELECT e.id, p.key, e.key, e.name, e.revision, e.created_at, e.archived_at
              FROM environment e JOIN project p ON p.id = e.project_id
              WHERE e.project_id = ?1 AND e.key = ?2",
             (project.0, key),
@@ -90,16 +96,18 @@ impl<T: Rows> View for T {
 
     fn flags(&self, project: ProjectId, page: &Page) -> StoreResult<Vec<StoredFlag>> {
         self.all(
-            "SELECT key, version, document FROM flag WHERE project_id = ?1 AND key > ?2
+            "SELECT key, version, document, archived_at FROM flag
+             WHERE project_id = ?1 AND key > ?2 AND (?4 OR archived_at IS NULL)
              ORDER BY key LIMIT ?3",
-            (project.0, after(page), page.limit),
+            (project.0, after(page), page.limit, page.archived),
             flag,
         )
     }
 
     fn flag(&self, project: ProjectId, key: &str) -> StoreResult<Option<StoredFlag>> {
         self.one(
-            "SELECT key, version, document FROM flag WHERE project_id = ?1 AND key = ?2",
+            "SELECT key, version, document, archived_at FROM flag
+             WHERE project_id = ?1 AND key = ?2",
             (project.0, key),
             flag,
         )
@@ -185,6 +193,31 @@ impl<T: Rows> View for T {
         Ok(changes)
     }
 
+    fn committed_at(
+        &self,
+        environment: EnvironmentId,
+        revision: Revision,
+    ) -> StoreResult<Option<Timestamp>> {
+        self.one(
+            "SELECT committed_at FROM change_log WHERE environment_id = ?1 AND revision = ?2",
+            (environment.0, revision),
+            |row| Ok(Timestamp::from_millis(row.get(0)?)),
+        )
+    }
+
+    fn revision_at(
+        &self,
+        environment: EnvironmentId,
+        at: Timestamp,
+    ) -> StoreResult<Option<Revision>> {
+        self.one(
+            "SELECT revision FROM change_log WHERE environment_id = ?1 AND committed_at <= ?2
+             ORDER BY committed_at DESC, revision DESC LIMIT 1",
+            (environment.0, at.as_millis()),
+            |row| row.get(0),
+        )
+    }
+
     fn tokens(&self, page: &Page) -> StoreResult<Vec<StoredToken>> {
         let rows = self.all(
             &format!("SELECT {TOKEN} FROM token WHERE id > ?1 ORDER BY id LIMIT ?2"),
@@ -205,6 +238,82 @@ impl<T: Rows> View for T {
              WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?1)",
             [now.as_millis()],
         )
+    }
+
+    fn revisions(
+        &self,
+        environment: EnvironmentId,
+        of: Option<(ObjectKind, &str)>,
+        before: Option<Revision>,
+        limit: u32,
+    ) -> StoreResult<Vec<Revision>> {
+        let before = before.unwrap_or(LAST_REVISION).min(LAST_REVISION);
+        match of {
+            None => self.all(
+                "SELECT revision FROM change_log WHERE environment_id = ?1 AND revision < ?2
+                 ORDER BY revision DESC LIMIT ?3",
+                (environment.0, before, limit),
+                |row| row.get(0),
+            ),
+            Some((kind, key)) => self.all(
+                "SELECT DISTINCT revision FROM deed
+                 WHERE environment_id = ?1 AND kind = ?2 AND key = ?3 AND revision < ?4
+                 ORDER BY revision DESC LIMIT ?5",
+                (environment.0, kind.name(), key, before, limit),
+                |row| row.get(0),
+            ),
+        }
+    }
+
+    fn deeds(
+        &self,
+        environment: EnvironmentId,
+        revision: Revision,
+        of: Option<(ObjectKind, &str)>,
+        limit: u32,
+    ) -> StoreResult<Vec<AuditRecord>> {
+        let (kind, key) = of.map(|(kind, key)| (kind.name(), key)).unzip();
+        let sql = format!(
+            "SELECT {AUDIT_COLUMNS} FROM deed AS d CROSS JOIN audit AS a ON a.id = d.audit_id
+             WHERE d.environment_id = ?1 AND d.revision = ?2
+             AND (?3 IS NULL OR d.kind = ?3 AND d.key = ?4) ORDER BY d.audit_id LIMIT ?5"
+        );
+        self.all(&sql, (environment.0, revision, kind, key, limit), audit_record)
+    }
+
+    fn deed_count(&self, environment: EnvironmentId, revision: Revision) -> StoreResult<u64> {
+        self.number(
+            "SELECT count(*) FROM deed WHERE environment_id = ?1 AND revision = ?2",
+            (environment.0, revision),
+        )
+    }
+
+    fn audit(&self, filter: &AuditFilter, limits: (u32, u32, usize)) -> StoreResult<AuditPage> {
+        super::audit::search(self.connection()?, filter, limits)
+    }
+
+    fn answer(&self, key: &[u8; 32]) -> StoreResult<Option<StoredAnswer>> {
+        let found = self.one(
+            "SELECT fingerprint, at, status, headers, body FROM answer WHERE key = ?1",
+            [key],
+            |row| {
+                let headers: String = row.get(3)?;
+                let answer = StoredAnswer {
+                    fingerprint: row.get(0)?,
+                    at: Timestamp::from_millis(row.get(1)?),
+                    status: row.get(2)?,
+                    headers: Vec::new(),
+                    body: row.get(4)?,
+                };
+                Ok((answer, headers))
+            },
+        )?;
+        found
+            .map(|(answer, headers)| {
+                let headers = serde_json::from_str(&headers).map_err(StoreError::new)?;
+                Ok(StoredAnswer { headers, ..answer })
+            })
+            .transpose()
     }
 
     fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>> {
@@ -336,12 +445,18 @@ impl<T: Rows> View for T {
     }
 }
 
+fn instant(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    let millis: Option<i64> = row.get(column)?;
+    Ok(millis.map(Timestamp::from_millis))
+}
+
 fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
     Ok(Project {
         id: ProjectId(row.get(0)?),
         key: row.get(1)?,
         name: row.get(2)?,
         created_at: Timestamp::from_millis(row.get(3)?),
+        archived_at: instant(row, 4)?,
     })
 }
 
@@ -353,11 +468,17 @@ fn environment(row: &Row<'_>) -> rusqlite::Result<Environment> {
         name: row.get(3)?,
         revision: row.get(4)?,
         created_at: Timestamp::from_millis(row.get(5)?),
+        archived_at: instant(row, 6)?,
     })
 }
 
 fn flag(row: &Row<'_>) -> rusqlite::Result<StoredFlag> {
-    Ok(StoredFlag { key: row.get(0)?, version: row.get(1)?, document: row.get(2)? })
+    Ok(StoredFlag {
+        key: row.get(0)?,
+        version: row.get(1)?,
+        document: row.get(2)?,
+        archived_at: instant(row, 3)?,
+    })
 }
 
 fn object(kind: ObjectKind, row: &Row<'_>) -> rusqlite::Result<StoredObject> {
@@ -381,6 +502,33 @@ fn member_counts(row: &Row<'_>, first: usize) -> rusqlite::Result<MemberCounts> 
         included: row.get(first)?,
         excluded: row.get(first + 1)?,
         bytes: row.get(first + 2)?,
+    })
+}
+
+/// Above every revision.
+const LAST_REVISION: Revision = i64::MAX as Revision;
+
+/// What [`audit_record`] reads, of `audit AS a` and `token AS t`.
+pub(super) const AUDIT_COLUMNS: &str =
+    "a.id, a.at, a.actor, a.actor_name, a.request_id, a.action, a.project, a.environment, a.object_kind,
+     a.object_key, a.reason, a.before, a.after, a.revisions";
+
+pub(super) fn audit_record(row: &Row<'_>) -> rusqlite::Result<AuditRecord> {
+    Ok(AuditRecord {
+        id: row.get(0)?,
+        at: Timestamp::from_millis(row.get(1)?),
+        actor: row.get(2)?,
+        actor_name: row.get(3)?,
+        request_id: row.get(4)?,
+        action: row.get(5)?,
+        project: row.get(6)?,
+        environment: row.get(7)?,
+        object_kind: row.get(8)?,
+        object_key: row.get(9)?,
+        reason: row.get(10)?,
+        before: row.get(11)?,
+        after: row.get(12)?,
+        revisions: row.get(13)?,
     })
 }
 

@@ -4,8 +4,8 @@ use rusqlite::{Connection, Params, Transaction as SqlTransaction, TransactionBeh
 use super::read::{Rows, is_excluded};
 use crate::store::{
     AuditEntry, EnvironmentId, LoggedChange, MemberList, ObjectKind, Place, ProjectId, Reach,
-    Reference, StoreError, StoreResult, StoredFlag, StoredObject, StoredSecret, StoredTenant,
-    StoredToken, TokenKind, Transaction, Writer,
+    Reference, StoreError, StoreResult, StoredAnswer, StoredFlag, StoredObject, StoredSecret,
+    StoredTenant, StoredToken, TokenKind, Transaction, Writer,
 };
 
 pub(super) struct SqliteWriter {
@@ -197,13 +197,35 @@ impl Transaction for SqliteTransaction<'_> {
         self.execute_one("UPDATE environment SET name = ?2 WHERE id = ?1", (environment.0, name))
     }
 
+    fn archive_project(&mut self, project: ProjectId, at: Option<Timestamp>) -> StoreResult<()> {
+        let at = at.map(Timestamp::as_millis);
+        self.execute_one("UPDATE project SET archived_at = ?2 WHERE id = ?1", (project.0, at))
+    }
+
+    fn archive_environment(
+        &mut self,
+        environment: EnvironmentId,
+        at: Option<Timestamp>,
+    ) -> StoreResult<()> {
+        let at = at.map(Timestamp::as_millis);
+        let sql = "UPDATE environment SET archived_at = ?2 WHERE id = ?1";
+        self.execute_one(sql, (environment.0, at))
+    }
+
     fn put_flag(&mut self, project: ProjectId, flag: &StoredFlag) -> StoreResult<()> {
         self.execute_one(
-            "INSERT INTO flag (project_id, key, folded, version, document)
-             VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (project_id, key)
-             DO UPDATE SET version = excluded.version, document = excluded.document",
-            (project.0, &flag.key, folded_key(&flag.key), flag.version, &flag.document),
+            "INSERT INTO flag (project_id, key, folded, version, document, archived_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (project_id, key) DO UPDATE SET version = excluded.version,
+             document = excluded.document, archived_at = excluded.archived_at",
+            (
+                project.0,
+                &flag.key,
+                folded_key(&flag.key),
+                flag.version,
+                &flag.document,
+                flag.archived_at.map(Timestamp::as_millis),
+            ),
         )
     }
 
@@ -370,7 +392,36 @@ impl Transaction for SqliteTransaction<'_> {
                 entry.after,
                 entry.revisions,
             ),
+        )?;
+        let audit = self.sql.last_insert_rowid();
+        // Under each revision that it made.
+        self.execute(
+            "INSERT INTO deed (environment_id, revision, audit_id, kind, key)
+             SELECT e.id, r.value, ?1, iif(?2 = 'flag_state', 'flag', ?2), ?3
+             FROM json_each(?4) AS r JOIN project AS p ON p.key = ?5
+             JOIN environment AS e ON e.project_id = p.id AND e.key = r.key WHERE r.value > 0",
+            (audit, entry.object_kind, entry.object_key, entry.revisions, entry.project),
+        )?;
+        Ok(())
+    }
+
+    fn put_answer(&mut self, key: &[u8; 32], answer: &StoredAnswer) -> StoreResult<()> {
+        let headers = serde_json::to_string(&answer.headers).map_err(StoreError::new)?;
+        self.execute_one(
+            "INSERT OR REPLACE INTO answer (key, fingerprint, at, status, headers, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            (key, answer.fingerprint, answer.at.as_millis(), answer.status, headers, &answer.body),
         )
+    }
+
+    fn forget_answers(&mut self, until: Timestamp, limit: u32) -> StoreResult<()> {
+        self.execute(
+            "DELETE FROM answer WHERE rowid IN (
+                 SELECT rowid FROM answer WHERE at <= ?1 ORDER BY at LIMIT ?2
+             )",
+            (until.as_millis(), limit),
+        )?;
+        Ok(())
     }
 
     fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()> {

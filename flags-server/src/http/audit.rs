@@ -1,0 +1,142 @@
+//! `/api/v1/audit`
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Query, State};
+use axum::http::request::Parts;
+use axum::response::Response;
+use flags_core::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::auth::Reaching;
+use super::history::{Actor, ShownChange};
+use super::list::ListQuery;
+use super::problem::Problem;
+use crate::service::Service;
+use crate::service::audit::search;
+use crate::service::history::Told;
+use crate::store::{AuditFilter, AuditPosition, AuditRecord};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    project: Option<String>,
+    environment: Option<String>,
+    actor: Option<String>,
+    action: Option<String>,
+    object: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+/// What is looked for, and which page of it.
+pub(super) struct AuditQuery {
+    filter: AuditFilter,
+    query: ListQuery,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for AuditQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(said) = Query::<Said>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::query_rejected(&rejection))?;
+        let Said { project, environment, actor, action, object, from, to, limit, cursor } = said;
+        if environment.is_some() && project.is_none() {
+            return Err(Problem::query("an `environment` is found by its `project`"));
+        }
+        let instant = |name: &str, said: Option<String>| -> Result<Option<Timestamp>, Problem> {
+            let read = |said: String| {
+                Timestamp::parse(&said).ok_or_else(|| {
+                    Problem::query(format!("`{name}` is a time as RFC 3339 writes it"))
+                })
+            };
+            said.map(read).transpose()
+        };
+        let (from, to) = (instant("from", from)?, instant("to", to)?);
+        let query = ListQuery::filtered(parts, limit, cursor)?;
+        let cursor = query.text().map(|cursor| {
+            position(cursor)
+                .ok_or_else(|| Problem::query("`cursor` is not one that this list gave"))
+        });
+        // Entries have numbers from 1 up: none of that instant is before 0.
+        let end = to.map(|at| AuditPosition { at, id: 0 });
+        let none = AuditFilter::default();
+        let filter = AuditFilter {
+            object: object.map(|object| match object.split_once('/') {
+                Some((kind, key)) => (Some(kind.to_owned()), key.to_owned()),
+                None => (None, object),
+            }),
+            from: from.unwrap_or(none.from),
+            before: cursor.transpose()?.or(end).unwrap_or(none.before),
+            project,
+            environment,
+            actor,
+            action,
+            reach: none.reach,
+        };
+        Ok(Self { filter, query })
+    }
+}
+
+/// Where a page begins, as its cursor says it.
+fn position(cursor: &str) -> Option<AuditPosition> {
+    let (at, id) = cursor.split_once('.')?;
+    let id: u64 = id.parse().ok().filter(|id| i64::try_from(*id).is_ok())?;
+    Some(AuditPosition { at: Timestamp::from_millis(at.parse().ok()?), id })
+}
+
+#[derive(Serialize)]
+struct Shown {
+    id: u64,
+    at: String,
+    actor: Actor,
+    request_id: String,
+    action: String,
+    project: Option<String>,
+    environment: Option<String>,
+    object: Object,
+    reason: Option<String>,
+    revisions: Value,
+    #[serde(flatten)]
+    change: ShownChange,
+}
+
+#[derive(Serialize)]
+struct Object {
+    kind: String,
+    key: String,
+}
+
+fn show((record, told): (AuditRecord, Told)) -> Shown {
+    Shown {
+        id: record.id,
+        at: record.at.to_string(),
+        actor: Actor { id: record.actor, name: record.actor_name },
+        request_id: record.request_id,
+        action: record.action,
+        project: record.project,
+        environment: record.environment,
+        object: Object { kind: record.object_kind, key: record.object_key },
+        reason: record.reason,
+        // Written by this server; what is damaged hides nothing else.
+        revisions: serde_json::from_str(&record.revisions).unwrap_or_default(),
+        change: told.into(),
+    }
+}
+
+pub(super) async fn list(
+    State(service): State<Arc<Service>>,
+    Reaching(reach): Reaching,
+    AuditQuery { filter, query }: AuditQuery,
+) -> Result<Response, Problem> {
+    let filter = AuditFilter { reach, ..filter };
+    let limit = query.limit();
+    let found = service.read(move |view| search(view, &filter, limit)).await?;
+    let next = found.next.map(|next| format!("{}.{}", next.at.as_millis(), next.id));
+    Ok(query.part(found.entries.into_iter().map(show).collect(), next.as_deref()))
+}

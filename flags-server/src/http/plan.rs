@@ -1,0 +1,193 @@
+//! Writes of several things at once, which can be tried without doing them: `…/revert`, `…/copy`
+//! and `…/import`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, Query, State};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use flags_core::{Field, Shape};
+use serde::{Deserialize, Serialize};
+
+use super::auth::Reaching;
+use super::body::{Checked, Shaped};
+use super::history::ShownObject;
+use super::path::Keys;
+use super::post::Post;
+use super::problem::Problem;
+use crate::service::copy::Source;
+use crate::service::model::Revisions;
+use crate::service::plan::{Done, Plan};
+use crate::service::{Fault, Precondition, Service, Unit, copy, revert, segment, state};
+use crate::store::View;
+
+/// A write that can be tried; before [`Post`] among a handler's arguments.
+pub(super) struct DryRun(pub(super) bool);
+
+/// Put among the extensions of a request whose handler knows of `dry_run`: with any other one, it
+/// would be done in earnest.
+#[derive(Clone)]
+pub(super) struct KnowsDryRun;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DryRunQuery {
+    #[serde(default)]
+    dry_run: bool,
+    #[serde(default, rename = "reason")]
+    _reason: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for DryRun {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(query) = Query::<DryRunQuery>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::query_rejected(&rejection))?;
+        parts.extensions.insert(KnowsDryRun);
+        Ok(Self(query.dry_run))
+    }
+}
+
+#[derive(Serialize)]
+struct Shown {
+    dry_run: bool,
+    revision: u64,
+    #[serde(skip_serializing_if = "Revisions::is_empty")]
+    revisions: Revisions,
+    objects: Vec<ShownObject>,
+    objects_count: u64,
+    kept: Vec<ShownKept>,
+}
+
+#[derive(Serialize)]
+struct ShownKept {
+    kind: &'static str,
+    key: String,
+    why: &'static str,
+}
+
+fn show(done: Done, dry_run: bool) -> Response {
+    let Done { revision, revisions, objects, objects_count, kept } = done;
+    let objects = objects.into_iter().map(ShownObject::from).collect();
+    let kept = kept.into_iter();
+    let kept = kept.map(|kept| ShownKept { kind: kept.kind.name(), key: kept.key, why: kept.why });
+    let kept = kept.collect();
+    Json(Shown { dry_run, revision, revisions, objects, objects_count, kept }).into_response()
+}
+
+/// Makes a plan, and carries it out unless it is only to be told.
+pub(super) async fn carry_out(
+    service: &Service,
+    DryRun(dry_run): DryRun,
+    post: Post,
+    action: &'static str,
+    plan: impl FnOnce(&dyn View) -> Result<Plan, Fault> + Send + 'static,
+) -> Result<Response, Problem> {
+    if dry_run {
+        let told = service.read(move |view| Ok(plan(view)?.told())).await?;
+        return Ok(show(told, true));
+    }
+    let verb = move |unit: &mut Unit<'_>| plan(unit.tx)?.apply(unit, action);
+    post.run(service, verb, |done| show(done, false)).await
+}
+
+#[derive(Deserialize)]
+pub(super) struct Revert {
+    revision: u64,
+}
+
+impl Shaped for Revert {
+    const SHAPE: &'static Shape = &Shape::Object(&[Field::required("revision", &Shape::U64)]);
+}
+
+#[derive(Deserialize)]
+pub(super) struct Copy {
+    from: String,
+}
+
+impl Shaped for Copy {
+    const SHAPE: &'static Shape = &Shape::Object(&[Field::required("from", &Shape::String)]);
+}
+
+type Triple = Keys<(String, String, String)>;
+
+pub(super) async fn revert_environment(
+    State(service): State<Arc<Service>>,
+    Keys((project, environment)): Keys<(String, String)>,
+    precondition: Precondition,
+    dry_run: DryRun,
+    post: Post,
+    Checked(Revert { revision }): Checked<Revert>,
+) -> Result<Response, Problem> {
+    // What was is read away from the writer thread.
+    let (p, e) = (project.clone(), environment.clone());
+    let then =
+        service.read_log(move |view| revert::environment_then(view, &p, &e, revision)).await?;
+    let plan = move |view: &dyn View| {
+        revert::plan_environment(view, &project, &environment, &precondition, &then)
+    };
+    carry_out(&service, dry_run, post, "environment.revert", plan).await
+}
+
+pub(super) async fn revert_flag(
+    State(service): State<Arc<Service>>,
+    Keys((project, environment, flag)): Triple,
+    precondition: Precondition,
+    dry_run: DryRun,
+    post: Post,
+    Checked(Revert { revision }): Checked<Revert>,
+) -> Result<Response, Problem> {
+    let path = state::Path { project, environment, flag };
+    let of = path.clone();
+    let then = service.read_log(move |view| revert::flag_then(view, &of, revision)).await?;
+    let plan = move |view: &dyn View| revert::plan_flag(view, &path, &precondition, then);
+    carry_out(&service, dry_run, post, "flag_state.revert", plan).await
+}
+
+pub(super) async fn revert_segment(
+    State(service): State<Arc<Service>>,
+    Keys((project, environment, segment)): Triple,
+    precondition: Precondition,
+    dry_run: DryRun,
+    post: Post,
+    Checked(Revert { revision }): Checked<Revert>,
+) -> Result<Response, Problem> {
+    let path = segment::Path { project, environment, segment };
+    let of = path.clone();
+    let then = service.read_log(move |view| revert::segment_then(view, &of, revision)).await?;
+    let plan = move |view: &dyn View| revert::plan_segment(view, &path, &precondition, then);
+    carry_out(&service, dry_run, post, "segment.revert", plan).await
+}
+
+pub(super) async fn copy_flag(
+    State(service): State<Arc<Service>>,
+    Keys((project, environment, flag)): Triple,
+    precondition: Precondition,
+    dry_run: DryRun,
+    Reaching(within): Reaching,
+    post: Post,
+    Checked(Copy { from }): Checked<Copy>,
+) -> Result<Response, Problem> {
+    let path = state::Path { project, environment, flag };
+    let from = Source { environment: from, within };
+    let plan = move |view: &dyn View| copy::plan_flag(view, &path, &precondition, &from);
+    carry_out(&service, dry_run, post, "flag_state.copy", plan).await
+}
+
+pub(super) async fn copy_segment(
+    State(service): State<Arc<Service>>,
+    Keys((project, environment, segment)): Triple,
+    precondition: Precondition,
+    dry_run: DryRun,
+    Reaching(within): Reaching,
+    post: Post,
+    Checked(Copy { from }): Checked<Copy>,
+) -> Result<Response, Problem> {
+    let path = segment::Path { project, environment, segment };
+    let from = Source { environment: from, within };
+    let plan = move |view: &dyn View| copy::plan_segment(view, &path, &precondition, &from);
+    carry_out(&service, dry_run, post, "segment.copy", plan).await
+}

@@ -1,0 +1,21 @@
+//! Searching the audit log.
+
+use super::fault::Fault;
+use super::history::{Told, told};
+use crate::limits::{MAX_AUDIT_READ, MAX_HISTORY_BYTES};
+use crate::store::{AuditFilter, AuditPosition, AuditRecord, View};
+
+/// Entries with what they tell, and where the next page begins.
+pub(crate) struct Found {
+    pub(crate) entries: Vec<(AuditRecord, Told)>,
+    pub(crate) next: Option<AuditPosition>,
+}
+
+/// What matches, the latest first. Looks at a bounded part of the log: there may be more though fewer
+/// than `limit` are found.
+pub(crate) fn search(view: &dyn View, filter: &AuditFilter, limit: u32) -> Result<Found, Fault> {
+    let page = view.audit(filter, (limit, MAX_AUDIT_READ, MAX_HISTORY_BYTES))?;
+    let tell = |record: AuditRecord| told(&record).map(|told| (record, told));
+    let entries = page.records.into_iter().map(tell).collect::<Result<_, Fault>>()?;
+    Ok(Found { entries, next: page.next })
+}

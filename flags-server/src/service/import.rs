@@ -1,0 +1,263 @@
+//! An exported document, taken into an environment.
+
+use std::collections::HashSet;
+
+use flags_core::{
+    Diagnostic, FLAG_STATE, FLAG_TYPE, Field, FlagState, MAX_DIAGNOSTICS, SEGMENT,
+    SegmentDefinition, Serve, Shape, VARIANTS, folded_key, is_key,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::export::FORMAT;
+use super::fault::{Fault, diagnostic};
+use super::flag::{TAGS, TEXT, shared_faults};
+use super::model::{Beginning, FlagDocument, SharedFlag};
+use super::plan::{Kept, Plan, Wanted, WantedFlag, WantedSegment};
+use super::precondition::Precondition;
+use super::received::{INVALID_KEY, all_right};
+use super::{project, rule_ids};
+use crate::store::{ObjectKind, ProjectId, Scope, View};
+
+static DOCUMENT: Shape = Shape::Object(&[
+    Field::optional("format", &Shape::U64),
+    Field::optional("project", &Shape::String),
+    Field::optional("environment", &Shape::String),
+    Field::optional("revision", &Shape::U64),
+    Field::optional("flags", &Shape::List(&FLAG)),
+    // Checked without their keys, which a segment's definition does not have.
+    Field::optional("segments", &Shape::List(&Shape::Any)),
+]);
+
+static FLAG: Shape = Shape::Object(&[
+    Field::required("key", &Shape::String),
+    Field::required("type", &FLAG_TYPE),
+    Field::required("variants", &VARIANTS),
+    Field::optional("name", &TEXT),
+    Field::optional("description", &TEXT),
+    Field::optional("owner", &TEXT),
+    Field::optional("tags", &TAGS),
+    Field::optional("permanent", &Shape::Boolean),
+    Field::optional("expiry", &TEXT),
+    Field::required("state", &FLAG_STATE),
+]);
+
+/// What is to be imported, right in its form.
+#[derive(Debug)]
+pub(crate) struct Imported {
+    flags: Vec<ImportedFlag>,
+    segments: Vec<(String, SegmentDefinition)>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ImportedFlag {
+    key: String,
+    #[serde(flatten)]
+    shared: SharedFlag,
+    state: FlagState,
+}
+
+impl Imported {
+    /// Reads a document. May take its time, for a long one.
+    ///
+    /// # Errors
+    /// Everything that is wrong with its form; pointers lead into it.
+    pub(crate) fn read(mut document: Value) -> Result<Self, Fault> {
+        let list = |document: &mut Value, name: &str| -> Vec<Value> {
+            match document.get_mut(name) {
+                Some(Value::Array(list)) => std::mem::take(list),
+                _ => Vec::new(),
+            }
+        };
+        for flag in document.get_mut("flags").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(Value::Object(state)) = flag.get_mut("state") {
+                rule_ids::assign(state, &[]);
+            }
+        }
+        let mut faults = DOCUMENT.check(&document);
+        if let Some(format) = document.get("format").and_then(Value::as_u64)
+            && format != FORMAT
+        {
+            let message = format!("this server imports the format {FORMAT}, not {format}");
+            faults.push(diagnostic("/format", "unknown_format", message));
+        }
+        let (flags, segments) = (list(&mut document, "flags"), list(&mut document, "segments"));
+        let segments = read_segments(segments, &mut faults);
+        all_right(faults)?;
+        let mut faults = Vec::new();
+        let flags = flags.into_iter().enumerate();
+        let flags: Vec<ImportedFlag> = flags
+            .map(|(index, flag)| {
+                serde_json::from_value(flag).map_err(|error| {
+                    Fault::at(&format!("/flags/{index}"), "invalid", error.to_string())
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        check_keys("flags", flags.iter().map(|flag| &*flag.key), &mut faults);
+        check_keys("segments", segments.iter().map(|(key, _)| &**key), &mut faults);
+        all_right(faults)?;
+        Ok(Self { flags, segments })
+    }
+}
+
+fn read_segments(
+    list: Vec<Value>,
+    faults: &mut Vec<Diagnostic>,
+) -> Vec<(String, SegmentDefinition)> {
+    let mut segments = Vec::with_capacity(list.len());
+    for (index, mut segment) in list.into_iter().enumerate() {
+        let at = format!("/segments/{index}");
+        if faults.len() >= MAX_DIAGNOSTICS {
+            break;
+        }
+        let key = segment.as_object_mut().map(|members| members.remove("key"));
+        let found = SEGMENT.check(&segment);
+        let right = found.is_empty();
+        faults.extend(
+            found
+                .into_iter()
+                .map(|found| Diagnostic { pointer: format!("{at}{}", found.pointer), ..found }),
+        );
+        match key {
+            Some(Some(Value::String(key))) if right => match serde_json::from_value(segment) {
+                Ok(definition) => segments.push((key, definition)),
+                Err(error) => faults.push(diagnostic(&at, "invalid", error.to_string())),
+            },
+            Some(None) => faults.push(diagnostic(&at, "missing_field", "`key` is missing")),
+            Some(Some(key)) if !key.is_string() => {
+                let pointer = format!("{at}/key");
+                faults.push(diagnostic(&pointer, "wrong_type", "expected a string"));
+            }
+            _ => {}
+        }
+    }
+    segments
+}
+
+fn check_keys<'a>(list: &str, keys: impl Iterator<Item = &'a str>, faults: &mut Vec<Diagnostic>) {
+    let mut seen = HashSet::new();
+    for (index, key) in keys.enumerate() {
+        let pointer = format!("/{list}/{index}/key");
+        if faults.len() >= MAX_DIAGNOSTICS {
+            return;
+        }
+        if !is_key(key) {
+            faults.push(diagnostic(&pointer, "invalid_key", INVALID_KEY));
+        } else if !seen.insert(folded_key(key)) {
+            let message = format!("`{key}` is here twice, or too like another one");
+            faults.push(diagnostic(&pointer, "duplicate", message));
+        }
+    }
+}
+
+/// Makes everything that the document names what it says there; what it does not name stays. Flags
+/// that are not there yet are created; the shared definition of others stays as it is.
+pub(crate) fn plan(
+    view: &dyn View,
+    project: &str,
+    environment: &str,
+    precondition: &Precondition,
+    imported: Imported,
+) -> Result<Plan, Fault> {
+    let place = project::find_environment(view, project, environment)?;
+    precondition.check(Some(place.1.revision))?;
+    let (mut faults, mut kept) = (Vec::new(), Vec::new());
+    let mut wanted = Wanted::default();
+    for (index, flag) in imported.flags.into_iter().enumerate() {
+        let at = format!("/flags/{index}");
+        let ImportedFlag { key, shared, state } = flag;
+        let (new, is_kept) = match present(view, place.0.id, &key, &shared) {
+            Err(PresentFault::Wrong(place, code, message)) => {
+                if faults.len() < MAX_DIAGNOSTICS {
+                    faults.push(diagnostic(&format!("{at}{place}"), code, message));
+                }
+                continue;
+            }
+            Err(PresentFault::Fault(fault)) => return Err(fault),
+            Ok(Present::Same) => (None, false),
+            Ok(Present::Differs) => (None, true),
+            Ok(Present::Not) => {
+                let document = new_document(shared, &state);
+                for found in shared_faults(&document) {
+                    let pointer = format!("{at}{}", found.pointer);
+                    faults.push(Diagnostic { pointer, ..found });
+                }
+                (Some(document), false)
+            }
+        };
+        if is_kept {
+            let why = "shared_definition";
+            kept.push(Kept { kind: ObjectKind::Flag, key: key.clone(), why });
+        }
+        wanted.flags.push(WantedFlag { at: format!("{at}/state"), key, state, new });
+    }
+    all_right(faults)?;
+    for (index, (key, definition)) in imported.segments.into_iter().enumerate() {
+        wanted.segments.push(WantedSegment { at: format!("/segments/{index}"), key, definition });
+    }
+    Ok(Plan::new(view, place, wanted)?.keeping(kept))
+}
+
+/// What there is of a flag already.
+enum Present {
+    Not,
+    Same,
+    /// In what people read, which stays.
+    Differs,
+}
+
+enum PresentFault {
+    Wrong(&'static str, &'static str, String),
+    Fault(Fault),
+}
+
+impl<F: Into<Fault>> From<F> for PresentFault {
+    fn from(fault: F) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+fn present(
+    view: &dyn View,
+    project: ProjectId,
+    key: &str,
+    shared: &SharedFlag,
+) -> Result<Present, PresentFault> {
+    let Some(stored) = view.flag(project, key)? else {
+        return match view.key_like(Scope::Flags(project), &folded_key(key))? {
+            None => Ok(Present::Not),
+            Some(existing) => {
+                let message = format!("`{key}` is too like the flag `{existing}`");
+                Err(PresentFault::Wrong("/key", "key_conflict", message))
+            }
+        };
+    };
+    if stored.archived_at.is_some() {
+        let message = format!("the flag `{key}` is archived: restore it first");
+        return Err(PresentFault::Wrong("/key", "archived", message));
+    }
+    let present = FlagDocument::read(&stored)?.shared;
+    if present.flag_type != shared.flag_type {
+        let message = format!("the flag `{key}` is of the type {}", present.flag_type);
+        return Err(PresentFault::Wrong("/type", "immutable", message));
+    }
+    if present.variants != shared.variants {
+        let message = format!(
+            "the flag `{key}` has other variants: they belong to all environments, change them first"
+        );
+        return Err(PresentFault::Wrong("/variants", "different", message));
+    }
+    Ok(if present == *shared { Present::Same } else { Present::Differs })
+}
+
+/// Other environments begin with what is served here to those whom no rule names.
+fn new_document(shared: SharedFlag, state: &FlagState) -> FlagDocument {
+    let fallthrough = match &state.fallthrough {
+        Serve::Variant(variant) => variant.clone(),
+        Serve::Split(_) | Serve::Ramp(_) => {
+            shared.variants.first().map(|variant| variant.name.clone()).unwrap_or_default()
+        }
+    };
+    let beginning = Beginning { off_variant: state.off_variant.clone(), fallthrough };
+    FlagDocument { shared, beginning }
+}

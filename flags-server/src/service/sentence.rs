@@ -1,0 +1,342 @@
+//! A change in one sentence, for people.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::limits::MAX_SENTENCE_PARTS;
+
+/// Longest value that a sentence shows, in characters.
+const MAX_SHOWN_CHARS: usize = 40;
+
+/// What happened to an object, by its documents before and after.
+pub(crate) fn sentence(before: Option<&Value>, after: Option<&Value>) -> String {
+    let none = Map::new();
+    let members = |document: Option<&Value>| document.and_then(Value::as_object).cloned();
+    let (old, new) = (members(before), members(after));
+    let mut parts = Vec::new();
+    match (&old, &new) {
+        (None, Some(new)) => {
+            parts.push("created".to_owned());
+            parts.extend(
+                new.get("fallthrough").map(|serve| format!("fallthrough: {}", served(serve))),
+            );
+        }
+        (Some(_), None) => return "deleted".to_owned(),
+        (None, None) => {}
+        (Some(old), Some(new)) => {
+            let gone = old.keys().filter(|name| !new.contains_key(*name));
+            for name in new.keys().chain(gone) {
+                member(name, old.get(name), new.get(name), &mut parts);
+            }
+        }
+    }
+    for list in ["included", "excluded"] {
+        if let Some(after) = new.as_ref().and_then(|new| new.get(list)) {
+            let before = old.as_ref().unwrap_or(&none).get(list);
+            keys(list, before, after, &mut parts);
+        }
+    }
+    if parts.is_empty() {
+        return "changed".to_owned();
+    }
+    let more = parts.len().saturating_sub(MAX_SENTENCE_PARTS);
+    parts.truncate(MAX_SENTENCE_PARTS);
+    if more > 0 {
+        parts.push(format!("and {more} more"));
+    }
+    parts.join("; ")
+}
+
+fn member(name: &str, before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>) {
+    if before == after {
+        return;
+    }
+    match name {
+        // Told by what came and went.
+        "included" | "excluded" | "member_counts" => {}
+        "targets" => targets(before, after, parts),
+        "rules" => rules(before, after, parts),
+        "variants" => variants(before, after, parts),
+        "prerequisites" => prerequisites(before, after, parts),
+        "fallthrough" => {
+            let (before, after) = (before.unwrap_or(&Value::Null), after.unwrap_or(&Value::Null));
+            parts.push(format!("fallthrough: {}", change_of_served(before, after)));
+        }
+        "when" => parts.push("condition changed".to_owned()),
+        name => {
+            let named = name.replace('_', " ");
+            match (short(before), short(after)) {
+                (Some(before), Some(after)) => parts.push(format!("{named}: {before} → {after}")),
+                _ => parts.push(format!("{named} changed")),
+            }
+        }
+    }
+}
+
+/// A value that fits into a sentence.
+fn short(value: Option<&Value>) -> Option<String> {
+    let text = match value {
+        None | Some(Value::Null) => "none".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(list)) => {
+            let list: Option<Vec<String>> = list.iter().map(|value| short(Some(value))).collect();
+            list.filter(|list| !list.is_empty())
+                .map_or_else(|| "none".to_owned(), |list| list.join(", "))
+        }
+        Some(Value::Object(_)) => return None,
+        Some(value) => value.to_string(),
+    };
+    (text.chars().count() <= MAX_SHOWN_CHARS).then_some(text)
+}
+
+fn elements<'a>(list: Option<&'a Value>, name: &str) -> Vec<(&'a str, &'a Value)> {
+    let elements = list.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    elements.iter().map(|element| (text(element, name), element)).collect()
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Each element that came, stayed or went, by its name.
+fn by_name<'a>(
+    name: &str,
+    before: Option<&'a Value>,
+    after: Option<&'a Value>,
+    mut tell: impl FnMut(&'a str, Option<&'a Value>, Option<&'a Value>),
+) {
+    let (old, new) = (elements(before, name), elements(after, name));
+    let find = |list: &[(&'a str, &'a Value)], name: &str| {
+        list.iter().find(|(other, _)| *other == name).map(|(_, element)| *element)
+    };
+    for (name, after) in &new {
+        tell(name, find(&old, name), Some(after));
+    }
+    for (name, before) in &old {
+        if find(&new, name).is_none() {
+            tell(name, Some(before), None);
+        }
+    }
+}
+
+fn targets(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>) {
+    /// Who gets which variant.
+    fn all(targets: Option<&Value>) -> BTreeMap<(&str, &str), &str> {
+        let mut all = BTreeMap::new();
+        for (kind, target) in elements(targets, "kind") {
+            let keys = target.get("keys").and_then(Value::as_array);
+            for key in keys.into_iter().flatten().filter_map(Value::as_str) {
+                all.insert((kind, key), text(target, "variant"));
+            }
+        }
+        all
+    }
+    let (old, new) = (all(before), all(after));
+    for ((kind, key), variant) in &new {
+        match old.get(&(*kind, *key)) {
+            None => parts.push(format!("target {kind} {key} → {variant} added")),
+            Some(before) if before != variant => {
+                parts.push(format!("target {kind} {key}: {before} → {variant}"));
+            }
+            Some(_) => {}
+        }
+    }
+    for ((kind, key), variant) in old.iter().filter(|(who, _)| !new.contains_key(*who)) {
+        parts.push(format!("target {kind} {key} → {variant} removed"));
+    }
+}
+
+fn rules(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>) {
+    by_name("id", before, after, |id, old, new| match (old, new) {
+        (None, Some(rule)) => {
+            let serves = rule.get("serve").map(served).unwrap_or_default();
+            parts.push(format!("rule {id} added, serves {serves}"));
+        }
+        (Some(_), None) => parts.push(format!("rule {id} removed")),
+        (Some(old), Some(new)) => {
+            if old.get("when") != new.get("when") {
+                parts.push(format!("rule {id}: condition changed"));
+            }
+            if let (Some(before), Some(after)) = (old.get("serve"), new.get("serve"))
+                && before != after
+            {
+                parts.push(format!("rule {id}: serves {}", change_of_served(before, after)));
+            }
+        }
+        (None, None) => {}
+    });
+    let ids = |list, other: Option<&Value>| -> Vec<&str> {
+        let others = elements(other, "id");
+        let stays = |id: &&str| others.iter().any(|(other, _)| other == id);
+        elements(list, "id").into_iter().map(|(id, _)| id).filter(stays).collect()
+    };
+    if ids(before, after) != ids(after, before) {
+        parts.push("rules reordered".to_owned());
+    }
+}
+
+fn variants(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>) {
+    by_name("name", before, after, |name, old, new| match (old, new) {
+        (None, _) => parts.push(format!("variant {name} added")),
+        (_, None) => parts.push(format!("variant {name} removed")),
+        (Some(old), Some(new)) if old != new => {
+            let value = |variant: &Value| short(variant.get("value"));
+            match (value(old), value(new)) {
+                (Some(old), Some(new)) => parts.push(format!("variant {name}: {old} → {new}")),
+                _ => parts.push(format!("value of variant {name} changed")),
+            }
+        }
+        _ => {}
+    });
+}
+
+fn prerequisites(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>) {
+    let variants = |prerequisite: &Value| short(prerequisite.get("variants")).unwrap_or_default();
+    by_name("flag", before, after, |flag, old, new| match (old, new) {
+        (None, Some(new)) => parts.push(format!("prerequisite {flag} ({}) added", variants(new))),
+        (Some(old), Some(new)) if old != new => {
+            parts.push(format!("prerequisite {flag}: {} → {}", variants(old), variants(new)));
+        }
+        (Some(_), None) => parts.push(format!("prerequisite {flag} removed")),
+        _ => {}
+    });
+}
+
+/// Such as `10 % on → 25 % on`.
+fn change_of_served(before: &Value, after: &Value) -> String {
+    let (old, new) = (served(before), served(after));
+    let by = unit(after).filter(|by| unit(before) != Some(by) || old == new);
+    match by {
+        Some(by) => format!("{old} → {new} by {by}"),
+        None => format!("{old} → {new}"),
+    }
+}
+
+fn unit(serve: &Value) -> Option<&str> {
+    let shared = serve.get("split").or_else(|| serve.get("ramp"))?;
+    shared.get("by").and_then(Value::as_str)
+}
+
+/// What is served: a variant, shares, or a ramp.
+fn served(serve: &Value) -> String {
+    let percent = |weight: Option<&Value>| match weight.and_then(Value::as_u64) {
+        Some(weight) if weight % 1_000 == 0 => format!("{} %", weight / 1_000),
+        Some(weight) => {
+            let text = format!("{}.{:03}", weight / 1_000, weight % 1_000);
+            format!("{} %", text.trim_end_matches('0'))
+        }
+        None => "? %".to_owned(),
+    };
+    if let Some(variant) = serve.get("variant").and_then(Value::as_str) {
+        return variant.to_owned();
+    }
+    if let Some(ramp) = serve.get("ramp") {
+        let (from, to) = (percent(ramp.get("from")), percent(ramp.get("to")));
+        let (variant, end) = (text(ramp, "variant"), text(ramp, "end"));
+        return format!("{from} to {to} {variant} until {end}");
+    }
+    let weights = serve.get("split").and_then(|split| split.get("weights"));
+    let weights = weights.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let share = |entry: &Value| {
+        let variant = entry.get("variant").and_then(Value::as_str).unwrap_or("the next rule");
+        format!("{} {variant}", percent(entry.get("weight")))
+    };
+    match weights {
+        // The rest goes without saying.
+        [first, _] => share(first),
+        weights => weights.iter().map(share).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Such as `2 keys included (acme, globex)`; from what [`member_lists`](super::history) made.
+fn keys(list: &str, before: Option<&Value>, after: &Value, parts: &mut Vec<String>) {
+    for (which, word) in [("added", list.to_owned()), ("removed", format!("no longer {list}"))] {
+        let told = after.get(which);
+        let count = told.and_then(|keys| keys.get("count")).and_then(Value::as_u64).unwrap_or(0);
+        if count == 0 {
+            continue;
+        }
+        let first = told.and_then(|keys| keys.get("first")).and_then(Value::as_array);
+        let named: Vec<&str> =
+            first.into_iter().flatten().filter_map(Value::as_str).take(3).collect();
+        let more = if named.len() as u64 == count { "" } else { ", …" };
+        let noun = if count == 1 { "key" } else { "keys" };
+        parts.push(format!("{count} {noun} {word} ({}{more})", named.join(", ")));
+    }
+    let count = |value: &Value| value.get("count").and_then(Value::as_u64).unwrap_or(0);
+    let (before, now) = (before.map_or(0, count), count(after));
+    if after.get("added").is_none() && before != now {
+        parts.push(format!("{list}: {before} → {now} keys"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn state() -> Value {
+        json!({"on": false, "off_variant": "off", "salt": null, "prerequisites": [],
+               "targets": [{"kind": "tenant", "keys": ["acme", "old"], "variant": "off"}],
+               "rules": [{"id": "a", "when": {"all": []}, "serve": {"variant": "on"}},
+                         {"id": "b", "when": {"all": []}, "serve": {"variant": "on"}}],
+               "fallthrough": {"variant": "off"}})
+    }
+
+    #[track_caller]
+    fn check(edit: impl FnOnce(&mut Value), expected: &str) {
+        let mut after = state();
+        edit(&mut after);
+        assert_eq!(sentence(Some(&state()), Some(&after)), expected);
+    }
+
+    fn split(on: u32) -> Value {
+        json!({"split": {"by": "tenant", "weights": [
+            {"variant": "on", "weight": on}, {"variant": "off", "weight": 100_000 - on}]}})
+    }
+
+    #[test]
+    fn a_state_is_told_as_a_product_manager_reads_it() {
+        check(|state| state["on"] = json!(true), "on: false → true");
+        check(|state| state["salt"] = json!("s"), "salt: none → s");
+        let targets = json!([{"kind": "tenant", "keys": ["globex"], "variant": "on"},
+                             {"kind": "tenant", "keys": ["acme"], "variant": "on"}]);
+        check(
+            |state| state["targets"] = targets,
+            "target tenant acme: off → on; target tenant globex → on added; target tenant old → off removed",
+        );
+        check(|state| state["fallthrough"] = split(10_000), "fallthrough: off → 10 % on by tenant");
+        let rules = json!([{"id": "b", "when": {"all": [1]}, "serve": {"variant": "off"}},
+                           {"id": "a", "when": {"all": []}, "serve": {"variant": "on"}},
+                           {"id": "c", "when": {"all": []}, "serve": split(1)}]);
+        check(
+            |state| state["rules"] = rules,
+            "rule b: condition changed; rule b: serves on → off; rule c added, serves 0.001 % on; \
+             rules reordered",
+        );
+        check(|state| state["rules"] = json!([]), "rule a removed; rule b removed");
+        let needs = json!([{"flag": "payments", "variants": ["on", "dark"]}]);
+        check(|state| state["prerequisites"] = needs, "prerequisite payments (on, dark) added");
+        let (mut before, mut after) = (state(), state());
+        before["fallthrough"] = split(10_000);
+        after["fallthrough"] = split(25_500);
+        assert_eq!(sentence(Some(&before), Some(&after)), "fallthrough: 10 % on → 25.5 % on");
+        assert_eq!(sentence(Some(&before), None), "deleted");
+    }
+
+    #[test]
+    fn what_is_shared_and_what_is_long() {
+        let before =
+            json!({"variants": [{"name": "on", "value": 1}], "tags": [], "description": null});
+        let after = json!({"variants": [{"name": "on", "value": 2}, {"name": "x", "value": 3}],
+                           "tags": ["a", "b"], "description": "d".repeat(50)});
+        assert_eq!(
+            sentence(Some(&before), Some(&after)),
+            "description changed; tags: none → a, b; variant on: 1 → 2; variant x added"
+        );
+        let after = json!({"targets": [{"kind": "user", "variant": "on",
+            "keys": (0..MAX_SENTENCE_PARTS + 5).map(|n| n.to_string()).collect::<Vec<_>>()}]});
+        assert!(sentence(Some(&json!({})), Some(&after)).ends_with("; and 5 more"));
+    }
+}
