@@ -296,6 +296,26 @@ pub enum ObjectChange {
     Members(MembersChange),
 }
 
+impl ObjectChange {
+    /// The kind and the key of the object.
+    ///
+    /// ```
+    /// use flags_core::ObjectChange;
+    ///
+    /// let gone: ObjectChange = serde_json::from_str(r#"{"delete": {"kind": "flag", "key": "exports"}}"#)?;
+    /// assert_eq!(gone.object(), ("flag", "exports"));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn object(&self) -> (&str, &str) {
+        match self {
+            Self::Upsert(object) => (&object.kind, &object.key),
+            Self::Delete { kind, key } => (kind, key),
+            Self::Members(change) => (&change.kind, &change.key),
+        }
+    }
+}
+
 /// A change that does not follow what it was applied to: something between the two is missing, or
 /// the change is there already, which [`is_repeat`](Gap::is_repeat) tells. A repeat is skipped; for
 /// anything else, get a new snapshot.

@@ -54,6 +54,9 @@ pub(crate) const MAX_STORED_TENANT_BYTES: u64 = 128 * 1024 * 1024;
 /// Most tenants that one request stores.
 pub(crate) const MAX_TENANTS_PER_REQUEST: usize = 1_000;
 
+/// Most tenants in an imported document: the writer has time for nothing else meanwhile.
+pub(crate) const MAX_IMPORTED_TENANTS: usize = 100_000;
+
 /// Most tokens that are not revoked; all of them are kept in memory.
 pub(crate) const MAX_TOKENS: u64 = 10_000;
 
@@ -182,8 +185,11 @@ pub(crate) const PAST_CHANGES_PER_READ: u32 = 10_000;
 /// … and in bytes: no further one is read once there are as many.
 pub(crate) const PAST_CHANGE_BYTES_PER_READ: usize = 4 * 1024 * 1024;
 
-/// Most rulesets of past revisions that are kept for whoever asks next.
+/// Most rulesets of past revisions that are kept for whoever asks next …
 pub(crate) const MAX_PAST_RULESETS: usize = 4;
+
+/// … and most stored tenants of all of them but the latest.
+pub(crate) const MAX_PAST_TENANTS: usize = 1_000_000;
 
 /// Environments that are exported at the same time; further ones wait.
 pub(crate) const MAX_EXPORTS: usize = 2;
@@ -191,7 +197,7 @@ pub(crate) const MAX_EXPORTS: usize = 2;
 /// How long an export may take to be read by its client: the database cannot tidy up meanwhile.
 pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
-/// Flags, segments or keys that an export reads at once.
+/// Flags, segments, keys or tenants that an export reads at once.
 pub(crate) const EXPORT_ITEMS_PER_READ: u32 = 500;
 
 /// Bytes that an export sends at once, at least.

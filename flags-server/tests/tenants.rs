@@ -159,6 +159,21 @@ async fn many_tenants_are_one_change() {
     let path = format!("{TENANTS}/gr%C3%B6%C3%9Fe%2F2%20%25");
     assert_eq!(server.get(&path).await.is(200)["attributes"], json!({"country": "FR"}));
 
+    // With a key, once: also where something else has happened in between.
+    let post = || {
+        let trial = json!({"tenants": [{"key": "bare", "attributes": {"trial": true}}]});
+        let request = server.request(Method::POST, TENANTS, ADMIN).json(&trial);
+        answer(request.header("idempotency-key", "k"))
+    };
+    let first = post().await.is(200);
+    let later = json!({"tenants": [{"key": "bare", "attributes": {"trial": false}}]});
+    server.post(TENANTS, later).await.is(200);
+    let again = post().await;
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(again.is(200), first);
+    let bare = server.get(&format!("{TENANTS}/bare")).await.is(200);
+    assert_eq!(bare["attributes"], json!({"trial": false}));
+
     // All or nothing.
     let wrong = json!({"tenants": [
         {"key": "new", "attributes": {}}, {"key": "new"}, {"key": ".."},
@@ -269,6 +284,7 @@ async fn writes_are_audited() {
     assert_eq!(rows[2], ["tenant.put", "acme", "", "", acme]);
     assert_eq!(rows[1][..4], ["tenant.upsert", "", "import", ""]);
     let after: Value = serde_json::from_str(&rows[1][4]).unwrap();
+    let after = &after["tenants"];
     assert_eq!((&after["created"], after["first"].as_array().unwrap().len()), (&json!(150), 100));
 }
 

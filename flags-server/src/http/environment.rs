@@ -19,8 +19,8 @@ use super::problem::Problem;
 use super::project::{Create, Rename};
 use crate::limits::{
     MAX_BODY_BYTES, MAX_BULK_BODY_BYTES, MAX_DEFINITION_BYTES, MAX_ENVIRONMENT_BYTES, MAX_FLAGS,
-    MAX_MEMBERS_PER_REQUEST, MAX_SEGMENT_MEMBER_BYTES, MAX_SEGMENT_MEMBERS, MAX_SEGMENTS,
-    MAX_STORED_TENANT_BYTES, MAX_TENANTS, MAX_TENANTS_PER_REQUEST,
+    MAX_IMPORTED_TENANTS, MAX_MEMBERS_PER_REQUEST, MAX_SEGMENT_MEMBER_BYTES, MAX_SEGMENT_MEMBERS,
+    MAX_SEGMENTS, MAX_STORED_TENANT_BYTES, MAX_TENANTS, MAX_TENANTS_PER_REQUEST,
 };
 use crate::quota::Quotas;
 use crate::service::{Author, Service, Unit, archive, project};
@@ -49,6 +49,7 @@ struct Limits {
     tenants: u64,
     tenant_bytes: u64,
     tenants_per_request: usize,
+    imported_tenants: usize,
     rules_per_flag: usize,
     definition_bytes: usize,
     environment_bytes: u64,
@@ -71,6 +72,7 @@ fn limits(quotas: &Quotas) -> Limits {
         tenants: MAX_TENANTS,
         tenant_bytes: MAX_STORED_TENANT_BYTES,
         tenants_per_request: MAX_TENANTS_PER_REQUEST,
+        imported_tenants: MAX_IMPORTED_TENANTS,
         rules_per_flag: MAX_RULES,
         definition_bytes: MAX_DEFINITION_BYTES,
         environment_bytes: MAX_ENVIRONMENT_BYTES,

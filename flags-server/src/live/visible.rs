@@ -26,14 +26,7 @@ impl<T> Visible<T> {
 /// A change without what it did to tenants; `None` where it did nothing to any. The revision
 /// stays, so that whoever does not see them has no gap.
 pub(super) fn without_tenants(change: &Change) -> Option<Change> {
-    let is_shown = |object: &&ObjectChange| {
-        let kind = match object {
-            ObjectChange::Upsert(object) => &object.kind,
-            ObjectChange::Delete { kind, .. } => kind,
-            ObjectChange::Members(members) => &members.kind,
-        };
-        Tenants::None.shows(kind)
-    };
+    let is_shown = |object: &&ObjectChange| Tenants::None.shows(object.object().0);
     if change.objects.iter().all(|object| is_shown(&object)) {
         return None;
     }

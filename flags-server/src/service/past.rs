@@ -10,8 +10,10 @@ use tokio::sync::Mutex;
 use super::fault::Fault;
 use super::model::parse;
 use super::{Service, project};
-use crate::limits::{MAX_PAST_RULESETS, PAST_CHANGE_BYTES_PER_READ, PAST_CHANGES_PER_READ};
-use crate::store::{Environment, EnvironmentId, ObjectKind, View};
+use crate::limits::{
+    MAX_PAST_RULESETS, MAX_PAST_TENANTS, PAST_CHANGE_BYTES_PER_READ, PAST_CHANGES_PER_READ,
+};
+use crate::store::{Environment, EnvironmentId, ObjectKind, Tenants, View};
 
 /// A moment in the life of an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,14 +56,19 @@ pub(super) fn find(
     }
 }
 
-/// The definitions of a revision that there has been. Takes memory for them and for a part of the log
-/// at a time.
+/// The definitions of a revision that there has been, with the tenants stored then or without. Takes
+/// memory for them and for a part of the log at a time.
 pub(super) fn document(
     view: &dyn View,
     environment: &Environment,
     revision: Revision,
+    tenants: Tenants,
 ) -> Result<Document, Fault> {
-    fold(view, environment, revision, |logged| Ok(parse::<Logged>(logged)?.objects))
+    fold(view, environment, revision, |logged| {
+        let Logged { mut objects } = parse(logged)?;
+        objects.retain(|object| tenants.shows(object.object().0));
+        Ok(objects)
+    })
 }
 
 /// One object as it was at a revision that there has been.
@@ -71,18 +78,13 @@ pub(super) fn object(
     revision: Revision,
     (kind, key): (ObjectKind, &str),
 ) -> Result<Option<Object>, Fault> {
-    let is_it = |other: &str, other_key: &str| other == kind.name() && other_key == key;
     let document = fold(view, environment, revision, |logged| {
         // Keys stand in JSON as they are: most changes need not be read.
         if !logged.contains(key) {
             return Ok(Vec::new());
         }
         let Logged { mut objects } = parse(logged)?;
-        objects.retain(|object| match object {
-            ObjectChange::Upsert(object) => is_it(&object.kind, &object.key),
-            ObjectChange::Delete { kind, key } => is_it(kind, key),
-            ObjectChange::Members(change) => is_it(&change.kind, &change.key),
-        });
+        objects.retain(|object| object.object() == (kind.name(), key));
         Ok(objects)
     })?;
     Ok(document.objects.into_iter().next())
@@ -170,16 +172,63 @@ impl Service {
         let ruleset = match rulesets.iter().position(is_it).and_then(|at| rulesets.remove(at)) {
             Some((_, ruleset)) => ruleset,
             None => {
-                let document =
-                    self.read_log(move |view| document(view, &environment, revision)).await?;
+                let read =
+                    move |view: &dyn View| document(view, &environment, revision, Tenants::All);
+                let document = self.read_log(read).await?;
                 // What is invalid in it was told when it came into force.
                 Arc::new(self.compute(move || Ruleset::compile(&document).0).await?)
             }
         };
         rulesets.push_back((id, Arc::clone(&ruleset)));
-        while rulesets.len() > MAX_PAST_RULESETS {
-            rulesets.pop_front();
-        }
+        forget(&mut rulesets, MAX_PAST_RULESETS, MAX_PAST_TENANTS);
         Ok((ruleset, at))
+    }
+}
+
+/// Keeps the latest rulesets: so many, and such as know so many tenants besides the very latest.
+fn forget(
+    rulesets: &mut VecDeque<(EnvironmentId, Arc<Ruleset>)>,
+    maximum: usize,
+    max_tenants: usize,
+) {
+    let (mut kept, mut tenants) = (0, 0);
+    for (_, ruleset) in rulesets.iter().rev().take(maximum) {
+        if kept > 0 {
+            tenants += ruleset.tenants().len();
+        }
+        if tenants > max_tenants {
+            break;
+        }
+        kept += 1;
+    }
+    rulesets.drain(..rulesets.len() - kept);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rulesets_that_know_many_tenants_are_kept_for_less_long() {
+        let ruleset = |tenants: u32| {
+            let tenant = |number: u32| {
+                let key = number.to_string();
+                Object::new(flags_core::TENANT_KIND, &key, 1, &serde_json::json!({})).unwrap()
+            };
+            let objects = (0..tenants).map(tenant).collect();
+            let epoch = flags_core::Epoch::new("e");
+            let document = Document { epoch, revision: 1, objects };
+            (EnvironmentId(1), Arc::new(Ruleset::compile(&document).0))
+        };
+        let kept = |tenants: &[u32]| -> Vec<usize> {
+            let mut rulesets = tenants.iter().map(|tenants| ruleset(*tenants)).collect();
+            forget(&mut rulesets, 3, 10);
+            rulesets.iter().map(|(_, ruleset)| ruleset.tenants().len()).collect()
+        };
+        assert_eq!(kept(&[]), []);
+        assert_eq!(kept(&[1, 2, 3, 4]), [2, 3, 4]);
+        assert_eq!(kept(&[5, 5, 50]), [5, 5, 50]);
+        assert_eq!(kept(&[5, 6, 50]), [6, 50]);
+        assert_eq!(kept(&[1, 50, 1]), [1]);
     }
 }

@@ -30,17 +30,12 @@ pub(crate) fn affected(
     let mut flags = BTreeSet::new();
     let mut open = Vec::new();
     for object in objects {
-        let (kind, key) = match object {
-            ObjectChange::Upsert(object) => (&object.kind, &object.key),
-            ObjectChange::Delete { kind, key } => (kind, key),
-            ObjectChange::Members(change) => (&change.kind, &change.key),
-        };
-        match &**kind {
-            FLAG_KIND => {
-                flags.insert(key.clone());
-                open.push((ObjectKind::Flag, key.clone()));
+        match object.object() {
+            (FLAG_KIND, key) => {
+                flags.insert(key.to_owned());
+                open.push((ObjectKind::Flag, key.to_owned()));
             }
-            SEGMENT_KIND => open.push((ObjectKind::Segment, key.clone())),
+            (SEGMENT_KIND, key) => open.push((ObjectKind::Segment, key.to_owned())),
             _ => {}
         }
     }

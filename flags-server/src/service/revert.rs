@@ -8,7 +8,7 @@ use super::past::{self, Moment};
 use super::plan::{Kept, Plan, Wanted, WantedFlag, WantedSegment};
 use super::precondition::Precondition;
 use super::{flag, project, segment, state};
-use crate::store::{Environment, ObjectKind, Page, View};
+use crate::store::{Environment, ObjectKind, Page, Tenants, View};
 
 /// Refuses a revision that there has not been.
 fn check(view: &dyn View, environment: &Environment, revision: Revision) -> Result<(), Fault> {
@@ -92,7 +92,7 @@ pub(crate) fn plan_segment(
     Plan::new(view, place, Wanted { segments: vec![segment], ..Wanted::default() })
 }
 
-/// All definitions of an environment at a revision.
+/// All definitions of an environment at a revision. Not its tenants, which stay as they are.
 pub(crate) fn environment_then(
     view: &dyn View,
     project: &str,
@@ -101,7 +101,7 @@ pub(crate) fn environment_then(
 ) -> Result<Document, Fault> {
     let (_, environment) = project::find_environment(view, project, environment)?;
     check(view, &environment, revision)?;
-    past::document(view, &environment, revision)
+    past::document(view, &environment, revision, Tenants::None)
 }
 
 /// Gives all flags their states of then, and makes all segments what they were. Flags that came later

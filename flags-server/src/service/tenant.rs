@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use flags_core::{
-    Diagnostic, Field, MAX_DIAGNOSTICS, Object, ObjectChange, Revision, Shape, TENANT, TENANT_KIND,
+    Diagnostic, Field, MAX_DIAGNOSTICS, Object, Revision, Shape, TENANT, TENANT_KIND,
     TenantDefinition, check_tenant, is_context_key,
 };
 use serde::Deserialize;
@@ -14,12 +14,10 @@ use super::fault::{Fault, diagnostic};
 use super::model::{json as to_json, parse};
 use super::precondition::Precondition;
 use super::project;
-use super::publish::{Deed, Unit};
+use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
-use crate::limits::{
-    MAX_AUDITED_KEYS, MAX_STORED_TENANT_BYTES, MAX_TENANTS, MAX_TENANTS_PER_REQUEST,
-};
-use crate::store::{Environment, Page, Project, StoredTenant, View};
+use crate::limits::{MAX_AUDITED_KEYS, MAX_TENANTS_PER_REQUEST};
+use crate::store::{Environment, EnvironmentId, Page, Project, StoredTenant, View};
 
 /// The members of a patch; the attributes are checked after merging.
 static PATCH: Shape =
@@ -45,28 +43,54 @@ pub(crate) struct Tenant {
     pub(crate) revision: Option<Revision>,
 }
 
+/// What a tenant is to be.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Upsert {
+    key: String,
+    #[serde(flatten)]
+    definition: TenantDefinition,
+}
+
+/// The shape of a list of these.
+pub(super) static UPSERTS: Shape = Shape::List(&Shape::Object(&[
+    Field::required("key", &Shape::String),
+    Field::optional("attributes", &Shape::Members),
+]));
+
+/// Everything that is wrong with tenants, up to [`MAX_DIAGNOSTICS`]; in the body they are `tenants`.
+pub(super) fn check(upserts: &[Upsert]) -> Vec<Diagnostic> {
+    let mut seen = HashSet::new();
+    let mut faults: Vec<Diagnostic> = Vec::new();
+    for (index, Upsert { key, definition }) in upserts.iter().enumerate() {
+        let at = format!("/tenants/{index}");
+        if !is_context_key(key) {
+            faults.push(diagnostic(&format!("{at}/key"), "invalid_key", INVALID_KEY));
+        } else if !seen.insert(key) {
+            let message = format!("`{key}` is here twice");
+            faults.push(diagnostic(&format!("{at}/key"), "duplicate", message));
+        }
+        faults.extend(check_tenant(definition).into_iter().map(|mut found| {
+            found.pointer.insert_str(0, &at);
+            found
+        }));
+        if faults.len() >= MAX_DIAGNOSTICS {
+            faults.truncate(MAX_DIAGNOSTICS);
+            break;
+        }
+    }
+    faults
+}
+
 /// What many tenants are to be.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Upserts {
     tenants: Vec<Upsert>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Upsert {
-    key: String,
-    #[serde(flatten)]
-    definition: TenantDefinition,
-}
-
 impl Upserts {
     /// The shape of a body.
-    pub(crate) const SHAPE: &'static Shape = &Shape::Object(&[Field::required(
-        "tenants",
-        &Shape::List(&Shape::Object(&[
-            Field::required("key", &Shape::String),
-            Field::optional("attributes", &Shape::Members),
-        ])),
-    )]);
+    pub(crate) const SHAPE: &'static Shape =
+        &Shape::Object(&[Field::required("tenants", &UPSERTS)]);
 
     /// Checks what was asked for.
     ///
@@ -77,23 +101,7 @@ impl Upserts {
             let maximum = MAX_TENANTS_PER_REQUEST as u64;
             return Err(Fault::LimitExceeded { limit: "tenants_per_request", maximum });
         }
-        let mut seen = HashSet::new();
-        let mut faults: Vec<Diagnostic> = Vec::new();
-        for (index, Upsert { key, definition }) in self.tenants.iter().enumerate() {
-            let at = format!("/tenants/{index}");
-            if !is_context_key(key) {
-                faults.push(diagnostic(&format!("{at}/key"), "invalid_key", INVALID_KEY));
-            } else if !seen.insert(key) {
-                let message = format!("`{key}` is here twice");
-                faults.push(diagnostic(&format!("{at}/key"), "duplicate", message));
-            }
-            faults.extend(check_tenant(definition).into_iter().map(|mut found| {
-                found.pointer.insert_str(0, &at);
-                found
-            }));
-            faults.truncate(MAX_DIAGNOSTICS);
-        }
-        all_right(faults)
+        all_right(check(&self.tenants))
     }
 }
 
@@ -104,6 +112,66 @@ pub(crate) struct Upserted {
     pub(crate) updated: usize,
     pub(crate) unchanged: usize,
     pub(crate) revision: Revision,
+}
+
+/// How tenants become what they are to be: those that are so already are not in it.
+#[derive(Debug, Default)]
+pub(super) struct TenantsEdit {
+    /// Keys, and what is to be stored.
+    changed: Vec<(String, String)>,
+    created: usize,
+    unchanged: usize,
+}
+
+impl TenantsEdit {
+    pub(super) fn new<'a>(
+        view: &dyn View,
+        environment: EnvironmentId,
+        tenants: impl IntoIterator<Item = (&'a str, &'a TenantDefinition)>,
+    ) -> Result<Self, Fault> {
+        let mut edit = Self::default();
+        for (key, definition) in tenants {
+            let document = to_json(definition)?;
+            match view.tenant(environment, key)? {
+                Some(present) if present.document == document => {
+                    edit.unchanged += 1;
+                    continue;
+                }
+                Some(_) => {}
+                None => edit.created += 1,
+            }
+            edit.changed.push((key.to_owned(), document));
+        }
+        Ok(edit)
+    }
+
+    pub(super) fn of(
+        view: &dyn View,
+        environment: EnvironmentId,
+        upserts: &[Upsert],
+    ) -> Result<Self, Fault> {
+        let tenants = upserts.iter().map(|upsert| (&*upsert.key, &upsert.definition));
+        Self::new(view, environment, tenants)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.changed.is_empty()
+    }
+
+    pub(super) fn edits(&self) -> impl Iterator<Item = Edit<'_>> {
+        self.changed.iter().map(|(key, document)| Edit::Tenant { key, document: Some(document) })
+    }
+
+    fn updated(&self) -> usize {
+        self.changed.len() - self.created
+    }
+
+    /// What the audit log says of it: there is no one key, and there may be many.
+    pub(super) fn told(&self) -> Value {
+        let keys = self.changed.iter().map(|(key, _)| key);
+        let first: Vec<&String> = keys.take(MAX_AUDITED_KEYS).collect();
+        json!({"tenants": {"created": self.created, "updated": self.updated(), "first": first}})
+    }
 }
 
 /// A tenant in the form that SDKs get.
@@ -215,24 +283,24 @@ fn save(
     action: &str,
 ) -> Result<Tenant, Fault> {
     all_right(check_tenant(&definition))?;
-    let upserted = unit.publish_tenants(&mut environment, [(key, &definition)])?;
-    let version = match &before {
-        Some(before) if upserted.unchanged > 0 => before.version,
-        _ => {
-            unit.record(&Deed {
-                action,
-                project: Some(&project),
-                environment: Some(&environment),
-                kind: TENANT_KIND,
-                key,
-                before: before.map(|before| json!(before.definition)).as_ref(),
-                after: Some(&json!(definition)),
-                revisions: &project::at_revision(&environment, upserted.revision),
-            })?;
-            upserted.revision
-        }
-    };
-    Ok(Tenant { key: key.to_owned(), definition, version, revision: Some(upserted.revision) })
+    let edit = TenantsEdit::new(unit.tx, environment.id, [(key, &definition)])?;
+    let (key, revision) = (key.to_owned(), environment.revision);
+    if let Some(before) = before.as_ref().filter(|_| edit.is_empty()) {
+        let version = before.version;
+        return Ok(Tenant { key, definition, version, revision: Some(revision) });
+    }
+    let revision = unit.publish(&mut environment, edit.edits().collect())?;
+    unit.record(&Deed {
+        action,
+        project: Some(&project),
+        environment: Some(&environment),
+        kind: TENANT_KIND,
+        key: &key,
+        before: before.map(|before| json!(before.definition)).as_ref(),
+        after: Some(&json!(definition)),
+        revisions: &project::at_revision(&environment, revision),
+    })?;
+    Ok(Tenant { key, definition, version: revision, revision: Some(revision) })
 }
 
 /// Creates and replaces many tenants: all of them or none, in one revision.
@@ -243,26 +311,22 @@ pub(crate) fn upsert(
     upserts: &Upserts,
 ) -> Result<Upserted, Fault> {
     let (project, mut environment) = project::find_environment(unit.tx, project, environment)?;
-    let tenants = upserts.tenants.iter().map(|upsert| (&*upsert.key, &upsert.definition));
-    let upserted = unit.publish_tenants(&mut environment, tenants)?;
-    if upserted.created + upserted.updated > 0 {
-        let keys: Vec<&str> = upserts.tenants.iter().map(|upsert| &*upsert.key).collect();
-        let first = keys.get(..MAX_AUDITED_KEYS).unwrap_or(&keys);
-        let Upserted { created, updated, unchanged, revision } = upserted;
+    let edit = TenantsEdit::of(unit.tx, environment.id, &upserts.tenants)?;
+    if !edit.is_empty() {
+        let revision = unit.publish(&mut environment, edit.edits().collect())?;
         unit.record(&Deed {
             action: "tenant.upsert",
             project: Some(&project),
             environment: Some(&environment),
             kind: TENANT_KIND,
-            // Of many there is no one key.
             key: "",
             before: None,
-            after: Some(&json!({"created": created, "updated": updated, "unchanged": unchanged,
-                                "first": first})),
+            after: Some(&edit.told()),
             revisions: &project::at_revision(&environment, revision),
         })?;
     }
-    Ok(upserted)
+    let (updated, revision) = (edit.updated(), environment.revision);
+    Ok(Upserted { created: edit.created, updated, unchanged: edit.unchanged, revision })
 }
 
 pub(crate) fn delete(
@@ -273,9 +337,8 @@ pub(crate) fn delete(
     precondition.demand()?;
     let (project, mut environment, stored) = find(unit.tx, path)?;
     precondition.check(Some(stored.version))?;
-    unit.tx.delete_tenant(environment.id, &stored.key)?;
-    let gone = ObjectChange::Delete { kind: TENANT_KIND.into(), key: stored.key.clone() };
-    let revision = unit.append(&mut environment, vec![gone])?;
+    let gone = Edit::Tenant { key: &stored.key, document: None };
+    let revision = unit.publish(&mut environment, vec![gone])?;
     unit.record(&Deed {
         action: "tenant.delete",
         project: Some(&project),
@@ -287,45 +350,4 @@ pub(crate) fn delete(
         revisions: &project::at_revision(&environment, revision),
     })?;
     Ok(revision)
-}
-
-impl Unit<'_> {
-    /// Stores tenants in one revision; none, where everything is so already.
-    fn publish_tenants<'a>(
-        &mut self,
-        environment: &mut Environment,
-        tenants: impl IntoIterator<Item = (&'a str, &'a TenantDefinition)>,
-    ) -> Result<Upserted, Fault> {
-        let (id, version) = (environment.id, environment.revision + 1);
-        let before = self.tx.tenant_counts(id)?;
-        let mut upserted = Upserted::default();
-        let mut objects = Vec::new();
-        for (key, definition) in tenants {
-            let document = to_json(definition)?;
-            match self.tx.tenant(id, key)? {
-                Some(present) if present.document == document => {
-                    upserted.unchanged += 1;
-                    continue;
-                }
-                Some(_) => upserted.updated += 1,
-                None => upserted.created += 1,
-            }
-            let tenant = StoredTenant { key: key.to_owned(), version, document };
-            self.tx.put_tenant(id, &tenant)?;
-            objects.push(ObjectChange::Upsert(wire(tenant)?));
-        }
-        let after = self.tx.tenant_counts(id)?;
-        for (limit, maximum, before, after) in [
-            ("tenants", MAX_TENANTS, before.tenants, after.tenants),
-            ("tenant_bytes", MAX_STORED_TENANT_BYTES, before.bytes, after.bytes),
-        ] {
-            if after > maximum && after > before {
-                return Err(Fault::LimitExceeded { limit, maximum });
-            }
-        }
-        if !objects.is_empty() {
-            self.append(environment, objects)?;
-        }
-        Ok(Upserted { revision: environment.revision, ..upserted })
-    }
 }
