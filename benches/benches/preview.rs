@@ -8,7 +8,7 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use flags_server::{Bootstrap, Database, serve};
+use flags_server::{Bootstrap, Database, Quotas, serve};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -27,7 +27,8 @@ async fn main() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let base = format!("http://{}", listener.local_addr().expect("an address"));
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(serve(listener, database, Duration::from_secs(10), async {
+    let (quotas, shutdown) = (Quotas::default(), Duration::from_secs(10));
+    let server = tokio::spawn(serve(listener, database, quotas, shutdown, async {
         let _ = stopped.await;
     }));
     let http = Http { client: Client::new(), base };

@@ -225,7 +225,7 @@ mod tests {
             forget(&mut rulesets, 3, 10);
             rulesets.iter().map(|(_, ruleset)| ruleset.tenants().len()).collect()
         };
-        assert_eq!(kept(&[]), []);
+        assert!(kept(&[]).is_empty());
         assert_eq!(kept(&[1, 2, 3, 4]), [2, 3, 4]);
         assert_eq!(kept(&[5, 5, 50]), [5, 5, 50]);
         assert_eq!(kept(&[5, 6, 50]), [6, 50]);
