@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::limits::MAX_RECEIPT_WINDOW;
 use crate::status::{Failure, ProblemKind};
 
 /// Bounds of the pause that a server asks for with `retry:`.
@@ -24,6 +25,8 @@ pub(crate) struct Pace {
     pub(crate) healthy: Duration,
     /// The least time between two writes to the cache file.
     pub(crate) flush: Duration,
+    /// The most time over which receipts are spread.
+    pub(crate) receipts: Duration,
 }
 
 impl Default for Pace {
@@ -34,6 +37,7 @@ impl Default for Pace {
             slow: Duration::from_secs(2 * 60),
             healthy: Duration::from_secs(60),
             flush: Duration::from_secs(1),
+            receipts: MAX_RECEIPT_WINDOW,
         }
     }
 }

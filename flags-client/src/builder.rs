@@ -15,6 +15,7 @@ use crate::cache::{Cache, Identity};
 use crate::client::Client;
 use crate::driver::Driver;
 use crate::misuse::Misuses;
+use crate::receipts::{self, Receipts, is_name};
 use crate::shared::Shared;
 use crate::source::http::Server;
 use crate::status::{ProblemKind, Source, State, Status};
@@ -31,6 +32,9 @@ pub struct Builder {
     token: SecretString,
     cache_file: Option<PathBuf>,
     decoders: Decoders,
+    app: Option<String>,
+    instance: Option<String>,
+    receipts: bool,
     first_snapshot_timeout: Duration,
     pace: Pace,
 }
@@ -42,6 +46,9 @@ impl Builder {
             token,
             cache_file: None,
             decoders: Decoders::new(),
+            app: None,
+            instance: None,
+            receipts: true,
             first_snapshot_timeout: FIRST_SNAPSHOT_TIMEOUT,
             pace: Pace::default(),
         }
@@ -84,6 +91,40 @@ impl Builder {
         self
     }
 
+    /// The name of the service, as the server lists it among those that are connected.
+    ///
+    /// Up to 64 letters, digits and `._-:/+@`, like that of an [instance](Self::instance).
+    ///
+    /// ```
+    /// use flags_client::Client;
+    ///
+    /// let builder = Client::builder("https://flags.example.com", "token").app("shop");
+    /// # let _ = builder;
+    /// ```
+    pub fn app(mut self, name: impl Into<String>) -> Self {
+        self.app = Some(name.into());
+        self
+    }
+
+    /// The name of this process among those of its service: the name of a pod, say. Made up unless
+    /// told. Two clients with one name count as one.
+    pub fn instance(mut self, name: impl Into<String>) -> Self {
+        self.instance = Some(name.into());
+        self
+    }
+
+    /// Whether the server is told who this is and which revisions are in force here; it is, unless
+    /// told otherwise.
+    ///
+    /// So that whoever changes a flag can see when it has arrived everywhere. It costs one small
+    /// request for the changes of a second, or of some seconds where there are many instances; in
+    /// the background, without effect on answers or on the [status](Client::status), and without
+    /// anything about contexts or answers in it.
+    pub fn receipts(mut self, on: bool) -> Self {
+        self.receipts = on;
+        self
+    }
+
     /// How long [`connect`](Self::connect) waits for the first ruleset at most; 5 s unless told
     /// otherwise. Zero does not wait at all.
     pub fn first_snapshot_timeout(mut self, timeout: Duration) -> Self {
@@ -99,6 +140,7 @@ impl Builder {
             cap: Duration::from_millis(80),
             slow: Duration::from_millis(80),
             flush: Duration::from_millis(10),
+            receipts: Duration::from_millis(10),
             ..self.pace
         };
         self
@@ -139,12 +181,26 @@ impl Builder {
     pub async fn connect(self) -> Result<Client, BuildError> {
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         let server = Server::new(&self.url, &self.token)?;
+        for name in [&self.app, &self.instance].into_iter().flatten() {
+            if !is_name(name) {
+                return Err(BuildError::Name(name.chars().take(64).collect()));
+            }
+        }
+        let receipts = self.receipts.then(|| {
+            let made_up = || format!("{:016x}", fastrand::u64(..));
+            let instance = self.instance.unwrap_or_else(made_up);
+            let identity = receipts::Identity { instance, app: self.app };
+            Arc::new(Receipts::new(identity, self.pace.receipts))
+        });
         let cache = self
             .cache_file
-            .map(|path| Cache::new(path, Identity::new(server.url(), self.token.expose_secret())));
+            .map(|path| Cache::new(path, Identity::new(server.base(), self.token.expose_secret())));
         let (state, source) = (State::Starting, Source::Nothing);
         let shared = Arc::new(Shared::new(state, source, self.decoders, Misuses::new(true)));
-        let driver = Driver { shared: Arc::clone(&shared), server, cache, pace: self.pace };
+        let shared_with_driver = Arc::clone(&shared);
+        let server = Arc::new(server);
+        let pace = self.pace;
+        let driver = Driver { shared: shared_with_driver, server, receipts, cache, pace };
         let (handles, last_handle_dropped) = oneshot::channel();
         runtime.spawn(driver.run(last_handle_dropped));
         let client = Client::new(shared, Some(handles));
@@ -168,6 +224,9 @@ impl fmt::Debug for Builder {
         f.debug_struct("Builder")
             .field("cache_file", &self.cache_file)
             .field("decoders", &self.decoders)
+            .field("app", &self.app)
+            .field("instance", &self.instance)
+            .field("receipts", &self.receipts)
             .field("first_snapshot_timeout", &self.first_snapshot_timeout)
             .finish_non_exhaustive()
     }
@@ -185,6 +244,10 @@ pub enum BuildError {
     /// The token is empty or has characters that no token has.
     #[error("the token is empty or has characters that cannot be sent, such as a line break")]
     Token,
+    /// The name of the app or of the instance is empty, too long, or has characters that such a
+    /// name cannot have.
+    #[error("`{0}` is no name of an app or an instance: 1 to 64 letters, digits and `._-:/+@`")]
+    Name(String),
     /// TLS cannot be set up: for an `https` URL without the feature `rustls`, or on a machine
     /// without certificates.
     #[error("cannot set up TLS: {0}")]

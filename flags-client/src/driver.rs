@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use flags_core::{Change, Document, Position};
 use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::backoff::Pace;
 use crate::cache::{Cache, Writer};
+use crate::receipts::Receipts;
 use crate::shared::Shared;
 use crate::source::http::{EventStream, Server};
 use crate::source::{Item, SseEvent};
@@ -18,7 +19,9 @@ use crate::sync::{Action, Event, Syncing};
 #[derive(Debug)]
 pub(crate) struct Driver {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) server: Server,
+    pub(crate) server: Arc<Server>,
+    /// `None` where the server is told nothing.
+    pub(crate) receipts: Option<Arc<Receipts>>,
     pub(crate) cache: Option<Cache>,
     pub(crate) pace: Pace,
 }
@@ -35,7 +38,13 @@ impl Driver {
 
     async fn follow(mut self) {
         let position = self.load_cache().await;
+        // Ends with this task.
+        let mut beside = JoinSet::new();
+        if let Some(receipts) = &self.receipts {
+            beside.spawn(Arc::clone(receipts).tell(Arc::clone(&self.server)));
+        }
         let mut connection = Connection {
+            receipts: self.receipts,
             writer: self.cache.map(|cache| cache.start(Arc::clone(&self.shared), self.pace.flush)),
             server: self.server,
             shared: self.shared,
@@ -77,7 +86,8 @@ impl Driver {
 #[derive(Debug)]
 struct Connection {
     shared: Arc<Shared>,
-    server: Server,
+    server: Arc<Server>,
+    receipts: Option<Arc<Receipts>>,
     writer: Option<Writer>,
     stream: Option<EventStream>,
 }
@@ -91,10 +101,7 @@ impl Connection {
                 Ok(Event::Woken)
             }
             Action::FetchSnapshot(known) => self.fetch(known).await,
-            Action::OpenStream(position) => self.server.stream(&position).await.map(|stream| {
-                self.stream = Some(stream);
-                Event::Opened
-            }),
+            Action::OpenStream(position) => self.open(&position).await,
             Action::Read => self.read().await,
         };
         event.unwrap_or_else(|failure| {
@@ -102,6 +109,16 @@ impl Connection {
             self.shared.failed(&failure);
             Event::Failed(failure)
         })
+    }
+
+    async fn open(&mut self, position: &Position) -> Result<Event, Failure> {
+        let instance = self.receipts.as_ref().map(|receipts| receipts.instance());
+        let stream = self.server.stream(position, instance).await?;
+        if let Some(receipts) = &self.receipts {
+            receipts.connected(position, stream.receipt_window());
+        }
+        self.stream = Some(stream);
+        Ok(Event::Opened)
     }
 
     async fn fetch(&mut self, known: Option<Position>) -> Result<Event, Failure> {
@@ -131,6 +148,9 @@ impl Connection {
         };
         if let Some(writer) = &self.writer {
             writer.snapshot(body, position.clone());
+        }
+        if let Some(receipts) = &self.receipts {
+            receipts.loaded(&position);
         }
         Ok(Event::Loaded(position))
     }
@@ -184,6 +204,9 @@ impl Connection {
         };
         if let Some(writer) = &self.writer {
             writer.change(data, position.clone());
+        }
+        if let Some(receipts) = &self.receipts {
+            receipts.applied(&position);
         }
         Ok(Event::Applied(position))
     }

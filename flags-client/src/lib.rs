@@ -156,6 +156,13 @@
 //! that is not as the code says. Tokens and contexts are never logged; a key that was asked for by
 //! name and is missing is, so that a key should not be made of what users send.
 //!
+//! # What the server is told
+//!
+//! A name of this process, which is made up or [said](Builder::instance), that of the
+//! [app](Builder::app), this crate's version, and which revisions are in force here since when. So
+//! whoever changes a flag can see when it has arrived everywhere. Nothing of contexts and answers
+//! is told; with [`Builder::receipts`] off, nothing at all.
+//!
 //! # Limits
 //!
 //! - an event of the stream: [`MAX_EVENT_BYTES`]; a larger change is fetched as a snapshot
@@ -192,6 +199,7 @@ mod driver;
 mod layer;
 mod limits;
 mod misuse;
+mod receipts;
 mod shared;
 mod snapshot;
 mod source;

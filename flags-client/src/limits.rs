@@ -43,3 +43,12 @@ pub(crate) const MAX_MISUSES: usize = 256;
 
 /// Most of a key that is kept of such a flag, in bytes: all of it, if it is a flag's key.
 pub(crate) const MAX_MISUSE_KEY_BYTES: usize = 128;
+
+/// Most revisions that the server is told at once.
+pub(crate) const MAX_RECEIPTS: usize = 8;
+
+/// The longest time that a revision is said to have been in force.
+pub(crate) const MAX_RECEIPT_AGE: Duration = Duration::from_secs(60 * 60);
+
+/// The longest time over which receipts are spread, whatever the server asks for.
+pub(crate) const MAX_RECEIPT_WINDOW: Duration = Duration::from_secs(60);

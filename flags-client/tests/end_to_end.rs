@@ -9,6 +9,7 @@ mod server;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Parser;
 use flags_client::{
     Client, Context, Document, Entity, Flag, JsonContext, ProblemKind, Source, State, Timestamp,
 };
@@ -93,6 +94,54 @@ async fn a_restarted_server_is_resumed_from_the_change_log() {
     assert!(client.is_on(&CHECKOUT, &ACME));
     assert_eq!(status.state, State::Live);
     assert_eq!(status.counters.changes, 1, "by the stream, not by another snapshot");
+}
+
+/// Runs a command of the server's binary.
+fn command(arguments: &[&str]) {
+    let arguments = std::iter::once(&"flags-server").chain(arguments);
+    let done = flags_server::execute(flags_server::Arguments::parse_from(arguments));
+    assert_eq!(format!("{done:?}"), format!("{:?}", std::process::ExitCode::SUCCESS));
+}
+
+#[tokio::test]
+async fn a_service_follows_a_server_that_is_restored_to_its_past() {
+    let server = TestServer::start().await;
+    server.create_flag("checkout").await;
+    let client = client(&server).await;
+    let flag = format!("{PRODUCTION}/flags/checkout");
+    let on = server.press(&format!("{flag}/on")).await.is(200);
+    client.wait_for(revision(&on), SOON).await.unwrap();
+    let database = server.database().to_str().unwrap().to_owned();
+    let backup = format!("{database}.backup");
+    command(&["backup", &backup, "--database", &database]);
+    let mut last = 0;
+    for verb in ["off", "on", "off"] {
+        last = revision(&server.press(&format!("{flag}/{verb}")).await.is(200));
+    }
+    client.wait_for(last, SOON).await.unwrap();
+    assert!(!client.is_on(&CHECKOUT, &ACME));
+    let address = server.base.strip_prefix("http://").unwrap().to_owned();
+    let dir = server.stop().await;
+    client.wait_until(|status| status.state == State::Stale, SOON).await.unwrap();
+
+    let restoring = (backup, database);
+    tokio::task::spawn_blocking(move || {
+        command(&["restore", &restoring.0, "--database", &restoring.1]);
+    })
+    .await
+    .unwrap();
+    let server = TestServer::start_at(dir, &address).await;
+    let restored = |status: &flags_client::Status| {
+        status.state == State::Live
+            && status.position.as_ref().is_some_and(|at| at.revision == revision(&on))
+    };
+    client.wait_until(restored, SOON).await.unwrap();
+    assert!(client.is_on(&CHECKOUT, &ACME), "as it was when the backup was made");
+    // And on from there, though the revision is one that it knew before.
+    let off = server.press(&format!("{flag}/off")).await.is(200);
+    assert!(revision(&off) < last);
+    client.wait_for(revision(&off), SOON).await.unwrap();
+    assert!(!client.is_on(&CHECKOUT, &ACME));
 }
 
 #[tokio::test]

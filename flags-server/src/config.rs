@@ -2,55 +2,40 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
+use serde::Deserialize;
 
 use crate::quota::Quotas;
 
-/// What the server is told at its start: by flags, or by variables of the environment.
+/// What the server is told at its start. [`Settings`](crate::Settings) reads it from where an operator
+/// says it.
 ///
 /// ```
 /// let config = flags_server::Config { listen: "127.0.0.1:0".into(), ..Default::default() };
 /// assert_eq!(config.database.to_str(), Some("flags.db"));
 /// ```
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone)]
 pub struct Config {
-    /// The database file; created where there is none
-    #[arg(long, env = "FLAGS_DATABASE", default_value = "flags.db", value_name = "FILE")]
+    /// The database file; created where there is none.
     pub database: PathBuf,
-
-    /// The address to listen on
-    #[arg(long, env = "FLAGS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    /// The address to listen on.
     pub listen: String,
-
-    /// Whether logs are for programs or for people
-    #[arg(long, env = "FLAGS_LOG_FORMAT", value_enum, default_value_t)]
+    /// Whether logs are for programs or for people.
     pub log_format: LogFormat,
-
-    /// What is important enough to be logged
-    #[arg(long, env = "FLAGS_LOG_LEVEL", value_enum, default_value_t)]
+    /// What is important enough to be logged.
     pub log_level: LogLevel,
-
-    /// How long running requests may take to finish after a signal to stop, in seconds
-    #[arg(
-        long,
-        env = "FLAGS_SHUTDOWN_TIMEOUT",
-        default_value = "10",
-        value_name = "SECONDS",
-        value_parser = seconds
-    )]
+    /// How long running requests may take to finish after a signal to stop.
     pub shutdown_timeout: Duration,
-
-    /// How much may be asked of the server
-    #[command(flatten)]
+    /// How much may be asked of the server.
     pub quotas: Quotas,
-
-    /// The tokens of a database that does not exist yet. Not flags: others could read those.
-    #[arg(skip = Bootstrap::from_environment())]
+    /// Where backups go; `None` for no backups.
+    pub backup_dir: Option<PathBuf>,
+    /// How long after a backup the next one is made.
+    pub backup_every: Duration,
+    /// How many backups stay; older ones are deleted.
+    pub backup_keep: usize,
+    /// The tokens of a database that does not exist yet.
     pub bootstrap: Bootstrap,
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    text.parse().map(Duration::from_secs).map_err(|_| "expected a number of seconds".to_owned())
 }
 
 impl Default for Config {
@@ -63,13 +48,17 @@ impl Default for Config {
             log_level: LogLevel::default(),
             shutdown_timeout: Duration::from_secs(10),
             quotas: Quotas::default(),
+            backup_dir: None,
+            backup_every: Duration::from_secs(24 * 60 * 60),
+            backup_keep: 7,
             bootstrap: Bootstrap::default(),
         }
     }
 }
 
 /// The form of the logs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// One JSON object on each line.
     #[default]
@@ -79,7 +68,8 @@ pub enum LogFormat {
 }
 
 /// The least important level that is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LogLevel {
     /// What failed.
     Error,

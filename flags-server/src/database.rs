@@ -8,7 +8,7 @@ use crate::limits::MIN_TOKEN_CHARS;
 use crate::service::now;
 use crate::service::token::new_token;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Grant, Page, Reach, Role, Store, Tenants, TokenKind};
+use crate::store::{Grant, Page, Reach, Role, Store, StoreError, Tenants, TokenKind};
 
 const FIRST_PROJECT: (&str, &str) = ("default", "Default");
 const FIRST_ENVIRONMENTS: [(&str, &str); 2] =
@@ -40,9 +40,7 @@ impl Database {
             // Before anything is created: a start that is refused leaves nothing behind.
             check(bootstrap)?;
         }
-        let store = SqliteStore::open(path, now()).map_err(|error| {
-            Error::new(format!("cannot open {}: {}", path.display(), error.cause()))
-        })?;
+        let store = SqliteStore::open(path, now()).map_err(|error| cannot_open(path, &error))?;
         let is_new = store.view()?.projects(&Page { limit: 1, ..Page::ALL })?.is_empty();
         let first = if is_new {
             check(bootstrap)?;
@@ -52,6 +50,23 @@ impl Database {
         };
         Ok((Self { store: Arc::new(store) }, first))
     }
+}
+
+fn cannot_open(path: &Path, error: &StoreError) -> Error {
+    Error::new(format!("cannot open {}: {}", path.display(), error.cause()))
+}
+
+/// Opens a database file that is there, and migrates it.
+pub(crate) fn open_existing(path: &Path) -> Result<SqliteStore, Error> {
+    if !path.exists() {
+        return Err(Error::new(format!("cannot open {}: there is no such file", path.display())));
+    }
+    SqliteStore::open(path, now()).map_err(|error| cannot_open(path, &error))
+}
+
+/// Looks at a database file that a server may have open, and writes nothing.
+pub(crate) fn attach(path: &Path) -> Result<SqliteStore, Error> {
+    SqliteStore::attach(path).map_err(|error| cannot_open(path, &error))
 }
 
 fn check(bootstrap: &Bootstrap) -> Result<(), Error> {

@@ -24,6 +24,8 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod backups;
+mod command;
 mod config;
 mod connection;
 mod database;
@@ -31,14 +33,18 @@ mod error;
 mod http;
 mod limits;
 mod live;
+mod metrics;
 mod quota;
 mod server;
 mod service;
+mod settings;
 mod store;
 mod telemetry;
 
+pub use command::{Arguments, execute};
 pub use config::{Bootstrap, Config, LogFormat, LogLevel};
 pub use database::{Database, FirstTokens};
 pub use error::Error;
 pub use quota::Quotas;
 pub use server::{run, serve};
+pub use settings::Settings;

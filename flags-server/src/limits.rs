@@ -133,6 +133,22 @@ pub(crate) const IDEMPOTENCY_KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
 /// adds.
 pub(crate) const MAX_FORGOTTEN_ANSWERS: u32 = 16;
 
+/// Most scheduled changes of an environment that are open.
+pub(crate) const MAX_SCHEDULED: u64 = 1_000;
+
+/// Most bytes of their bodies together.
+pub(crate) const MAX_SCHEDULED_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How far ahead a change is scheduled at most, in milliseconds: a year, also a leap year.
+pub(crate) const MAX_SCHEDULE_AHEAD_MS: i64 = 366 * 24 * 60 * 60 * 1_000;
+
+/// How long the next scheduled change is waited for before it is looked again: the wall clock may
+/// be set meanwhile.
+pub(crate) const SCHEDULE_LOOK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// When what is due is tried again after the database failed.
+pub(crate) const SCHEDULE_RETRY: Duration = Duration::from_secs(1);
+
 /// Most items of one page of a list.
 pub(crate) const MAX_PAGE_ITEMS: u32 = 500;
 
@@ -178,12 +194,6 @@ pub(crate) const CHANGE_BYTES_PER_READ: usize = 64 * 1024;
 /// Largest change that a stream carries, in bytes; for a larger one it says `reset`, and the client
 /// fetches a snapshot.
 pub(crate) const MAX_STREAMED_CHANGE_BYTES: usize = 4 * 1024 * 1024;
-
-/// Changes that are read from the change log at once to find what an environment was, in number …
-pub(crate) const PAST_CHANGES_PER_READ: u32 = 10_000;
-
-/// … and in bytes: no further one is read once there are as many.
-pub(crate) const PAST_CHANGE_BYTES_PER_READ: usize = 4 * 1024 * 1024;
 
 /// Most rulesets of past revisions that are kept for whoever asks next …
 pub(crate) const MAX_PAST_RULESETS: usize = 4;
@@ -242,3 +252,75 @@ pub(crate) const STREAM_RETRY_MS: std::ops::Range<u64> = 1_000..5_000;
 
 /// Files that the process asks the system to be allowed to open: one for each open stream.
 pub(crate) const OPEN_FILES: u64 = 65_536;
+
+/// Changes of the log that are folded at once, in number …
+pub(crate) const CHANGES_PER_FOLD: u32 = 10_000;
+
+/// … and in bytes: no further one is read once there are as many.
+pub(crate) const FOLDED_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes of the change log that one operation of an erasure goes through: other writes wait for it.
+pub(crate) const ERASED_BYTES_PER_WRITE: usize = 8 * 1024 * 1024;
+
+/// Rows of the audit log that are read at once where all of it is gone through.
+pub(crate) const AUDIT_ROWS_PER_READ: u32 = 1_000;
+
+/// Keys of deleted segments that go in one transaction, between other writes.
+pub(crate) const SWEPT_ROWS: u32 = 10_000;
+
+/// How long after a write that failed it is tried, when asked for, whether writes work again.
+pub(crate) const WRITE_TRIAL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How much such a trial writes, in bytes: there has to be room for more than one small write.
+pub(crate) const TRIAL_BYTES: u32 = 64 * 1024;
+
+/// When a backup that failed is tried again.
+pub(crate) const BACKUP_RETRY: Duration = Duration::from_secs(60);
+
+/// Most findings of one check that are told.
+pub(crate) const MAX_FINDINGS: usize = 1_000;
+
+/// Most SDK instances of an environment that are known; streams of further ones are served, and
+/// counted as not identified.
+pub(crate) const MAX_INSTANCES: usize = 20_000;
+
+/// How long an instance is remembered after its last stream.
+pub(crate) const INSTANCE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
+/// Revisions that an instance's receipts are kept of, and most that one tells.
+pub(crate) const MAX_APPLIED: usize = 8;
+
+/// Revisions of an environment whose commit is remembered, to tell how long they took.
+pub(crate) const MAX_COMMITS: usize = 1_024;
+
+/// Up to so many connected instances spread their receipts over [`PROMPT_WINDOW`] …
+pub(crate) const MAX_PROMPT_INSTANCES: usize = 1_000;
+
+/// … and more over [`RELAXED_WINDOW`].
+pub(crate) const PROMPT_WINDOW: Duration = Duration::from_secs(1);
+
+/// Over how long many instances spread their receipts.
+pub(crate) const RELAXED_WINDOW: Duration = Duration::from_secs(15);
+
+/// Largest body of telemetry, in bytes.
+pub(crate) const MAX_TELEMETRY_BYTES: usize = 16 * 1024;
+
+/// Longest name that an instance gives of itself, its app or its SDK, in bytes.
+pub(crate) const MAX_INSTANCE_NAME_BYTES: usize = 64;
+
+/// Longest time that an instance can say it has had a revision, in milliseconds; longer ones are
+/// said as this.
+pub(crate) const MAX_APPLIED_AGE_MS: u64 = 60 * 60 * 1_000;
+
+/// Longest wait for the propagation of a revision.
+pub(crate) const MAX_PROPAGATION_WAIT: Duration = Duration::from_secs(30);
+
+/// The least time between two looks during such a wait.
+pub(crate) const PROPAGATION_PAUSE: Duration = Duration::from_millis(20);
+
+/// Most instances that the answer about a propagation lists.
+pub(crate) const MAX_PROPAGATION_INSTANCES: usize = 100;
+
+/// Requests that wait for the propagation of a revision at the same time; further ones are
+/// answered at once.
+pub(crate) const MAX_PROPAGATION_WAITS: usize = 64;

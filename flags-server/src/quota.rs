@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use clap::Args;
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
@@ -22,43 +21,16 @@ pub(crate) const WINDOW_SECONDS: u64 = 60;
 /// let quotas = flags_server::Quotas { streams_per_token: 100, ..Default::default() };
 /// assert_eq!(quotas.admin_requests_per_minute.get(), 6_000);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quotas {
-    /// How many requests to the admin API each token may send in a minute
-    #[arg(
-        long,
-        env = "FLAGS_ADMIN_REQUESTS_PER_MINUTE",
-        default_value_t = Self::DEFAULT.admin_requests_per_minute,
-        value_name = "NUMBER"
-    )]
+    /// How many requests to the admin API each token may send in a minute.
     pub admin_requests_per_minute: NonZeroU32,
-
     /// How many requests of SDKs each token may send in a minute; all instances of a service share
-    /// a token
-    #[arg(
-        long,
-        env = "FLAGS_SDK_REQUESTS_PER_MINUTE",
-        default_value_t = Self::DEFAULT.sdk_requests_per_minute,
-        value_name = "NUMBER"
-    )]
+    /// a token.
     pub sdk_requests_per_minute: NonZeroU32,
-
-    /// How many requests without a valid token each address may send in a minute
-    #[arg(
-        long,
-        env = "FLAGS_FAILED_AUTHENTICATIONS_PER_MINUTE",
-        default_value_t = Self::DEFAULT.failed_authentications_per_minute,
-        value_name = "NUMBER"
-    )]
+    /// How many requests without a valid token each address may send in a minute.
     pub failed_authentications_per_minute: NonZeroU32,
-
-    /// How many streams each token may have open
-    #[arg(
-        long,
-        env = "FLAGS_STREAMS_PER_TOKEN",
-        default_value_t = Self::DEFAULT.streams_per_token,
-        value_name = "NUMBER"
-    )]
+    /// How many streams each token may have open.
     pub streams_per_token: u32,
 }
 

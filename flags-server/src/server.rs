@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Tokens;
+use crate::backups::Schedule;
 use crate::config::Config;
 use crate::connection::{Acceptor, widen};
 use crate::database::{Database, FirstTokens};
@@ -18,7 +19,7 @@ use crate::error::Error;
 use crate::limits::{HEADER_TIMEOUT, MAX_HEAD_BYTES, OPEN_FILES};
 use crate::live::Live;
 use crate::quota::Quotas;
-use crate::service::{Fault, Service, document, upkeep};
+use crate::service::{Fault, Service, document, schedule, upkeep};
 use crate::store::{Page, Store, Tenants};
 use crate::{http, telemetry};
 
@@ -41,6 +42,11 @@ pub fn run(config: Config) -> Result<(), Error> {
         let address = listener.local_addr()?;
         let (database, first) = Database::open(&config.database, &config.bootstrap)?;
         let stop = stop_signal()?;
+        if let Some(directory) = &config.backup_dir {
+            let (every, keep) = (config.backup_every, config.backup_keep);
+            let schedule = Schedule { directory: directory.clone(), every, keep };
+            tokio::spawn(schedule.run(config.database.clone()));
+        }
         let ready = || {
             tracing::info!(%address, database = %config.database.display(), "listening");
             announce(address, &first)
@@ -126,6 +132,8 @@ async fn serve_when(
         .map_err(|error| Error::new(error.to_string()))??;
     let (service, writer) = Service::start(store, Arc::new(live), Arc::new(tokens))?;
 
+    // What came due meanwhile is made before anybody is answered.
+    schedule::run::catch_up(&service, http::tell).await;
     widen(&listener)?;
     ready()?;
     listener.set_nonblocking(true)?;
@@ -153,6 +161,7 @@ async fn serve_when(
         // Without a timer, hyper ignores the time-out.
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT);
+    tokio::spawn(schedule::run::run(Arc::clone(&service), http::tell, stop.clone()));
     tokio::spawn(upkeep::run(service, stop.clone()));
     let served = server.serve(app).await;
     stopping.abort();
@@ -167,7 +176,7 @@ async fn serve_when(
 }
 
 /// Reads what is kept in memory.
-fn load(
+pub(crate) fn load(
     store: &dyn Store,
     quotas: Quotas,
     stop: CancellationToken,

@@ -208,10 +208,23 @@ async fn a_write_that_cannot_be_committed_is_refused_and_the_next_one_works() {
     let on = format!("{PRODUCTION}/flags/f/on");
     let refused = server.press(&on).await;
     assert_eq!(refused.header("retry-after"), "1");
-    refused.problem(503, "storage_failed");
+    let detail = refused.problem(503, "storage_failed")["detail"].clone();
+    let sentence = "another process has locked the database, and nothing was written; try again";
+    assert_eq!(detail, sentence);
+    let ready = server.get("/readyz").await.problem(503, "not_ready");
+    let said = ready["detail"].as_str().unwrap();
+    let sentence = "writes fail: another process has locked the database, since 20";
+    assert!(said.starts_with(sentence), "{said}");
+    server.get("/livez").await.is(200);
     assert_eq!(server.get(&format!("{PRODUCTION}/flags/f")).await.is(200)["on"], false);
     assert_eq!(server.revision().await, 1);
     intruder.execute_batch("ROLLBACK").unwrap();
+    // Ready again without a write of anybody's.
+    let deadline = std::time::Instant::now() + server::DEADLINE;
+    while server.get("/readyz").await.status != 200 {
+        assert!(std::time::Instant::now() < deadline);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     assert_eq!(server.press(&on).await.is(200)["revision"], 2);
 }
 

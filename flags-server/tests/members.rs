@@ -347,3 +347,29 @@ async fn a_damaged_segment_is_not_taken_for_an_empty_one() {
     server.post(MEMBERS, json!({"included": {"add": ["b"]}})).await.is(200);
     assert_eq!(definition(&server).await, Value::Null);
 }
+
+#[tokio::test]
+async fn the_keys_of_a_deleted_segment_go_in_the_end_and_are_nobodys_before() {
+    let server = TestServer::start().await;
+    let segments = format!("{PRODUCTION}/segments");
+    let segment = json!({"key": "big", "kind": "tenant"});
+    server.post(&segments, segment.clone()).await.is(201);
+    for part in 0..3 {
+        let keys: Vec<String> = (0..10_000).map(|number| format!("t-{part}-{number}")).collect();
+        let body = json!({"included": {"add": keys}});
+        server.post(&format!("{segments}/big/members"), body).await.is(200);
+    }
+    server.delete(&format!("{segments}/big"), 4).await.is(200);
+    server.post(&segments, segment).await.is(201);
+    let found = server.get(&format!("{segments}/big")).await.is(200);
+    assert_eq!((&found["included"], &found["member_counts"]["included"]), (&json!([]), &json!(0)));
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    let left = || -> i64 {
+        database.query_row("SELECT count(*) FROM member", (), |row| row.get(0)).unwrap()
+    };
+    let deadline = std::time::Instant::now() + server::DEADLINE;
+    while left() > 0 {
+        assert!(std::time::Instant::now() < deadline, "{} keys are left", left());
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}

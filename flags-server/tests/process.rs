@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Output, Stdio};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SECRET: &str = "a-secret-that-nobody-may-read-0123456789";
 
 fn command(dir: &TempDir) -> Command {
@@ -194,7 +196,63 @@ async fn no_log_problem_or_file_has_a_token_and_every_line_is_json_with_the_requ
             assert!(line["duration_ms"].is_number());
         }
     }
-    assert!(found, "{log}");
+}
+
+/// The lines of a request and of a stream say whose they are, and of which trace.
+#[tokio::test]
+async fn requests_and_streams_are_found_in_the_log() {
+    let dir = TempDir::new().unwrap();
+    let mut command = command(&dir);
+    command.env("FLAGS_BOOTSTRAP_ADMIN_TOKEN", SECRET);
+    let (mut child, said, address) = start(&mut command);
+    let mut errors = child.stderr.take().unwrap();
+    let sdk = sdk_token(&said[0]);
+    let client = reqwest::Client::new();
+    let url = format!("{address}/api/v1/tokens");
+    let traced = |request: reqwest::RequestBuilder, token: &str, id: &str| {
+        let request = request.bearer_auth(token).header("x-request-id", id);
+        request.header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"))
+    };
+    let request = traced(client.post(&url), SECRET, "the-request");
+    let body = r#"{"name": "x", "kind": "service", "role": "viewer"}"#;
+    assert_eq!(request.body(body).send().await.unwrap().status(), 201);
+    let forged = client.get(&url).bearer_auth("wrong").header("x-request-id", "forged");
+    let forged = forged.header("traceparent", format!("00-{TRACE}-0000000000000000-01"));
+    assert_eq!(forged.send().await.unwrap().status(), 401);
+    let stream = client.get(format!("{address}/sdk/v1/stream"));
+    let stream = traced(stream, sdk, "the-stream").send().await.unwrap();
+    assert_eq!(stream.status(), 200);
+    assert!(stop(child, "-TERM").status.success());
+    let mut log = String::new();
+    errors.read_to_string(&mut log).unwrap();
+
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let line = |id: &str, message: &str| {
+        let mut found =
+            lines.iter().filter(|line| line["request_id"] == id && line["message"] == message);
+        let line = found.next().unwrap_or_else(|| panic!("no {message} of {id} in {log}"));
+        assert!(found.next().is_none(), "{message} of {id} twice in {log}");
+        line
+    };
+    let request = line("the-request", "request");
+    let expected = serde_json::json!({
+        "method": "POST", "route": "/api/v1/tokens", "status": 201, "trace_id": TRACE,
+    });
+    for (name, value) in expected.as_object().unwrap() {
+        assert_eq!(&request[name], value, "{request}");
+    }
+    assert!(request["duration_ms"].is_number() && request["bytes"].as_u64() > Some(0), "{request}");
+    let forged = line("forged", "request");
+    assert_eq!((&forged["trace_id"], &forged["actor"]), (&Value::Null, &Value::Null), "{forged}");
+    let (begin, end) = (line("the-stream", "stream begins"), line("the-stream", "stream ends"));
+    assert_eq!(begin["environment"], "production");
+    assert_eq!(end["reason"], "server");
+    assert!(end["bytes"].as_u64() > Some(0) && end["duration_ms"].is_number(), "{end}");
+    for line in [begin, end, line("the-stream", "request")] {
+        assert_eq!(line["trace_id"], TRACE);
+        assert!(line["actor"].is_string(), "{line}");
+        assert_ne!(line["actor"], request["actor"], "another token");
+    }
 }
 
 /// The settings of quotas are the process's, by flags and variables, and bad ones are told.
@@ -244,6 +302,9 @@ fn it_does_not_start_when_something_is_wrong() {
     std::os::unix::fs::symlink("flags.db", dir.path().join("link.db")).unwrap();
     let mut link = command(&dir);
     refuse(link.args(["--database", "link.db"]), "another process has it open");
+    std::fs::hard_link(dir.path().join("flags.db"), dir.path().join("hard.db")).unwrap();
+    let mut hard = command(&dir);
+    refuse(hard.args(["--database", "hard.db"]), "another process has it open");
     // Also where the link was there before the file.
     std::os::unix::fs::symlink("late.db", dir.path().join("early.db")).unwrap();
     let (early, ..) = start(command(&dir).args(["--database", "early.db"]));
@@ -272,6 +333,65 @@ fn it_does_not_start_when_something_is_wrong() {
     refuse(books.args(["--database", "books.db"]), "it is a database of another program");
     let tables = "SELECT count(*) FROM sqlite_schema";
     assert_eq!(other.query_row(tables, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+}
+
+#[test]
+fn an_older_server_leaves_a_newer_database_alone() {
+    let dir = TempDir::new().unwrap();
+    let (child, ..) = start(&mut command(&dir));
+    assert!(stop(child, "-TERM").status.success());
+    let database = rusqlite::Connection::open(dir.path().join("flags.db")).unwrap();
+    let later = "INSERT INTO refinery_schema_history SELECT 999, 'later', applied_on, checksum
+        FROM refinery_schema_history WHERE version = 1";
+    database.execute(later, []).unwrap();
+    drop(database);
+    let before = std::fs::read(dir.path().join("flags.db")).unwrap();
+    for arguments in [&["serve"][..], &["migrate"], &["check"], &["token", "list"]] {
+        let output = command(&dir).args(arguments).env_remove("FLAGS_LISTEN").output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let errors = String::from_utf8(output.stderr).unwrap();
+        let sentence = "it was written by a later flags-server (its schema has version 999";
+        assert!(errors.contains(sentence), "{arguments:?}: {errors}");
+        assert_eq!(errors.lines().filter(|line| line.contains("flags-server:")).count(), 1);
+    }
+    assert_eq!(std::fs::read(dir.path().join("flags.db")).unwrap(), before);
+}
+
+#[test]
+fn what_was_mistyped_is_not_ignored() {
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.path().join("flags.toml"), "listen = '127.0.0.1:0'\nlog_levle = 'info'\n")
+        .unwrap();
+    let complains = |command: &mut Command, parts: &[&str]| {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let errors = String::from_utf8(output.stderr).unwrap();
+        for part in parts {
+            assert!(errors.contains(part), "{errors}");
+        }
+    };
+    let mut file = command(&dir);
+    complains(file.args(["--config", "flags.toml"]), &["flags.toml", "line 2", "log_levle"]);
+    let mut file = command(&dir);
+    complains(file.args(["check", "--config", "flags.toml"]), &["flags.toml", "line 2"]);
+    let mut variable = command(&dir);
+    complains(variable.env("FLAGS_LISEN", "x"), &["FLAGS_LISEN"]);
+    assert!(!dir.path().join("flags.db").exists());
+
+    // The file says where the database is, a variable is above it, a flag above both.
+    std::fs::write(dir.path().join("flags.toml"), "database = 'file.db'\n").unwrap();
+    let mut named = command(&dir);
+    let (child, ..) = start(named.args(["--config", "flags.toml"]));
+    assert!(stop(child, "-TERM").status.success());
+    let mut named = command(&dir);
+    named.env("FLAGS_CONFIG", "flags.toml").env("FLAGS_DATABASE", "variable.db");
+    let (child, ..) = start(&mut named);
+    assert!(stop(child, "-TERM").status.success());
+    let (child, ..) = start(named.args(["--database", "flag.db"]));
+    assert!(stop(child, "-TERM").status.success());
+    for file in ["file.db", "variable.db", "flag.db"] {
+        assert!(dir.path().join(file).exists(), "{file}");
+    }
 }
 
 #[test]

@@ -22,6 +22,12 @@ use crate::limits::{
 };
 use crate::status::{Failure, ProblemKind};
 
+/// By which an instance says on its stream who it is.
+const INSTANCE: &str = "flags-instance";
+
+/// Over how many milliseconds it is to spread its receipts.
+const RECEIPT_WINDOW: &str = "flags-receipt-window-ms";
+
 const USER_AGENT: &str = concat!("flags-client/", env!("CARGO_PKG_VERSION"));
 
 /// The server, as one token sees it.
@@ -46,7 +52,7 @@ impl Server {
     }
 
     /// The URL under which the protocol's routes are, in its normal form.
-    pub(crate) fn url(&self) -> &str {
+    pub(crate) fn base(&self) -> &str {
         self.url.as_str()
     }
 
@@ -67,23 +73,46 @@ impl Server {
         within(SNAPSHOT_TIMEOUT, read(response, MAX_SNAPSHOT_BYTES)).await.map(Some)
     }
 
-    /// The stream of the changes after `position`.
-    pub(crate) async fn stream(&self, position: &Position) -> Result<EventStream, Failure> {
-        let request = self
+    /// The stream of the changes after `position`, to an instance that says who it is or does not.
+    pub(crate) async fn stream(
+        &self,
+        position: &Position,
+        instance: Option<&str>,
+    ) -> Result<EventStream, Failure> {
+        let mut request = self
             .get("sdk/v1/stream", Some(position))?
             .header(ACCEPT, "text/event-stream")
             // What is compressed along the way arrives in blocks, and a change would wait in one.
             .header(ACCEPT_ENCODING, "identity");
+        if let Some(instance) = instance {
+            request = request.header(INSTANCE, instance);
+        }
         let response = send(request).await?;
         let response = expect(response, "text/event-stream").await?;
         Ok(EventStream { response, parser: Parser::default() })
     }
 
+    /// Tells what an instance says of itself; gives over how long it is to spread what it says
+    /// next, where the server says so.
+    pub(crate) async fn telemetry(&self, body: Vec<u8>) -> Result<Option<Duration>, Failure> {
+        let request = self.client.post(self.url("sdk/v1/telemetry")?).body(body);
+        let request = request
+            .header(AUTHORIZATION, self.authorization.clone())
+            .header(CONTENT_TYPE, "application/json");
+        let response = expect(send(request).await?, "application/json").await?;
+        let answer = within(RESPONSE_TIMEOUT, read(response, MAX_PROBLEM_BYTES)).await?;
+        let answer: Option<serde_json::Value> = serde_json::from_slice(&answer).ok();
+        let window = answer.and_then(|answer| answer.get("window_ms")?.as_u64());
+        Ok(window.map(Duration::from_millis))
+    }
+
+    fn url(&self, path: &str) -> Result<Url, Failure> {
+        let url = self.url.join(path);
+        url.map_err(|error| Failure::new(ProblemKind::Internal, error.to_string()))
+    }
+
     fn get(&self, path: &str, after: Option<&Position>) -> Result<RequestBuilder, Failure> {
-        let mut url = self
-            .url
-            .join(path)
-            .map_err(|error| Failure::new(ProblemKind::Internal, error.to_string()))?;
+        let mut url = self.url(path)?;
         if let Some(position) = after {
             url.query_pairs_mut().append_pair("after", &position.to_string());
         }
@@ -99,6 +128,12 @@ pub(crate) struct EventStream {
 }
 
 impl EventStream {
+    /// Over how long the server wants receipts to be spread.
+    pub(crate) fn receipt_window(&self) -> Option<Duration> {
+        let value = self.response.headers().get(RECEIPT_WINDOW)?.to_str().ok()?;
+        value.parse().ok().map(Duration::from_millis)
+    }
+
     /// What the stream says next. Its end is a failure like any other.
     pub(crate) async fn next(&mut self) -> Result<Item, Failure> {
         loop {
@@ -285,7 +320,7 @@ mod tests {
             ("http://flags:8080/a/b", "http://flags:8080/a/b/"),
         ] {
             let server = server(given, "t").unwrap();
-            assert_eq!(server.url(), normal);
+            assert_eq!(server.base(), normal);
             let request = server.get("sdk/v1/snapshot", None).unwrap().build().unwrap();
             assert_eq!(request.url().as_str(), format!("{normal}sdk/v1/snapshot"));
         }

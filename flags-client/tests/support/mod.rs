@@ -75,6 +75,9 @@ struct Inner {
     always: Option<Canned>,
     asked: Vec<Asked>,
     open_streams: usize,
+    /// What was posted as telemetry, and how it is answered.
+    telemetry: Vec<Value>,
+    telemetry_answer: Option<Canned>,
 }
 
 /// A request that arrived.
@@ -109,6 +112,7 @@ impl Server {
         let router = Router::new()
             .route("/sdk/v1/snapshot", get(snapshot))
             .route("/sdk/v1/stream", get(stream))
+            .route("/sdk/v1/telemetry", axum::routing::post(telemetry))
             .route("/moved/sdk/v1/snapshot", get(snapshot))
             .with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -247,6 +251,14 @@ impl Server {
         self.with(|inner| inner.open_streams)
     }
 
+    pub(crate) fn telemetry(&self) -> Vec<Value> {
+        self.with(|inner| inner.telemetry.clone())
+    }
+
+    pub(crate) fn answer_telemetry(&self, canned: Canned) {
+        self.with(|inner| inner.telemetry_answer = Some(canned));
+    }
+
     fn arrived(&self, what: &'static str, headers: &HeaderMap, after: Option<String>) {
         let header =
             |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap().to_owned());
@@ -293,6 +305,15 @@ async fn snapshot(State(server): State<Server>, headers: HeaderMap) -> Response 
     }
     let body = serde_json::to_string(&document).unwrap();
     ([("content-type", "application/json")], body).into_response()
+}
+
+async fn telemetry(State(server): State<Server>, body: Bytes) -> Response {
+    let body = serde_json::from_slice(&body).unwrap();
+    server.with(|inner| {
+        inner.telemetry.push(body);
+        let canned = inner.telemetry_answer.clone();
+        canned.unwrap_or_else(|| Canned::status(404)).into_response()
+    })
 }
 
 #[derive(serde::Deserialize)]

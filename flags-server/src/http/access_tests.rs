@@ -124,6 +124,8 @@ struct Furnished {
     router: Router,
     /// A token that everybody sees who has the project or its environment.
     sdk: String,
+    /// A change that is scheduled there.
+    schedule: String,
     _dir: tempfile::TempDir,
 }
 
@@ -166,7 +168,11 @@ async fn furnished() -> Furnished {
     }
     let said = json!({"name": "x", "kind": "sdk", "project": "mine", "environment": "here"});
     let sdk = post("/api/v1/tokens", said).await["id"].as_str().unwrap().to_owned();
-    Furnished { service, router, sdk, _dir: dir }
+    let at = Timestamp::from_millis(now().as_millis() + 60 * 60 * 1_000).to_string();
+    let said = json!({"at": at, "change": {"action": "flag_state.on", "key": "f"}});
+    let created = post("/api/v1/projects/mine/environments/here/schedule", said).await;
+    let schedule = created["id"].as_str().unwrap().to_owned();
+    Furnished { service, router, sdk, schedule, _dir: dir }
 }
 
 impl Furnished {
@@ -199,6 +205,8 @@ impl Furnished {
     fn path(&self, declared: &str) -> String {
         let names = [("{p}", "mine"), ("{e}", "here"), ("{flag}", "f"), ("{segment}", "s")];
         let names = names.into_iter().chain([("{tenant}", "acme"), ("{id}", &*self.sdk)]);
+        let names = names.chain([("{schedule}", &*self.schedule)]);
+        let names = names.chain([("{revision}", "0")]);
         names.fold(declared.to_owned(), |path, (param, name)| path.replace(param, name))
     }
 }

@@ -1,7 +1,7 @@
 //! The one place where access is checked.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, RawPathParams, Request, State};
@@ -10,10 +10,12 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::problem::Problem;
 use super::rate::{refused, tell};
 use super::routes::{Declared, Needs, Within};
+use super::trace::Trail;
 use crate::access::Access;
 use crate::quota::AddressMeters;
 use crate::service::{Lane, Service, now, project};
@@ -44,6 +46,7 @@ pub(super) async fn check(
     let Some(access) = secret.and_then(|secret| guard.service.tokens.find(secret, now())) else {
         return guard.unauthenticated(&parts);
     };
+    Trail::authenticated(&parts.extensions, &access.token.id);
     let reading = access.token.meter.count();
     let mut response = match reading.refused_for {
         Some(wait) => refused(&reading, wait),
@@ -88,10 +91,23 @@ impl Guard {
             Ok(permit) => permit,
             Err(fault) => return Problem::from(fault).into_response(),
         };
+        let places = Places(Arc::new(Mutex::new(vec![turn, Some(permit)])));
         parts.extensions.insert(access);
+        parts.extensions.insert(places.clone());
         let response = next.run(Request::from_parts(parts, body)).await;
-        drop((turn, permit));
+        places.give_back();
         response
+    }
+}
+
+/// The places of a request among those that are worked on.
+#[derive(Clone)]
+pub(super) struct Places(Arc<Mutex<Vec<Option<OwnedSemaphorePermit>>>>);
+
+impl Places {
+    /// Others may have them: this one is done, or does nothing but wait from now on.
+    pub(super) fn give_back(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

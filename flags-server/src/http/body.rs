@@ -14,7 +14,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
-use crate::limits::{BODY_TIMEOUT, MAX_BODY_BYTES, MAX_BULK_BODY_BYTES};
+use crate::limits::{BODY_TIMEOUT, MAX_BODY_BYTES, MAX_BULK_BODY_BYTES, MAX_TELEMETRY_BYTES};
 
 /// A body with a fixed shape.
 pub(super) trait Shaped: DeserializeOwned {
@@ -29,6 +29,9 @@ pub(super) struct Checked<T>(pub(super) T);
 
 /// A body of a route that takes many things at once, unread: reading it takes its time.
 pub(super) struct Bulk(pub(super) Bytes);
+
+/// What an SDK tells of itself, as JSON.
+pub(super) struct TelemetryBody(pub(super) Value);
 
 /// A body that says nothing: none, or an object without members.
 pub(super) struct Nothing;
@@ -57,6 +60,14 @@ impl<S: Sync> FromRequest<S> for Bulk {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         read(request, MAX_BULK_BODY_BYTES).await.map(Self)
+    }
+}
+
+impl<S: Sync> FromRequest<S> for TelemetryBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        parse(&read(request, MAX_TELEMETRY_BYTES).await?).map(Self)
     }
 }
 

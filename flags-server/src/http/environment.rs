@@ -19,8 +19,9 @@ use super::problem::Problem;
 use super::project::{Create, Rename};
 use crate::limits::{
     MAX_BODY_BYTES, MAX_BULK_BODY_BYTES, MAX_DEFINITION_BYTES, MAX_ENVIRONMENT_BYTES, MAX_FLAGS,
-    MAX_IMPORTED_TENANTS, MAX_MEMBERS_PER_REQUEST, MAX_SEGMENT_MEMBER_BYTES, MAX_SEGMENT_MEMBERS,
-    MAX_SEGMENTS, MAX_STORED_TENANT_BYTES, MAX_TENANTS, MAX_TENANTS_PER_REQUEST,
+    MAX_IMPORTED_TENANTS, MAX_MEMBERS_PER_REQUEST, MAX_SCHEDULED, MAX_SCHEDULED_BYTES,
+    MAX_SEGMENT_MEMBER_BYTES, MAX_SEGMENT_MEMBERS, MAX_SEGMENTS, MAX_STORED_TENANT_BYTES,
+    MAX_TENANTS, MAX_TENANTS_PER_REQUEST,
 };
 use crate::quota::Quotas;
 use crate::service::{Author, Service, Unit, archive, project};
@@ -53,6 +54,8 @@ struct Limits {
     rules_per_flag: usize,
     definition_bytes: usize,
     environment_bytes: u64,
+    scheduled: u64,
+    scheduled_bytes: u64,
     body_bytes: usize,
     bulk_body_bytes: usize,
     // These are settings of the server.
@@ -76,6 +79,8 @@ fn limits(quotas: &Quotas) -> Limits {
         rules_per_flag: MAX_RULES,
         definition_bytes: MAX_DEFINITION_BYTES,
         environment_bytes: MAX_ENVIRONMENT_BYTES,
+        scheduled: MAX_SCHEDULED,
+        scheduled_bytes: MAX_SCHEDULED_BYTES,
         body_bytes: MAX_BODY_BYTES,
         bulk_body_bytes: MAX_BULK_BODY_BYTES,
         admin_requests_per_minute: quotas.admin_requests_per_minute.get(),

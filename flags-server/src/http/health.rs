@@ -24,5 +24,8 @@ pub(super) async fn ready(State(service): State<Arc<Service>>) -> Result<Respons
     if service.read_in(Lane::Health, |view| Ok(view.epoch()?)).await.is_err() {
         return Err(Problem::not_ready("the database cannot be read"));
     }
+    if let Some(fault) = service.write_fault().await {
+        return Err(Problem::not_ready(&fault));
+    }
     Ok(live().await)
 }

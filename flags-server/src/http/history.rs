@@ -21,6 +21,8 @@ struct Shown {
     actor: Actor,
     reason: Option<String>,
     action: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<String>,
     objects: Vec<ShownObject>,
     objects_count: u64,
 }
@@ -63,13 +65,15 @@ impl From<Touched> for ShownObject {
 }
 
 fn show(entry: Entry) -> Shown {
-    let Entry { revision, at, actor: (id, name), reason, action, objects, objects_count } = entry;
+    let Entry { revision, at, actor: (id, name), reason, action, .. } = entry;
+    let Entry { schedule, objects, objects_count, .. } = entry;
     Shown {
         revision,
         at: at.to_string(),
         actor: Actor { id, name },
         reason,
         action,
+        schedule,
         objects: objects.into_iter().map(ShownObject::from).collect(),
         objects_count,
     }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use flags_core::{Field, KeysChange, Shape};
+use flags_core::KeysChange;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-use super::body::{Bulk, check, parse};
+use super::body::{Bulk, parse};
 use super::list::MembersQuery;
 use super::post::Post;
 use super::problem::Problem;
@@ -19,14 +19,6 @@ use super::segment::{Counts, Triple, path};
 use super::write::etag;
 use crate::service::members::{self, Changed, MembersEdit};
 use crate::service::{Precondition, Service, Unit};
-
-static LIST: Shape = Shape::Object(&[
-    Field::optional("add", &Shape::List(&Shape::String)),
-    Field::optional("remove", &Shape::List(&Shape::String)),
-]);
-
-static EDIT: Shape =
-    Shape::Object(&[Field::optional("included", &LIST), Field::optional("excluded", &LIST)]);
 
 #[derive(Serialize)]
 struct Shown {
@@ -79,17 +71,10 @@ fn answer(changed: Changed) -> Response {
 /// Reads a body without making a tree of it, which would take many times the room; unless there is
 /// something wrong, which is found in the tree.
 fn read(body: &[u8]) -> Result<MembersEdit, Problem> {
-    let lists = match serde_json::from_slice::<Lists>(body).ok().and_then(take) {
-        Some(lists) => lists,
-        None => {
-            let value = parse(body)?;
-            check(&EDIT, &value)?;
-            let lists: Option<Lists> = serde_json::from_value(value).ok();
-            lists.and_then(take).ok_or_else(|| Problem::internal("a body that cannot be read"))?
-        }
-    };
-    let [included, excluded] = lists;
-    Ok(MembersEdit::new(included, excluded)?)
+    match serde_json::from_slice::<Lists>(body).ok().and_then(take) {
+        Some([included, excluded]) => Ok(MembersEdit::new(included, excluded)?),
+        None => Ok(MembersEdit::read(parse(body)?)?),
+    }
 }
 
 /// The included and the excluded keys; `None` where there is something else.

@@ -4,6 +4,7 @@ mod audit;
 mod auth;
 mod body;
 mod environment;
+mod erasure;
 mod evaluate;
 mod export;
 mod flag;
@@ -11,21 +12,27 @@ mod health;
 mod history;
 mod list;
 mod members;
+mod metrics;
 mod path;
 mod plan;
 mod post;
 mod preview;
 mod problem;
 mod project;
+mod propagation;
 mod rate;
 mod request;
 mod routes;
+mod schedule;
 mod sdk_snapshot;
 mod sdk_stream;
+mod sdk_telemetry;
 mod segment;
 mod state;
+mod stream_life;
 mod tenant;
 mod token;
+mod trace;
 mod write;
 
 #[cfg(test)]
@@ -35,15 +42,16 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::auth::Guard;
 use self::problem::Problem;
 use self::routes::{Needs, Routes, Within, delete, get, patch, post, put};
 use crate::quota::AddressMeters;
-use crate::service::{Service, panic_message};
+use crate::service::{Fault, Service, panic_message};
 
 /// Everything that the server answers.
 pub(crate) fn router(service: Arc<Service>) -> Router {
@@ -165,6 +173,13 @@ fn environment_routes(routes: Routes) -> Routes {
         .route(&at("/preview/tenants"), [post(VIEW, preview::tenants)])
         .route(&at("/evaluate"), [post(VIEW, evaluate::evaluate)])
         .route(&at("/explain"), [post(VIEW, evaluate::explain)])
+        .route(&at("/schedule"), [get(VIEW, schedule::list), post(EDIT, schedule::create)])
+        .route(
+            &at("/schedule/{schedule}"),
+            [get(VIEW, schedule::get), patch(EDIT, schedule::edit), delete(EDIT, schedule::cancel)],
+        )
+        .route(&at("/propagation/{revision}"), [get(VIEW, propagation::get)])
+        .route(&at("/instances"), [get(VIEW, propagation::list)])
         .route(&at("/history"), [get(VIEW, history::of_environment)])
         .route(&at("/revert"), [post(EDIT, plan::revert_environment)])
         .route(&at("/export"), [get(VIEW, export::export)])
@@ -186,8 +201,11 @@ fn other_routes(routes: Routes) -> Routes {
             [get(WITHIN_REACH, token::get), delete(WITHIN_REACH, token::revoke)],
         )
         .route("/api/v1/tokens/{id}/rotate", [post(WITHIN_REACH, token::rotate)])
+        .route("/api/v1/erasures", [post(Needs::admin(Within::Everything), erasure::create)])
         .route("/sdk/v1/snapshot", [get(Needs::Sdk, sdk_snapshot::get)])
         .route("/sdk/v1/stream", [get(Needs::Sdk, sdk_stream::get)])
+        .route("/sdk/v1/telemetry", [post(Needs::Sdk, sdk_telemetry::post)])
+        .route("/metrics", [get(Needs::viewer(Within::Everything), metrics::get)])
         .route("/livez", [get(Needs::Nothing, health::live)])
         .route("/readyz", [get(Needs::Nothing, health::ready)])
 }
@@ -201,8 +219,13 @@ fn guard(routes: Routes, service: Arc<Service>) -> Router {
     router
         .layer(from_fn_with_state(guard, auth::check))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(request::around))
+        .layer(from_fn_with_state(Arc::clone(&service), request::around))
         .with_state(service)
+}
+
+/// What went wrong with something that nobody waited for.
+pub(crate) fn tell(fault: Fault) -> Value {
+    Problem::from(fault).told()
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
@@ -215,7 +238,6 @@ mod tests {
     use axum::body::Body;
     use axum::http::{Request, StatusCode};
     use http_body_util::BodyExt;
-    use serde_json::Value;
     use tokio_util::sync::CancellationToken;
     use tower::ServiceExt;
 
@@ -250,11 +272,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (service, _) = crate::service::tests::start(&dir);
         let mut routes = Routes::default();
-        routes.router = routes.router.route("/metrics", axum::routing::get(health::live));
+        routes.router = routes.router.route("/forgotten", axum::routing::get(health::live));
         let router = guard(routes, service);
-        let (status, body) = get_problem(router.clone(), "/metrics").await;
+        let (status, body) = get_problem(router.clone(), "/forgotten").await;
         assert_eq!((status.as_u16(), &body["code"]), (401, &"unauthenticated".into()));
-        let request = Request::get("/metrics").header("authorization", "Bearer secret");
+        let request = Request::get("/forgotten").header("authorization", "Bearer secret");
         let answer = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(answer.status(), 404);
     }

@@ -86,6 +86,11 @@ pub(super) async fn carry_out(
     action: &'static str,
     plan: impl FnOnce(&dyn View) -> Result<Plan, Fault> + Send + 'static,
 ) -> Result<Response, Problem> {
+    let plan = move |view: &dyn View| -> Result<Plan, Fault> {
+        let plan = plan(view)?;
+        plan.check_size()?;
+        Ok(plan)
+    };
     if dry_run {
         let told = service.read(move |view| Ok(plan(view)?.told())).await?;
         return Ok(show(told, true));

@@ -7,10 +7,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use flags_core::{Diagnostic, MAX_DIAGNOSTICS};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::service::Fault;
+use crate::store::Obstacle;
 
 /// An error on its way out. It gets its body, with the id of the request, in [`render`].
 #[derive(Debug, Clone)]
@@ -133,6 +134,17 @@ impl Problem {
         Self { errors, ..Self::new(status, code.unwrap_or("invalid"), detail) }
     }
 
+    /// What went wrong, for whoever asks later: `{code, detail, errors?}`, and further members.
+    pub(crate) fn told(self) -> Value {
+        let mut told = self.members;
+        told.insert("code".to_owned(), self.code.into());
+        told.insert("detail".to_owned(), self.detail.into());
+        if !self.errors.is_empty() {
+            told.insert("errors".to_owned(), json!(self.errors));
+        }
+        Value::Object(told)
+    }
+
     fn unavailable(code: &'static str, detail: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
     }
@@ -178,6 +190,11 @@ impl From<Fault> for Problem {
                 "token_ended",
                 "this token was revoked or has expired; create another one",
             ),
+            Fault::ScheduleEnded(state) => Self::new(
+                StatusCode::CONFLICT,
+                "schedule_ended",
+                format!("this scheduled change is {state}, and does not change any more"),
+            ),
             Fault::PreconditionRequired => Self::new(
                 StatusCode::PRECONDITION_REQUIRED,
                 "precondition_required",
@@ -200,6 +217,11 @@ impl From<Fault> for Problem {
                 "this `Idempotency-Key` was sent before, with another request: each one needs a new key",
             ),
             Fault::Revoked => Self::unauthenticated(),
+            Fault::AuthorRevoked => Self::new(
+                StatusCode::CONFLICT,
+                "author_revoked",
+                "the token of who scheduled this was revoked",
+            ),
             Fault::Invalid(errors) => Self::invalid(errors),
             Fault::LimitExceeded { limit, maximum } => {
                 let detail = format!("the limit `{limit}` is {maximum}");
@@ -210,8 +232,9 @@ impl From<Fault> for Problem {
             Fault::Busy => Self::unavailable("busy", "too many writes are waiting; try again"),
             Fault::Stopping => Self::unavailable("stopping", "the server is stopping; try again"),
             Fault::Store(error) => {
-                let detail = "the database failed, and nothing was written; try again";
-                let problem = Self::unavailable("storage_failed", detail);
+                let what = error.obstacle().map_or("the database failed", Obstacle::sentence);
+                let detail = format!("{what}, and nothing was written; try again");
+                let problem = Self::unavailable("storage_failed", &detail);
                 Self { cause: Some(error.to_string()), ..problem }
             }
             Fault::Internal(cause) => Self::internal(cause),

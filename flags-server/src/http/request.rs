@@ -1,15 +1,20 @@
 //! Around every request: its id, its line in the log, and the form of its errors.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue};
+use axum::body::HttpBody;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use uuid::Uuid;
 
 use super::problem::render;
+use super::trace::Trail;
 use crate::limits::MAX_REQUEST_ID_BYTES;
+use crate::metrics::{Answered, Area};
+use crate::service::Service;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -31,12 +36,36 @@ impl RequestId {
     }
 }
 
+fn area(route: &str) -> Area {
+    if route == "/sdk/v1/stream" {
+        Area::Stream
+    } else if route.ends_with("/propagation/{revision}") {
+        // It waits because it is asked to: no measure of how fast the server is.
+        Area::Wait
+    } else if route.starts_with("/sdk/") {
+        Area::Sdk
+    } else if route.starts_with("/api/") {
+        Area::Admin
+    } else {
+        Area::Other
+    }
+}
+
 /// The outermost layer.
-pub(super) async fn around(mut request: Request, next: Next) -> Response {
+pub(super) async fn around(
+    State(service): State<Arc<Service>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let begin = Instant::now();
     let id = RequestId::of(&request);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("-", MatchedPath::as_str);
+    let area = area(route);
+    let under_way = service.metrics.begin(area);
+    let trail = Trail::of(&id.0, request.headers());
+    request.extensions_mut().insert(trail.clone());
     request.extensions_mut().insert(id.clone());
 
     let (mut response, cause) = render(next.run(request).await, &id.0);
@@ -44,16 +73,45 @@ pub(super) async fn around(mut request: Request, next: Next) -> Response {
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(X_REQUEST_ID.clone(), value);
     }
-    let route = route.as_ref().map_or("-", MatchedPath::as_str);
     let status = response.status().as_u16();
-    let duration_ms = begin.elapsed().as_secs_f64() * 1_000.0;
-    let request_id = &*id.0;
-    if let Some(cause) = cause {
-        tracing::error!(request_id, %method, route, status, duration_ms, cause, "request failed");
-    } else if matches!(route, "/livez" | "/readyz") {
-        tracing::debug!(request_id, %method, route, status, duration_ms, "request");
-    } else {
-        tracing::info!(request_id, %method, route, status, duration_ms, "request");
-    }
+    let time = begin.elapsed();
+    drop(under_way);
+    service.metrics.answered(&Answered { area, method: method.as_str(), route, status, time });
+    let line = Line { trail: &trail, method: &method, route, status, time };
+    // A stream has no length; it says how much it was when it ends.
+    line.log(response.body().size_hint().exact(), cause.as_deref());
     response
+}
+
+/// What the log says of a request.
+struct Line<'r> {
+    trail: &'r Trail,
+    method: &'r Method,
+    route: &'r str,
+    status: u16,
+    time: Duration,
+}
+
+impl Line<'_> {
+    fn log(&self, bytes: Option<u64>, cause: Option<&str>) {
+        let Self { trail, method, route, status, time } = *self;
+        let duration_ms = time.as_secs_f64() * 1_000.0;
+        let request_id = &*trail.request_id;
+        let (trace_id, actor) = (trail.trace_id.as_deref(), trail.actor());
+        macro_rules! line {
+            ($level:ident, $what:literal $(, $more:ident)?) => {
+                tracing::$level!(
+                    request_id, trace_id, actor, %method, route, status, duration_ms, bytes,
+                    $($more,)? $what
+                )
+            };
+        }
+        if let Some(cause) = cause {
+            line!(error, "request failed", cause);
+        } else if matches!(route, "/livez" | "/readyz" | "/metrics") {
+            line!(debug, "request");
+        } else {
+            line!(info, "request");
+        }
+    }
 }

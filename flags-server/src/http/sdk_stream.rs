@@ -22,12 +22,16 @@ use tokio::time::Instant;
 use super::auth::Authorized;
 use super::problem::Problem;
 use super::rate::too_many_streams;
+use super::sdk_telemetry::{RECEIPT_WINDOW, instance_of};
+use super::stream_life::StreamLife;
+use super::trace::Trail;
 use crate::access::Access;
 use crate::limits::{
     CHANGE_BYTES_PER_READ, CHANGES_PER_READ, HEARTBEAT_MS, MAX_STREAMED_CHANGE_BYTES,
     STREAM_RETRY_MS,
 };
 use crate::live::{LiveEnvironment, frame, visible};
+use crate::metrics::StreamEnd;
 use crate::service::{Fault, Lane, Service, now};
 use crate::store::{Tenants, TokenKind};
 
@@ -71,6 +75,7 @@ const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
 pub(super) async fn get(
     State(service): State<Arc<Service>>,
     SdkAccess { environment, tenants, access }: SdkAccess,
+    trail: Trail,
     headers: HeaderMap,
     query: Result<Query<StreamQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Problem> {
@@ -78,6 +83,8 @@ pub(super) async fn get(
     let Some(place) = access.token.begin_stream() else {
         return Ok(too_many_streams(service.tokens.quotas().streams_per_token));
     };
+    let instance = instance_of(&headers)?;
+    let window = environment.receipt_window().as_millis().to_string();
     let watch = environment.watch();
     let present = environment.revision();
     let epoch = service.live.epoch().clone();
@@ -101,9 +108,19 @@ pub(super) async fn get(
             .map(|position| position.revision),
     };
     let body = match start {
-        None => Body::from(reset(&epoch, present)),
+        None => {
+            service.metrics.stream_ended(StreamEnd::Reset);
+            Body::from(reset(&epoch, present))
+        }
         Some(after) => {
             let stream = Stream {
+                life: StreamLife::begin(
+                    Arc::clone(&service.metrics),
+                    trail,
+                    &environment,
+                    instance,
+                    after,
+                ),
                 service,
                 environment,
                 tenants,
@@ -118,11 +135,13 @@ pub(super) async fn get(
             };
             Body::from_stream(futures_util::stream::unfold(stream, |mut stream| async move {
                 let bytes = stream.next().await?;
+                stream.life.sent(&bytes, stream.after);
                 Some((Ok::<_, std::convert::Infallible>(bytes), stream))
             }))
         }
     };
     let headers = [
+        (RECEIPT_WINDOW.clone(), &*window),
         (CONTENT_TYPE, "text/event-stream"),
         (CACHE_CONTROL, "no-store"),
         // Or else a proxy keeps the events until it has enough of them.
@@ -161,6 +180,7 @@ struct Stream {
     /// Ends when everything that is ready was read: the client needs a snapshot.
     is_reset: bool,
     heartbeat: Instant,
+    life: StreamLife,
     /// Among the open streams of the token.
     _place: OwnedSemaphorePermit,
 }
@@ -170,30 +190,33 @@ impl Stream {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if self.access.ended.is_cancelled() || self.environment.is_archived() {
+                self.life.end(StreamEnd::Server);
                 return None;
             }
             if let Some(bytes) = self.ready.pop_front() {
                 return Some(bytes);
             }
             if self.is_reset {
+                self.life.end(StreamEnd::Reset);
                 return None;
             }
             let present = *self.watch.borrow_and_update();
             if self.after < present {
                 if let Some(frame) = self.environment.frame_after(self.after, self.tenants) {
                     self.after += 1;
-                    return Some(frame);
+                    return Some(self.life.carry(frame));
                 }
                 if let Err(fault) = self.read_log().await {
                     tracing::error!(?fault, "a stream ends: the change log cannot be read");
+                    self.life.end(StreamEnd::Failed);
                     return None;
                 }
                 continue;
             }
             tokio::select! {
                 biased;
-                () = self.access.ended.cancelled() => return None,
-                () = self.environment.archived() => return None,
+                () = self.access.ended.cancelled() => {}
+                () = self.environment.archived() => {}
                 changed = self.watch.changed() => changed.ok()?,
                 () = tokio::time::sleep_until(self.heartbeat) => {
                     self.heartbeat = next_heartbeat();
@@ -211,13 +234,13 @@ impl Stream {
             Ok(view.changes(id, after, CHANGES_PER_READ, CHANGE_BYTES_PER_READ)?)
         });
         for logged in changes.await? {
-            if logged.revision != self.after + 1 {
-                return Err(Fault::Internal("the change log has a gap".into()));
-            }
-            if logged.change.len() > MAX_STREAMED_CHANGE_BYTES {
-                // Each connection would hold a copy of its own; a snapshot is shared.
-                self.ready.push_back(reset(&self.epoch, self.environment.revision()));
-                self.is_reset = true;
+            let is_next = logged.revision == self.after + 1;
+            let is_of_epoch = logged.change.starts_with(&format!("{{\"epoch\":\"{}\"", self.epoch));
+            if !is_next || !is_of_epoch || logged.change.len() > MAX_STREAMED_CHANGE_BYTES {
+                // What was cut off the log is in snapshots alone, and what was before the database was
+                // restored is no history of this epoch. A large change would be a copy for each
+                // connection; a snapshot is shared.
+                self.reset();
                 return Ok(());
             }
             let position = Position { epoch: self.epoch.clone(), revision: logged.revision };
@@ -227,9 +250,16 @@ impl Stream {
             self.after = logged.revision;
         }
         if self.ready.is_empty() {
-            return Err(Fault::Internal("the change log ends too early".into()));
+            // All of it was cut off.
+            self.reset();
         }
         Ok(())
+    }
+
+    /// Says that a snapshot is needed, and ends then.
+    fn reset(&mut self) {
+        self.ready.push_back(reset(&self.epoch, self.environment.revision()));
+        self.is_reset = true;
     }
 }
 
@@ -253,7 +283,9 @@ mod tests {
         service.live.add(&environment);
         let environment = service.live.by_id(environment.id).unwrap();
         let access = service.tokens.find("secret", now()).unwrap();
+        let metrics = Arc::clone(&service.metrics);
         Stream {
+            life: StreamLife::begin(metrics, Trail::default(), &environment, None, 0),
             epoch: service.live.epoch().clone(),
             watch: environment.watch(),
             environment,

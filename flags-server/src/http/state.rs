@@ -15,7 +15,7 @@ use super::post::Post;
 use super::problem::Problem;
 use super::write::etag;
 use crate::service::model::State as Found;
-use crate::service::rollout::{Rollout, roll_out};
+use crate::service::rollout::{ROLLOUT, Rollout, roll_out};
 use crate::service::state::{self, Path};
 use crate::service::target::target_tenant;
 use crate::service::{Author, Precondition, Service, Unit};
@@ -139,12 +139,7 @@ async fn switch(
 }
 
 impl Shaped for Rollout {
-    const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::required("variant", &Shape::String),
-        Field::required("percent", &Shape::Number),
-        Field::optional("by", &Shape::String),
-        Field::optional("replace", &Shape::Boolean),
-    ]);
+    const SHAPE: &'static Shape = &ROLLOUT;
 }
 
 pub(super) async fn rollout(

@@ -7,9 +7,8 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, LOCATION};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
-use flags_core::{Field, Shape, Timestamp};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use flags_core::{Field, Shape};
+use serde::Deserialize;
 
 use super::auth::Reaching;
 use super::body::{Checked, Nothing, Shaped};
@@ -18,9 +17,10 @@ use super::path::Keys;
 use super::post::{Answered, Post};
 use super::problem::Problem;
 use crate::service::new_token::NewToken;
+use crate::service::shown_token::Shown;
 use crate::service::token::{self, Token};
 use crate::service::{Author, Service, Unit};
-use crate::store::{Role, TokenKind};
+use crate::store::Role;
 
 impl Shaped for NewToken {
     const SHAPE: &'static Shape = &Shape::Object(&[
@@ -66,65 +66,14 @@ impl Shaped for Rotate {
         &Shape::Object(&[Field::required("overlap_seconds", &Shape::U32)]);
 }
 
-#[derive(Serialize)]
-struct Shown {
-    id: String,
-    name: String,
-    kind: &'static str,
-    #[serde(flatten)]
-    of_kind: OfKind,
-    created_at: String,
-    expires_at: Option<String>,
-    revoked_at: Option<String>,
-    last_used_at: Option<String>,
-    overlap_ends_at: Option<String>,
-    /// The secret, once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum OfKind {
-    Sdk { project: Option<String>, environment: Option<String>, tenants: &'static str },
-    Admin { role: &'static str, scope: Option<Value> },
-}
-
-fn show(token: Token) -> Shown {
-    let Token { stored, environment } = token;
-    let of_kind = match &stored.kind {
-        TokenKind::Sdk(_, tenants) => {
-            let (project, environment) =
-                environment.map(|place| (place.project, place.environment)).unzip();
-            OfKind::Sdk { project, environment: environment.flatten(), tenants: tenants.name() }
-        }
-        TokenKind::Personal(grant) | TokenKind::Service(grant) => {
-            OfKind::Admin { role: grant.role.name(), scope: token::scope(&grant.reach) }
-        }
-    };
-    let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
-    Shown {
-        overlap_ends_at: text(token::overlap_end(&stored)),
-        id: stored.id,
-        name: stored.name,
-        kind: stored.kind.name(),
-        of_kind,
-        created_at: stored.created_at.to_string(),
-        expires_at: text(stored.expires_at),
-        revoked_at: text(stored.revoked_at),
-        last_used_at: text(stored.last_used_at),
-        token: None,
-    }
-}
-
 /// A token, as an answer that nobody keeps.
 type Fresh = ([(HeaderName, &'static str); 1], Json<Shown>);
 
 /// An answer with a secret, which is not kept for whoever asks again.
 fn told_once(token: Token, secret: String, respond: impl Fn(Fresh) -> Response) -> Answered {
     let fresh = |shown| ([(CACHE_CONTROL, "no-store")], Json(shown));
-    let again = respond(fresh(show(token.clone())));
-    Answered::once(respond(fresh(Shown { token: Some(secret), ..show(token) })), again)
+    let again = respond(fresh(token.clone().into()));
+    Answered::once(respond(fresh(Shown::once(token, secret))), again)
 }
 
 pub(super) async fn list(
@@ -134,7 +83,7 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let page = query.page();
     let tokens = service.read(move |view| token::list(view, &reach, &page)).await?;
-    Ok(query.answer(tokens, |token| &token.stored.id, show))
+    Ok(query.answer(tokens, |token| &token.stored.id, Shown::from))
 }
 
 pub(super) async fn create(
@@ -159,7 +108,7 @@ pub(super) async fn get(
     Reaching(reach): Reaching,
 ) -> Result<Response, Problem> {
     let token = service.read(move |view| token::get(view, &reach, &id)).await?;
-    Ok(Json(show(token)).into_response())
+    Ok(Json(Shown::from(token)).into_response())
 }
 
 pub(super) async fn rotate(
@@ -182,5 +131,5 @@ pub(super) async fn revoke(
     _: Nothing,
 ) -> Result<Response, Problem> {
     let token = service.write(author, move |unit| token::revoke(unit, &reach, &id)).await?;
-    Ok(Json(show(token)).into_response())
+    Ok(Json(Shown::from(token)).into_response())
 }

@@ -1,11 +1,13 @@
 use std::collections::VecDeque;
 use std::sync::{PoisonError, RwLock};
+use std::time::Instant;
 
 use bytes::Bytes;
 use flags_core::{Position, Revision};
 
 use super::visible::Visible;
 use crate::limits::{MAX_RECENT_FRAME_BYTES, MAX_RECENT_FRAMES, MAX_STREAMED_CHANGE_BYTES};
+use crate::store::Tenants;
 
 /// The latest changes of an environment, each encoded once for all streams.
 #[derive(Default)]
@@ -13,11 +15,19 @@ pub(super) struct Frames {
     recent: RwLock<Recent>,
 }
 
+/// A change as streams carry it.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    pub(crate) bytes: Bytes,
+    /// When it was committed, and put into force here.
+    pub(crate) since: Instant,
+}
+
 #[derive(Default)]
 struct Recent {
     /// The revision of the last frame.
     last: Revision,
-    frames: VecDeque<Visible<Bytes>>,
+    frames: VecDeque<(Visible<Bytes>, Instant)>,
     bytes: usize,
 }
 
@@ -32,21 +42,28 @@ impl Frames {
             return;
         }
         recent.bytes += frame.all.len();
-        recent.frames.push_back(frame);
+        recent.frames.push_back((frame, Instant::now()));
         while recent.frames.len() > MAX_RECENT_FRAMES || recent.bytes > MAX_RECENT_FRAME_BYTES {
             let Some(oldest) = recent.frames.pop_front() else {
                 return;
             };
-            recent.bytes -= oldest.all.len();
+            recent.bytes -= oldest.0.all.len();
         }
     }
 
+    /// Drops all of them; those that come are kept.
+    pub(super) fn forget(&self) {
+        let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+        (recent.frames, recent.bytes) = (VecDeque::new(), 0);
+    }
+
     /// The change that follows `revision`.
-    pub(super) fn after(&self, revision: Revision) -> Option<Visible<Bytes>> {
+    pub(super) fn after(&self, revision: Revision, tenants: Tenants) -> Option<Frame> {
         let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
         let behind = usize::try_from(recent.last.checked_sub(revision)?).ok()?;
         let index = recent.frames.len().checked_sub(behind)?;
-        recent.frames.get(index).cloned()
+        let (frames, since) = recent.frames.get(index)?;
+        Some(Frame { bytes: frames.get(tenants).clone(), since: *since })
     }
 }
 
@@ -66,36 +83,38 @@ mod tests {
     #[test]
     fn recent_frames_are_found_by_the_revision_before_them() {
         let frames = Frames::default();
-        assert!(frames.after(0).is_none());
+        let after = |revision| frames.after(revision, Tenants::All).map(|frame| frame.bytes);
+        assert_eq!(after(0), None);
         for revision in 8..=10 {
             frames.push(revision, both(Bytes::from(format!("{revision}"))));
         }
-        assert!(frames.after(6).is_none());
-        assert_eq!(frames.after(7).unwrap().all, "8");
-        assert_eq!(frames.after(9).unwrap().none, "10");
-        assert!(frames.after(10).is_none());
-        assert!(frames.after(11).is_none());
+        assert_eq!(after(6), None);
+        assert_eq!(after(7).unwrap(), "8");
+        assert_eq!(frames.after(9, Tenants::None).unwrap().bytes, "10");
+        assert_eq!(after(10), None);
+        assert_eq!(after(11), None);
     }
 
     #[test]
     fn old_frames_make_room_by_number_and_by_size() {
         let frames = Frames::default();
+        let after = |revision| frames.after(revision, Tenants::All).map(|frame| frame.bytes);
         let last = MAX_RECENT_FRAMES as Revision + 5;
         for revision in 1..=last {
             frames.push(revision, both(Bytes::from_static(b"x")));
         }
-        assert!(frames.after(4).is_none());
-        assert!(frames.after(5).is_some());
+        assert_eq!(after(4), None);
+        assert!(after(5).is_some());
         let large = Bytes::from(vec![0; MAX_STREAMED_CHANGE_BYTES]);
         for revision in last + 1..=last + 3 {
             frames.push(revision, both(large.clone()));
         }
-        assert!(frames.after(last).is_none());
-        assert!(frames.after(last + 1).is_some());
+        assert_eq!(after(last), None);
+        assert!(after(last + 1).is_some());
         frames.push(last + 4, both(Bytes::from(vec![0; MAX_STREAMED_CHANGE_BYTES + 1])));
-        assert!(frames.after(last + 2).is_none());
-        assert!(frames.after(last + 3).is_none(), "it is not kept itself");
+        assert_eq!(after(last + 2), None);
+        assert_eq!(after(last + 3), None, "it is not kept itself");
         frames.push(last + 5, both(Bytes::from_static(b"x")));
-        assert!(frames.after(last + 4).is_some());
+        assert!(after(last + 4).is_some());
     }
 }

@@ -4,10 +4,12 @@
 //! for it.
 
 mod frames;
+mod instances;
 mod snapshot;
 mod visible;
 
-pub(crate) use self::frames::frame;
+pub(crate) use self::frames::{Frame, frame};
+pub(crate) use self::instances::{About, Connected, Instance, Propagation};
 pub(crate) use self::snapshot::Encoding;
 pub(crate) use self::visible::visible;
 
@@ -16,11 +18,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use flags_core::{Change, Document, Epoch, Revision, Ruleset};
 use tokio::sync::watch;
 
 use self::frames::Frames;
+use self::instances::Instances;
 use self::snapshot::SnapshotCache;
 use self::visible::{Visible, without_tenants};
 use crate::store::{Environment, EnvironmentId, Tenants};
@@ -41,9 +43,13 @@ struct Environments {
 /// One environment.
 pub(crate) struct LiveEnvironment {
     pub(crate) id: EnvironmentId,
+    /// The key of its project.
+    pub(crate) project: String,
+    pub(crate) key: String,
     ruleset: ArcSwap<Ruleset>,
     revision: watch::Sender<Revision>,
     frames: Frames,
+    instances: Instances,
     /// How many bytes of changes there have been since the start.
     changed_bytes: AtomicU64,
     snapshots: Visible<SnapshotCache>,
@@ -72,9 +78,12 @@ impl Live {
         }
         let live = Arc::new(LiveEnvironment {
             id: environment.id,
+            project: environment.project.clone(),
+            key: environment.key.clone(),
             ruleset: ArcSwap::from_pointee(ruleset),
             revision: watch::Sender::new(document.revision),
             frames: Frames::default(),
+            instances: Instances::default(),
             changed_bytes: AtomicU64::new(0),
             snapshots: Visible::default(),
             archived: watch::Sender::new(environment.archived_at.is_some()),
@@ -86,12 +95,19 @@ impl Live {
         self.environments.store(Arc::new(environments));
     }
 
+    /// All of them, in no order.
+    pub(crate) fn all(&self) -> Vec<Arc<LiveEnvironment>> {
+        self.environments.load().by_id.values().cloned().collect()
+    }
+
     pub(crate) fn by_id(&self, id: EnvironmentId) -> Option<Arc<LiveEnvironment>> {
         self.environments.load().by_id.get(&id).cloned()
     }
 
+    /// An environment that is not archived.
     pub(crate) fn by_key(&self, project: &str, key: &str) -> Option<Arc<LiveEnvironment>> {
-        self.environments.load().by_key.get(project)?.get(key).cloned()
+        let found = self.environments.load().by_key.get(project)?.get(key).cloned();
+        found.filter(|environment| !environment.is_archived())
     }
 
     /// Takes an environment away from those who ask, or gives it back.
@@ -127,10 +143,25 @@ impl Live {
         let frames = Visible { none: none.unwrap_or_else(|| all.clone()), all };
         environment.changed_bytes.fetch_add(line.len() as u64, Ordering::Release);
         environment.frames.push(change.revision, frames);
+        environment.instances.committed(change.revision);
         // Last: whoever hears of the revision finds it everywhere.
         environment.revision.send_replace(change.revision);
     }
 }
+
+impl Live {
+    /// Drops what is kept encoded of an environment, which is read anew: past changes of it are no
+    /// longer as they were.
+    pub(crate) fn forget_past(&self, id: EnvironmentId) {
+        if let Some(environment) = self.by_id(id) {
+            environment.frames.forget();
+            environment.changed_bytes.fetch_add(OUTWEIGHS_SNAPSHOTS, Ordering::Release);
+        }
+    }
+}
+
+/// Bytes of changes after which any snapshot is encoded anew.
+const OUTWEIGHS_SNAPSHOTS: u64 = 1 << 40;
 
 fn log_invalid(environment: EnvironmentId, object: &flags_core::InvalidObject) {
     tracing::error!(
@@ -157,9 +188,14 @@ impl LiveEnvironment {
         self.revision.subscribe()
     }
 
+    /// How many streams are open: each one [watches](Self::watch).
+    pub(crate) fn streams(&self) -> usize {
+        self.revision.receiver_count()
+    }
+
     /// The encoded change that follows `revision`, if it is a recent one.
-    pub(crate) fn frame_after(&self, revision: Revision, tenants: Tenants) -> Option<Bytes> {
-        Some(self.frames.after(revision)?.get(tenants).clone())
+    pub(crate) fn frame_after(&self, revision: Revision, tenants: Tenants) -> Option<Frame> {
+        self.frames.after(revision, tenants)
     }
 
     /// Whether the environment, or its project, is archived: then nobody may ask it.

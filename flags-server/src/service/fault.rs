@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     RevisionChanged { began: Revision, revision: Revision },
     /// A token that was revoked or has expired, and gets no new secret.
     TokenEnded,
+    /// A scheduled change that was made, failed or was cancelled: its state.
+    ScheduleEnded(&'static str),
     /// A write that has to say which version it changes.
     PreconditionRequired,
     /// The version that was named is not the current one; `None` where there is no object.
@@ -31,6 +33,8 @@ pub(crate) enum Fault {
     IdempotencyKeyReused,
     /// The token was revoked between the request's arrival and its turn.
     Revoked,
+    /// The token of who scheduled a change was revoked before its time came.
+    AuthorRevoked,
     /// A bound of the server.
     LimitExceeded { limit: &'static str, maximum: u64 },
     /// Too much is waiting to be written.

@@ -31,6 +31,8 @@ pub(crate) struct Entry {
     pub(crate) actor: (String, Option<String>),
     pub(crate) reason: Option<String>,
     pub(crate) action: String,
+    /// The id of the scheduled change that made it, if one did.
+    pub(crate) schedule: Option<String>,
     /// The first of the objects that it touched.
     pub(crate) objects: Vec<Touched>,
     /// How many there are.
@@ -90,7 +92,10 @@ pub(crate) fn history(
             None => view.deed_count(environment.id, *revision)?,
         };
         bytes += records.iter().map(AuditRecord::bytes).sum::<usize>();
-        items.extend(entry(*revision, records, objects_count)?);
+        let schedule = view.made_by_schedule(environment.id, *revision)?;
+        items.extend(
+            entry(*revision, records, objects_count)?.map(|entry| Entry { schedule, ..entry }),
+        );
     }
     Ok(Part { more: items.len() < revisions.len(), items })
 }
@@ -110,6 +115,7 @@ fn entry(
             actor: (record.actor, record.actor_name),
             reason: record.reason,
             action: record.action,
+            schedule: None,
             objects: Vec::new(),
             objects_count,
         });

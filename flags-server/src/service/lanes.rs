@@ -55,6 +55,21 @@ impl Lanes {
         }
     }
 
+    /// What is busy in each lane of what can be: name, how many are, how many can be.
+    pub(super) fn busy(&self) -> [(&'static str, usize, usize); 5] {
+        let of = |name, places: &Semaphore, limit: usize| {
+            (name, limit.saturating_sub(places.available_permits()), limit)
+        };
+        let Self { admin, sdk, health } = self;
+        [
+            of("admin_requests", &admin.requests, MAX_ADMIN_REQUESTS),
+            of("sdk_requests", &sdk.requests, MAX_SDK_REQUESTS),
+            of("admin_readers", &admin.readers, MAX_ADMIN_READERS),
+            of("sdk_readers", &sdk.readers, MAX_SDK_READERS),
+            of("health_readers", &health.readers, MAX_HEALTH_READERS),
+        ]
+    }
+
     /// Waits until one more request may be worked on.
     pub(super) async fn request(&self, lane: Lane) -> Result<OwnedSemaphorePermit, Fault> {
         let requests = Arc::clone(&self.width(lane).requests);

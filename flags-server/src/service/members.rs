@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
-use flags_core::{Diagnostic, KeysChange, MAX_DIAGNOSTICS, Revision, is_context_key};
+use flags_core::{Diagnostic, Field, KeysChange, MAX_DIAGNOSTICS, Revision, Shape, is_context_key};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::fault::{Fault, diagnostic};
+use super::model::parse_value;
 use super::precondition::Precondition;
 use super::project;
 use super::publish::{Deed, Unit};
@@ -23,6 +25,16 @@ pub(crate) struct MembersEdit {
 }
 
 impl MembersEdit {
+    /// Reads it from JSON.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the form, or with the keys.
+    pub(crate) fn read(body: Value) -> Result<Self, Fault> {
+        all_right(EDIT.check(&body))?;
+        let Lists { included, excluded } = parse_value(body)?;
+        Self::new(included, excluded)
+    }
+
     /// Checks what was asked for. May take its time, for many keys.
     ///
     /// # Errors
@@ -96,6 +108,23 @@ impl MembersEdit {
         // What comes is a part of both.
         removed <= (before.bytes + 3 * before.keys()).saturating_sub(removed)
     }
+}
+
+static LIST: Shape = Shape::Object(&[
+    Field::optional("add", &Shape::List(&Shape::String)),
+    Field::optional("remove", &Shape::List(&Shape::String)),
+]);
+
+static EDIT: Shape =
+    Shape::Object(&[Field::optional("included", &LIST), Field::optional("excluded", &LIST)]);
+
+/// What [`EDIT`] lets through.
+#[derive(Deserialize)]
+struct Lists {
+    #[serde(default)]
+    included: KeysChange,
+    #[serde(default)]
+    excluded: KeysChange,
 }
 
 /// What came of a change of members.

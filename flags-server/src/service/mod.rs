@@ -6,12 +6,16 @@
 
 pub(crate) mod archive;
 pub(crate) mod audit;
+pub(crate) mod check;
 pub(crate) mod copy;
 pub(crate) mod diff;
 pub(crate) mod document;
+pub(crate) mod erase;
 pub(crate) mod export;
 mod fault;
 pub(crate) mod flag;
+mod fold;
+mod health;
 pub(crate) mod history;
 pub(crate) mod idempotency;
 pub(crate) mod import;
@@ -26,13 +30,18 @@ mod precondition;
 mod prerequisites;
 pub(crate) mod preview;
 pub(crate) mod project;
+pub(crate) mod prune;
 mod publish;
+mod readings;
 mod received;
+mod redact;
 pub(crate) mod revert;
 pub(crate) mod rollout;
 mod rule_ids;
+pub(crate) mod schedule;
 pub(crate) mod segment;
 mod sentence;
+pub(crate) mod shown_token;
 pub(crate) mod state;
 pub(crate) mod target;
 pub(crate) mod tenant;
@@ -42,24 +51,27 @@ mod writer;
 
 pub(crate) use self::fault::Fault;
 pub(crate) use self::lanes::Lane;
+pub(crate) use self::model::Revisions;
 pub(crate) use self::precondition::Precondition;
-pub(crate) use self::publish::{Author, Unit};
+pub(crate) use self::publish::{Author, Deed, Unit};
 pub(crate) use self::writer::panic_message;
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use flags_core::{Change, Timestamp};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
+use self::health::{Trial, WriteHealth};
 use self::lanes::Lanes;
 use self::past::PastRulesets;
 use self::publish::Effect;
 use self::writer::{Operation, Request, WriterThread};
 use crate::access::Tokens;
-use crate::limits::{MAX_COMPUTATIONS, MAX_EXPORTS, MAX_QUEUED_WRITES};
+use crate::limits::{MAX_COMPUTATIONS, MAX_EXPORTS, MAX_PROPAGATION_WAITS, MAX_QUEUED_WRITES};
 use crate::live::Live;
+use crate::metrics::Metrics;
 use crate::store::{EnvironmentId, Store, View};
 
 /// The present instant.
@@ -72,6 +84,12 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) struct Service {
     pub(crate) live: Arc<Live>,
     pub(crate) tokens: Arc<Tokens>,
+    /// Told when something is scheduled.
+    scheduled: Arc<Notify>,
+    pub(crate) metrics: Arc<Metrics>,
+    started: (Timestamp, Instant),
+    /// Places of those who wait for a propagation.
+    pub(crate) waits: Arc<Semaphore>,
     store: Arc<dyn Store>,
     lanes: Lanes,
     past: PastRulesets,
@@ -80,6 +98,7 @@ pub(crate) struct Service {
     /// Of those who send a whole environment, as slowly as their client reads it.
     exporters: Arc<Semaphore>,
     writes: mpsc::Sender<Box<dyn Operation>>,
+    health: Arc<WriteHealth>,
 }
 
 impl Service {
@@ -90,20 +109,41 @@ impl Service {
         live: Arc<Live>,
         tokens: Arc<Tokens>,
     ) -> Result<(Self, std::thread::JoinHandle<()>), crate::Error> {
+        let metrics = Arc::new(Metrics::new()?);
         let (writes, queue) = mpsc::channel(MAX_QUEUED_WRITES);
+        let scheduled = Arc::new(Notify::new());
+        let health = Arc::<WriteHealth>::default();
         let thread = WriterThread {
             writer: store.writer()?,
             queue,
             epoch: live.epoch().clone(),
             live: Arc::clone(&live),
             tokens: Arc::clone(&tokens),
+            scheduled: Arc::clone(&scheduled),
+            health: Arc::clone(&health),
+            metrics: Arc::clone(&metrics),
         };
         let handle =
             std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
         let computers = Arc::new(Semaphore::new(MAX_COMPUTATIONS));
         let exporters = Arc::new(Semaphore::new(MAX_EXPORTS));
-        let (lanes, past) = (Lanes::new(), PastRulesets::default());
-        Ok((Self { live, tokens, store, lanes, past, computers, exporters, writes }, handle))
+        let waits = Arc::new(Semaphore::new(MAX_PROPAGATION_WAITS));
+        let service = Self {
+            live,
+            tokens,
+            scheduled,
+            metrics,
+            started: (now(), Instant::now()),
+            waits,
+            store,
+            lanes: Lanes::new(),
+            past: PastRulesets::default(),
+            computers,
+            exporters,
+            writes,
+            health,
+        };
+        Ok((service, handle))
     }
 
     /// Runs a verb on the writer thread; returns when what it wrote is durable.
@@ -121,15 +161,16 @@ impl Service {
         author: Author,
         verb: impl FnOnce(&mut Unit<'_>) -> Result<(), Fault> + Send + 'static,
     ) -> Result<Vec<(EnvironmentId, Change)>, Fault> {
-        let (request, answer) = Request::new(author, |unit: &mut Unit<'_>| {
+        let attempted = author.clone();
+        let verb = |unit: &mut Unit<'_>| {
             verb(unit)?;
             let changes = unit.effects.drain(..).filter_map(|effect| match effect {
                 Effect::Change { environment, change, .. } => Some((environment, change)),
                 _ => None,
             });
             Ok(changes.collect())
-        });
-        self.queue((request.undone(), answer)).await
+        };
+        self.write(author, move |unit| unit.run_for(&attempted, false, verb)).await
     }
 
     async fn queue<T>(
@@ -209,6 +250,18 @@ impl Service {
     /// Whether the server was asked to stop.
     pub(crate) fn is_stopping(&self) -> bool {
         self.tokens.is_stopping()
+    }
+
+    /// Why writes fail, where they do. Now and then this tries whether they still do: as long as
+    /// nobody sends any because this server is not ready, nothing else would find out.
+    pub(crate) async fn write_fault(&self) -> Option<String> {
+        if self.health.take_turn() {
+            let (trial, end) = Trial::new();
+            if self.writes.try_send(Box::new(trial)).is_ok() {
+                let _ = end.await;
+            }
+        }
+        self.health.fault()
     }
 
     /// Whether the writer takes work.

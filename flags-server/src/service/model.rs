@@ -5,6 +5,7 @@ use flags_core::{
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Fault;
@@ -129,6 +130,11 @@ pub(crate) fn parse<T: DeserializeOwned>(document: &str) -> Result<T, Fault> {
 }
 
 /// Writes a document.
+/// Something of which the form was checked.
+pub(crate) fn parse_value<T: DeserializeOwned>(value: Value) -> Result<T, Fault> {
+    serde_json::from_value(value).map_err(|error| Fault::Internal(error.to_string()))
+}
+
 pub(crate) fn json(value: &impl Serialize) -> Result<String, Fault> {
     serde_json::to_string(value).map_err(not_json)
 }

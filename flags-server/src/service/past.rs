@@ -1,19 +1,16 @@
-//! What an environment was: folded anew from its change log, which is never edited.
+//! What an environment was, and when.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use flags_core::{Change, Document, Object, ObjectChange, Revision, Ruleset, Timestamp};
-use serde::Deserialize;
+use flags_core::{Revision, Ruleset, Timestamp};
 use tokio::sync::Mutex;
 
 use super::fault::Fault;
-use super::model::parse;
+use super::fold::{cut_off, fold};
 use super::{Service, project};
-use crate::limits::{
-    MAX_PAST_RULESETS, MAX_PAST_TENANTS, PAST_CHANGE_BYTES_PER_READ, PAST_CHANGES_PER_READ,
-};
-use crate::store::{Environment, EnvironmentId, ObjectKind, Tenants, View};
+use crate::limits::{MAX_PAST_RULESETS, MAX_PAST_TENANTS};
+use crate::store::{Environment, EnvironmentId, View};
 
 /// A moment in the life of an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,93 +34,32 @@ pub(super) fn find(
                 revision if revision > *latest => None,
                 revision => view.committed_at(environment.id, revision)?,
             };
-            let at = committed.ok_or_else(|| {
-                Fault::NotFound(match latest {
-                    0 => format!("the environment `{key}` has had no change yet"),
-                    latest => format!(
-                        "the environment `{key}` has the revisions 1 to {latest}, not {revision}"
-                    ),
-                })
-            })?;
-            Ok((revision, at))
+            if let Some(at) = committed {
+                return Ok((revision, at));
+            }
+            if revision <= *latest
+                && let Some(checkpoint) = view.checkpoint(environment.id)?
+            {
+                return Err(cut_off(checkpoint.revision));
+            }
+            Err(Fault::NotFound(match latest {
+                0 => format!("the environment `{key}` has had no change yet"),
+                latest => format!(
+                    "the environment `{key}` has the revisions 1 to {latest}, not {revision}"
+                ),
+            }))
         }
         Moment::At(at) => {
-            let revision = view.revision_at(environment.id, at)?.ok_or_else(|| {
-                Fault::NotFound(format!("the environment `{key}` had no definitions yet at {at}"))
-            })?;
-            Ok((revision, at))
+            if let Some(revision) = view.revision_at(environment.id, at)? {
+                return Ok((revision, at));
+            }
+            if let Some(checkpoint) = view.checkpoint(environment.id)? {
+                return Err(cut_off(checkpoint.revision));
+            }
+            let message = format!("the environment `{key}` had no definitions yet at {at}");
+            Err(Fault::NotFound(message))
         }
     }
-}
-
-/// The definitions of a revision that there has been, with the tenants stored then or without. Takes
-/// memory for them and for a part of the log at a time.
-pub(super) fn document(
-    view: &dyn View,
-    environment: &Environment,
-    revision: Revision,
-    tenants: Tenants,
-) -> Result<Document, Fault> {
-    fold(view, environment, revision, |logged| {
-        let Logged { mut objects } = parse(logged)?;
-        objects.retain(|object| tenants.shows(object.object().0));
-        Ok(objects)
-    })
-}
-
-/// One object as it was at a revision that there has been.
-pub(super) fn object(
-    view: &dyn View,
-    environment: &Environment,
-    revision: Revision,
-    (kind, key): (ObjectKind, &str),
-) -> Result<Option<Object>, Fault> {
-    let document = fold(view, environment, revision, |logged| {
-        // Keys stand in JSON as they are: most changes need not be read.
-        if !logged.contains(key) {
-            return Ok(Vec::new());
-        }
-        let Logged { mut objects } = parse(logged)?;
-        objects.retain(|object| object.object() == (kind.name(), key));
-        Ok(objects)
-    })?;
-    Ok(document.objects.into_iter().next())
-}
-
-/// What is read of a logged change; the rest stands beside it in the log.
-#[derive(Deserialize)]
-struct Logged {
-    objects: Vec<ObjectChange>,
-}
-
-fn fold(
-    view: &dyn View,
-    environment: &Environment,
-    revision: Revision,
-    read: impl Fn(&str) -> Result<Vec<ObjectChange>, Fault>,
-) -> Result<Document, Fault> {
-    let mut document = Document::empty(view.epoch()?);
-    while document.revision < revision {
-        let after = document.revision;
-        let limit = PAST_CHANGES_PER_READ;
-        let logged = view.changes(environment.id, after, limit, PAST_CHANGE_BYTES_PER_READ)?;
-        if logged.is_empty() {
-            return Err(Fault::Internal("the change log ends too early".into()));
-        }
-        let mut changes = Vec::with_capacity(logged.len());
-        for logged in logged.into_iter().take_while(|logged| logged.revision <= revision) {
-            changes.push(Change {
-                // It may have been written before the database was restored.
-                epoch: document.epoch.clone(),
-                revision: logged.revision,
-                previous: logged.revision - 1,
-                objects: read(&logged.change)?,
-            });
-        }
-        let folded = document.fold(&changes);
-        folded.map_err(|gap| Fault::Internal(format!("the change log has a gap: {gap}")))?;
-    }
-    Ok(document)
 }
 
 /// Rulesets of the past that somebody asked for lately.
@@ -143,6 +79,12 @@ impl Service {
     ) -> Result<T, Fault> {
         let _turn = self.past.turn.lock().await;
         self.read(read).await
+    }
+
+    /// Drops what is kept of the past, which is no longer as it was. What is being read meanwhile is
+    /// waited for.
+    pub(super) async fn forget_past(&self) {
+        self.past.rulesets.lock().await.clear();
     }
 
     /// The definitions of a moment, and the instant that was the present then.
@@ -172,9 +114,8 @@ impl Service {
         let ruleset = match rulesets.iter().position(is_it).and_then(|at| rulesets.remove(at)) {
             Some((_, ruleset)) => ruleset,
             None => {
-                let read =
-                    move |view: &dyn View| document(view, &environment, revision, Tenants::All);
-                let document = self.read_log(read).await?;
+                let document =
+                    self.read_log(move |view| fold(view, &environment, revision)).await?;
                 // What is invalid in it was told when it came into force.
                 Arc::new(self.compute(move || Ruleset::compile(&document).0).await?)
             }
@@ -206,6 +147,8 @@ fn forget(
 
 #[cfg(test)]
 mod tests {
+    use flags_core::{Document, Object};
+
     use super::*;
 
     #[test]

@@ -1,5 +1,7 @@
 //! The one place where definitions are written.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use flags_core::{
     Change, Epoch, KeysChange, MembersChange, ObjectChange, Revision, SEGMENT_KIND, TENANT_KIND,
     Timestamp,
@@ -11,6 +13,7 @@ use super::member_lists::MemberLists;
 use super::members::MembersEdit;
 use super::model::{Revisions, SegmentDocument, SharedFlag, json, wire_flag, wire_segment};
 use super::tenant;
+use super::writer::panic_message;
 use crate::limits::{
     MAX_DEFINITION_BYTES, MAX_ENVIRONMENT_BYTES, MAX_SEGMENT_MEMBER_BYTES, MAX_SEGMENT_MEMBERS,
     MAX_STORED_TENANT_BYTES, MAX_TENANTS,
@@ -34,6 +37,9 @@ pub(crate) struct Author {
 /// The actor of what no request asked for. Ids of tokens have another form.
 const SERVER: &str = "server";
 
+/// The actor of what a command does to a file that no server has.
+const OPERATOR: &str = "operator";
+
 impl Author {
     /// The server itself.
     pub(crate) fn server() -> Self {
@@ -41,8 +47,13 @@ impl Author {
         Self { actor: SERVER.into(), actor_name: SERVER.into(), request_id, reason }
     }
 
-    pub(crate) fn is_server(&self) -> bool {
-        self.actor == SERVER
+    /// Who runs a command.
+    pub(crate) fn operator(request_id: String, reason: Option<String>) -> Self {
+        Self { actor: OPERATOR.into(), actor_name: OPERATOR.into(), request_id, reason }
+    }
+
+    pub(crate) fn has_no_token(&self) -> bool {
+        self.actor == SERVER || self.actor == OPERATOR
     }
 }
 
@@ -55,11 +66,15 @@ pub(crate) enum Effect {
         change: Change,
         line: String,
     },
+    /// Past changes of it are no longer as they were.
+    Rewritten(EnvironmentId),
     /// Whether an environment is archived, by itself or with its project.
     Archived {
         environment: EnvironmentId,
         archived: bool,
     },
+    /// Something is scheduled, or for another time than before.
+    Scheduled,
     /// A token that is new, or has other secrets than before.
     Token(StoredToken),
     TokenRevoked {
@@ -123,6 +138,29 @@ pub(crate) struct Deed<'a> {
 }
 
 impl Unit<'_> {
+    /// Runs a verb for an author, and undoes what it wrote if it is refused, or not to be kept.
+    pub(crate) fn run_for<T>(
+        &mut self,
+        author: &Author,
+        keep: bool,
+        verb: impl FnOnce(&mut Unit<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.tx.begin_operation()?;
+        let (epoch, now, effects) = (self.epoch, self.now, Vec::new());
+        let mut unit = Unit { tx: &mut *self.tx, epoch, author, now, effects };
+        // What was begun here is ended here.
+        let result = catch_unwind(AssertUnwindSafe(|| verb(&mut unit)))
+            .unwrap_or_else(|panic| Err(Fault::Internal(panic_message(&*panic))));
+        let effects = unit.effects;
+        if keep && result.is_ok() {
+            self.tx.keep_operation()?;
+            self.effects.extend(effects);
+        } else {
+            self.tx.roll_back_operation()?;
+        }
+        result
+    }
+
     /// Gives an environment its next revision: the state rows, the change log and what the streams
     /// will carry. The environment's `revision` is moved on.
     pub(crate) fn publish(
@@ -282,9 +320,14 @@ impl Unit<'_> {
 
     /// Writes who did what into the audit log.
     pub(crate) fn record(&mut self, deed: &Deed<'_>) -> Result<(), Fault> {
+        self.record_row(deed).map(drop)
+    }
+
+    /// The same; gives the number of the row.
+    pub(crate) fn record_row(&mut self, deed: &Deed<'_>) -> Result<i64, Fault> {
         let text = |value: Option<&Value>| value.map(Value::to_string);
         let (before, after) = (text(deed.before), text(deed.after));
-        self.tx.append_audit(&AuditEntry {
+        Ok(self.tx.append_audit(&AuditEntry {
             at: self.now,
             actor: &self.author.actor,
             actor_name: &self.author.actor_name,
@@ -298,8 +341,7 @@ impl Unit<'_> {
             before: before.as_deref(),
             after: after.as_deref(),
             revisions: &json(deed.revisions)?,
-        })?;
-        Ok(())
+        })?)
     }
 }
 

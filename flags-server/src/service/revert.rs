@@ -3,12 +3,14 @@
 use flags_core::{Document, FlagDefinition, FlagState, Object, Revision, SegmentDefinition};
 
 use super::fault::Fault;
+use super::fold::{fold, fold_object};
 use super::model::parse;
 use super::past::{self, Moment};
 use super::plan::{Kept, Plan, Wanted, WantedFlag, WantedSegment};
 use super::precondition::Precondition;
+use super::publish::Unit;
 use super::{flag, project, segment, state};
-use crate::store::{Environment, ObjectKind, Page, Tenants, View};
+use crate::store::{Environment, ObjectKind, Page, View};
 
 /// Refuses a revision that there has not been.
 fn check(view: &dyn View, environment: &Environment, revision: Revision) -> Result<(), Fault> {
@@ -26,7 +28,7 @@ fn object_then(
     (kind, key): (ObjectKind, &str),
 ) -> Result<Object, Fault> {
     check(view, environment, revision)?;
-    past::object(view, environment, revision, (kind, key))?.ok_or_else(|| {
+    fold_object(view, environment, revision, (kind, key))?.ok_or_else(|| {
         let message = format!("there was no {} `{key}` at revision {revision}", kind.name());
         Fault::at("/revision", "unknown_revision", message)
     })
@@ -101,7 +103,7 @@ pub(crate) fn environment_then(
 ) -> Result<Document, Fault> {
     let (_, environment) = project::find_environment(view, project, environment)?;
     check(view, &environment, revision)?;
-    past::document(view, &environment, revision, Tenants::None)
+    fold(view, &environment, revision)
 }
 
 /// Gives all flags their states of then, and makes all segments what they were. Flags that came later
@@ -167,4 +169,18 @@ pub(crate) fn plan_environment(
         }
     }
     Ok(Plan::new(view, place, wanted)?.keeping(kept))
+}
+
+/// Reverts a whole environment of a database that nobody else has yet, however much that changes;
+/// gives the revision.
+pub(crate) fn environment(
+    unit: &mut Unit<'_>,
+    project: &str,
+    environment: &str,
+    revision: Revision,
+) -> Result<Revision, Fault> {
+    let then = environment_then(unit.tx, project, environment, revision)?;
+    let none = Precondition::None;
+    let plan = plan_environment(unit.tx, project, environment, &none, &then)?;
+    Ok(plan.apply(unit, "environment.revert")?.revision)
 }

@@ -1,6 +1,6 @@
 //! Rolling a variant out by percentage.
 
-use flags_core::{Bucketing, FlagState, Serve, Split, TOTAL_WEIGHT, Weight};
+use flags_core::{Bucketing, Field, FlagState, Serve, Shape, Split, TOTAL_WEIGHT, Weight};
 
 use super::fault::Fault;
 use super::model::State;
@@ -17,6 +17,14 @@ pub(crate) struct Rollout {
     #[serde(default)]
     pub(crate) replace: bool,
 }
+
+/// The form of a [`Rollout`].
+pub(crate) static ROLLOUT: Shape = Shape::Object(&[
+    Field::required("variant", &Shape::String),
+    Field::required("percent", &Shape::Number),
+    Field::optional("by", &Shape::String),
+    Field::optional("replace", &Shape::Boolean),
+]);
 
 pub(crate) fn roll_out(
     unit: &mut Unit<'_>,

@@ -206,10 +206,14 @@ fn change(
     received.check(&SEGMENT);
     let Said { kind, included, excluded, when } = Said::read(received)?;
     let place = Place { project, environment, key: present.key.clone() };
-    let id = place.environment.id;
+    // A list that is not named stays as it is.
+    let change = |list, wanted: Option<Vec<String>>| match wanted {
+        None => Ok(KeysChange::default()),
+        Some(wanted) => difference(unit.tx, place.environment.id, &place.key, list, wanted),
+    };
     let members = MembersEdit::sorted(
-        difference(unit.tx, id, &place.key, MemberList::Included, included)?,
-        difference(unit.tx, id, &place.key, MemberList::Excluded, excluded)?,
+        change(MemberList::Included, included)?,
+        change(MemberList::Excluded, excluded)?,
     );
     let document = SegmentDocument { kind, when };
     if document == present.document && members.is_empty() {
@@ -231,11 +235,8 @@ pub(super) fn difference(
     environment: EnvironmentId,
     segment: &str,
     list: MemberList,
-    wanted: Option<Vec<String>>,
+    wanted: Vec<String>,
 ) -> Result<KeysChange, Fault> {
-    let Some(wanted) = wanted else {
-        return Ok(KeysChange::default());
-    };
     let present = view.members(environment, segment, list, &Page::ALL)?;
     let (new, old): (HashSet<&String>, HashSet<&String>) =
         (wanted.iter().collect(), present.iter().collect());

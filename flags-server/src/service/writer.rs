@@ -3,16 +3,20 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use flags_core::Epoch;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::health::WriteHealth;
 use super::publish::{Author, Effect, Unit};
 use super::{Fault, now};
 use crate::access::Tokens;
-use crate::limits::MAX_WRITES_PER_COMMIT;
+use crate::limits::{MAX_WRITES_PER_COMMIT, SWEPT_ROWS};
 use crate::live::Live;
-use crate::store::{StoreResult, Writer};
+use crate::metrics::Metrics;
+use crate::store::{StoreError, StoreResult, Writer};
 
 /// Something to be written: a verb, and where its result goes after the commit.
 pub(super) trait Operation: Send {
@@ -21,32 +25,39 @@ pub(super) trait Operation: Send {
 
     fn author(&self) -> &Author;
 
+    /// Since when it has waited.
+    fn queued_at(&self) -> Instant;
+
     /// Refuses it instead of running it.
     fn refuse(&mut self, fault: Fault);
 
-    /// Answers with what [`run`](Self::run) gave, unless the commit did not come about.
-    fn answer(self: Box<Self>, committed: Result<(), Fault>);
+    /// What of the store's failed it, if that did.
+    fn failure(&self) -> Option<&StoreError>;
+
+    /// Whether it finds out if writing works, for the server itself.
+    fn is_trial(&self) -> bool {
+        false
+    }
+
+    /// Answers with what [`run`](Self::run) gave, unless the commit did not come about; whether
+    /// it was kept.
+    fn answer(self: Box<Self>, committed: Result<(), Fault>) -> bool;
 }
 
 /// An operation that gives a `T`.
 pub(super) struct Request<F, T> {
     author: Author,
+    queued_at: Instant,
     verb: Option<F>,
     result: Option<Result<T, Fault>>,
     reply: oneshot::Sender<Result<T, Fault>>,
-    /// Whether what it wrote is undone, whatever came of it.
-    undone: bool,
 }
 
 impl<F, T> Request<F, T> {
     pub(super) fn new(author: Author, verb: F) -> (Self, oneshot::Receiver<Result<T, Fault>>) {
         let (reply, answer) = oneshot::channel();
-        (Self { author, verb: Some(verb), result: None, reply, undone: false }, answer)
-    }
-
-    /// The same, and what it writes does not stay.
-    pub(super) fn undone(self) -> Self {
-        Self { undone: true, ..self }
+        let queued_at = Instant::now();
+        (Self { author, queued_at, verb: Some(verb), result: None, reply }, answer)
     }
 }
 
@@ -62,24 +73,37 @@ where
         // A mistake in one verb must not take the writer with it; what it wrote is rolled back.
         let result = catch_unwind(AssertUnwindSafe(|| verb(unit)))
             .unwrap_or_else(|panic| Err(Fault::Internal(panic_message(&*panic))));
-        self.result.insert(result).is_ok() && !self.undone
+        self.result.insert(result).is_ok()
     }
 
     fn author(&self) -> &Author {
         &self.author
     }
 
+    fn queued_at(&self) -> Instant {
+        self.queued_at
+    }
+
     fn refuse(&mut self, fault: Fault) {
         self.result = Some(Err(fault));
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), Fault>) {
+    fn failure(&self) -> Option<&StoreError> {
+        match &self.result {
+            Some(Err(Fault::Store(error))) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), Fault>) -> bool {
         // Without a commit a refusal does not count either: it may rest on what was not written.
         let Self { result, reply, .. } = *self;
         let not_run = || Err(Fault::Internal("it was not run".into()));
         let result = committed.and_then(|()| result.unwrap_or_else(not_run));
+        let kept = result.is_ok();
         // Nobody listens any more when the client has gone away.
         let _ = reply.send(result);
+        kept
     }
 }
 
@@ -96,12 +120,33 @@ pub(super) struct WriterThread {
     pub(super) epoch: Epoch,
     pub(super) live: Arc<Live>,
     pub(super) tokens: Arc<Tokens>,
+    /// Told when something is scheduled.
+    pub(super) scheduled: Arc<Notify>,
+    pub(super) health: Arc<WriteHealth>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl WriterThread {
     /// Runs until every sender is gone and the queue is empty.
     pub(super) fn run(mut self) {
-        while let Some(first) = self.queue.blocking_recv() {
+        // What the process before this one left.
+        let mut sweeping = true;
+        loop {
+            let first = match sweeping {
+                true => match self.queue.try_recv() {
+                    Ok(first) => first,
+                    Err(TryRecvError::Empty) => {
+                        sweeping = self.sweep();
+                        continue;
+                    }
+                    Err(TryRecvError::Disconnected) => break,
+                },
+                false => match self.queue.blocking_recv() {
+                    Some(first) => first,
+                    None => break,
+                },
+            };
+            sweeping = true;
             let mut group = vec![first];
             while group.len() < MAX_WRITES_PER_COMMIT
                 && let Ok(next) = self.queue.try_recv()
@@ -112,21 +157,53 @@ impl WriterThread {
         }
     }
 
+    /// Deletes some of what nothing refers to any more; whether there may be more.
+    fn sweep(&mut self) -> bool {
+        let swept = self.writer.begin().and_then(|mut tx| {
+            let swept = tx.sweep(SWEPT_ROWS)?;
+            if swept {
+                tx.commit()?;
+            }
+            Ok(swept)
+        });
+        swept.unwrap_or_else(|error| {
+            // Again after the next write.
+            tracing::warn!(%error, "what was deleted still takes room");
+            false
+        })
+    }
+
     fn write(&mut self, mut group: Vec<Box<dyn Operation>>) {
-        match self.commit(&mut group) {
+        let begin = Instant::now();
+        for operation in &group {
+            self.metrics.waited(begin.saturating_duration_since(operation.queued_at()));
+        }
+        let committed = self.commit(&mut group);
+        self.metrics.committed(group.len(), begin.elapsed());
+        match committed {
             Ok(effects) => {
+                let failed = group.iter().find_map(|operation| operation.failure());
+                let wrote = !effects.is_empty() || group.iter().any(|one| one.is_trial());
+                // A fault that is not the disk's may be one of the object that was to be read.
+                match failed.filter(|error| error.obstacle().is_some()) {
+                    Some(error) => self.health.failed(error, now()),
+                    None if wrote => self.health.succeeded(),
+                    None => {}
+                }
                 for effect in effects {
                     self.show(effect);
                 }
                 for operation in group {
-                    operation.answer(Ok(()));
+                    let kept = operation.answer(Ok(()));
+                    self.metrics.wrote(if kept { "done" } else { "refused" });
                 }
             }
             Err(error) => {
                 tracing::error!(%error, operations = group.len(), "nothing was written");
-                let text = error.to_string();
+                self.health.failed(&error, now());
                 for operation in group {
-                    operation.answer(Err(Fault::Store(crate::store::StoreError::new(&*text))));
+                    operation.answer(Err(Fault::Store(error.again())));
+                    self.metrics.wrote("failed");
                 }
             }
         }
@@ -146,7 +223,7 @@ impl WriterThread {
                 Effect::TokenRevoked { id } => *id == author.actor,
                 _ => false,
             };
-            let valid = author.is_server() || self.tokens.has(&author.actor, now);
+            let valid = author.has_no_token() || self.tokens.has(&author.actor, now);
             if !valid || committed.iter().any(revoked) {
                 operation.refuse(Fault::Revoked);
                 continue;
@@ -177,8 +254,11 @@ impl WriterThread {
             Effect::Environment(environment) => self.live.add(&environment),
             Effect::Change { environment, change, line } => {
                 self.live.apply(environment, &change, &line);
+                self.metrics.changed();
             }
+            Effect::Rewritten(environment) => self.live.forget_past(environment),
             Effect::Archived { environment, archived } => self.live.archive(environment, archived),
+            Effect::Scheduled => self.scheduled.notify_one(),
             Effect::Token(token) => self.tokens.put(&token),
             Effect::TokenRevoked { id } => self.tokens.remove(&id),
         }

@@ -10,6 +10,7 @@
 
 use flags_core::Timestamp;
 
+use super::chain::{ChainHead, ERASED};
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_millis(1_000);
@@ -28,11 +29,14 @@ pub(super) fn check(open: impl Fn() -> Box<dyn Store>) {
     tenants(&*store, &mut *writer, environment);
     references(&mut *writer, environment);
     revisions_have_no_gaps(&mut *writer, environment);
+    checkpoints(&*store, &mut *writer, environment);
     operations_are_rolled_back_alone(&mut *writer);
     views_show_one_state(&*store, &mut *writer);
     tokens(&*store, &mut *writer, environment);
     audit(&mut *writer, environment);
+    chain(&*store, &mut *writer, environment);
     answers(&mut *writer);
+    schedule(&*store, &mut *writer, environment);
 
     drop(writer);
     drop(store);
@@ -236,6 +240,12 @@ fn members(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentI
     let segment = object(ObjectKind::Segment, "s1", 1, 1);
     tx.put_object(environment, &segment, &[]).unwrap();
     assert!(tx.members(environment, "s1", Included, &Page::ALL).unwrap().is_empty());
+    tx.add_members(environment, "s1", Included, &ab).unwrap();
+    // In parts: they were 5.
+    let swept: Vec<bool> = (0..4).map(|_| tx.sweep(3).unwrap()).collect();
+    assert_eq!(swept, [true, true, false, false]);
+    assert_eq!(tx.members(environment, "s1", Included, &Page::ALL).unwrap(), ["a", "b"]);
+    assert_eq!(tx.members(environment, "s2", Included, &Page::ALL).unwrap(), ["a", "b"]);
 }
 
 fn references(writer: &mut dyn Writer, environment: EnvironmentId) {
@@ -314,6 +324,18 @@ fn operations_are_rolled_back_alone(writer: &mut dyn Writer) {
             tx.roll_back_operation().unwrap();
         }
     }
+    // One inside another one.
+    tx.begin_operation().unwrap();
+    for (name, keep) in [("third", true), ("inner", false)] {
+        tx.begin_operation().unwrap();
+        tx.rename_project(project.id, name).unwrap();
+        if keep {
+            tx.keep_operation().unwrap();
+        } else {
+            tx.roll_back_operation().unwrap();
+        }
+    }
+    tx.keep_operation().unwrap();
     tx.commit().unwrap();
     let mut tx = writer.begin().unwrap();
     assert_eq!(tx.project("c").unwrap().unwrap().name, "third");
@@ -425,7 +447,178 @@ fn answers(writer: &mut dyn Writer) {
         tx.forget_answers(Timestamp::from_millis(30), 2).unwrap();
         assert_eq!(tx.answer(&[3; 32]).unwrap(), None);
         assert_eq!(tx.answer(&[4; 32]).unwrap(), Some(answer(40, 4)));
+        assert_eq!(tx.answers_with("elsewhere").unwrap(), 0);
+        assert_eq!(tx.answers_with("etag").unwrap(), 1);
+        tx.erase_answers("etag").unwrap();
+        assert_eq!(tx.answer(&[4; 32]).unwrap(), None);
     });
+}
+
+fn schedule(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {
+    let at = Timestamp::from_millis;
+    let change = |id: &str, millis, state, body: Option<&str>| ScheduledChange {
+        id: id.to_owned(),
+        environment,
+        at: at(millis),
+        state,
+        version: 1,
+        action: "flag_state.on".into(),
+        key: "f".into(),
+        if_version: Some(3),
+        body: body.map(str::to_owned),
+        actor: "t1".into(),
+        actor_name: "ana".into(),
+        reason: Some("launch".into()),
+        created_at: NOW,
+        ended_at: None,
+        revision: None,
+        problem: None,
+    };
+    let late = change("a", 30, ScheduleState::Open, Some("{\"x\":\"\u{e4}\"}"));
+    let early = change("c", 20, ScheduleState::Open, None);
+    write(writer, |tx| {
+        assert_eq!(tx.next_scheduled().unwrap(), None);
+        for change in [&late, &change("b", 20, ScheduleState::Cancelled, Some("12345")), &early] {
+            tx.put_scheduled(change).unwrap();
+        }
+        let next = tx.next_scheduled().unwrap().unwrap();
+        assert_eq!((&*next.project, &*next.environment, &next.change), ("b", "eu", &early));
+        assert_eq!(tx.open_scheduled(environment).unwrap(), (2, 10));
+    });
+    let done = ScheduledChange {
+        state: ScheduleState::Done,
+        version: 2,
+        ended_at: Some(at(21)),
+        revision: Some(2),
+        ..early
+    };
+    write(writer, |tx| tx.put_scheduled(&done).unwrap());
+    let failed = ScheduledChange {
+        state: ScheduleState::Failed,
+        problem: Some("{}".into()),
+        ..change("d", 5, ScheduleState::Open, None)
+    };
+    write(writer, |tx| tx.put_scheduled(&failed).unwrap());
+    write(writer, |tx| {
+        let again = ScheduledChange { id: "e".into(), ..done.clone() };
+        tx.begin_operation().unwrap();
+        assert!(tx.put_scheduled(&again).is_err(), "a revision is made once");
+        tx.roll_back_operation().unwrap();
+    });
+    let view = store.view().unwrap();
+    assert_eq!(view.scheduled(environment, "a").unwrap(), Some(late.clone()));
+    assert_eq!(view.scheduled(environment, "c").unwrap(), Some(done));
+    assert_eq!(view.scheduled(environment, "d").unwrap(), Some(failed));
+    assert_eq!(view.scheduled(EnvironmentId(environment.0 + 1), "a").unwrap(), None);
+    assert_eq!(view.next_scheduled().unwrap().unwrap().change, late);
+    assert_eq!(view.made_by_schedule(environment, 2).unwrap().as_deref(), Some("c"));
+    assert_eq!(view.made_by_schedule(environment, 1).unwrap(), None);
+    let ids = |state, after: Option<(i64, &str)>, limit| {
+        let after = after.map(|(millis, id)| (at(millis), id.to_owned()));
+        let found = view.schedule(environment, &ScheduleFilter { state, after, limit }).unwrap();
+        assert!(found.iter().all(|change| change.body.is_none()));
+        found.into_iter().map(|change| change.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(None, None, 9), ["d", "b", "c", "a"]);
+    assert_eq!(ids(None, Some((20, "b")), 1), ["c"]);
+    assert_eq!(ids(Some(ScheduleState::Open), None, 9), ["a"]);
+}
+
+fn chain(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {
+    let rows = |after, limit| store.view().unwrap().audit_rows(after, limit).unwrap();
+    let follow_all = || {
+        let mut head = ChainHead::default();
+        for row in rows(0, 99) {
+            head.follow(&row).unwrap();
+        }
+        head
+    };
+    let last = follow_all().id;
+    let entry = AuditEntry {
+        at: NOW,
+        actor: "t2",
+        actor_name: "ci",
+        request_id: "r",
+        action: "flag.off",
+        project: Some("b"),
+        environment: None,
+        object_kind: "flag",
+        object_key: "f",
+        reason: None,
+        before: Some("{}"),
+        after: None,
+        revisions: "{\"eu\": 1}",
+    };
+    write(writer, |tx| {
+        assert_eq!(tx.append_audit(&entry).unwrap(), last + 1);
+        assert_eq!(tx.append_audit(&entry).unwrap(), last + 2);
+    });
+    let added = rows(last, 9);
+    assert_eq!(rows(last + 1, 9), added[1..]);
+    assert_eq!(rows(last, 1), added[..1]);
+    let [first, _] = &*added else { panic!("{added:?}") };
+    assert_eq!(first.entry(), entry);
+    let head = follow_all();
+
+    // A part is altered only when its salt goes, and a digest never.
+    let seals = first.seals.clone().unwrap();
+    let mut parts = first.parts.clone();
+    parts[0] = Some("[erased]".into());
+    let mut lost = seals.clone();
+    lost.salts[0] = ERASED;
+    let mut other = lost.clone();
+    other.salts[1] = [7; 16];
+    let (id, by) = (first.id, "{\"object_key\":2}");
+    for wrong in [&seals, &other] {
+        let mut tx = writer.begin().unwrap();
+        assert!(tx.erase_audit(id, &parts, wrong, "{}").is_err());
+    }
+    write(writer, |tx| tx.erase_audit(id, &parts, &lost, by).unwrap());
+    assert!(writer.begin().unwrap().erase_audit(id, &parts, &seals, "{}").is_err(), "it is lost");
+    assert!(writer.begin().unwrap().erase_audit(99, &parts, &lost, "{}").is_err(), "no such row");
+    let erased = rows(last, 1).remove(0);
+    assert_eq!((&erased.parts, erased.erased.as_deref()), (&parts, Some(by)));
+    assert_eq!(erased.seals.unwrap().digests, seals.digests);
+    assert_eq!(follow_all(), head, "the chain is as it was");
+    // Nor is it found any more by what it was.
+    let deeds = |key: &str| {
+        let of = Some((ObjectKind::Flag, key));
+        store.view().unwrap().deeds(environment, 1, of, 9).unwrap().len()
+    };
+    assert_eq!((deeds("[erased]"), deeds("f")), (1, 2));
+
+    // What is cut off, the chain goes on from.
+    let view = store.view().unwrap();
+    assert_eq!(view.audit_anchor().unwrap(), ChainHead::default());
+    assert_eq!(view.audit_before(NOW).unwrap(), ChainHead::default());
+    assert_eq!(view.audit_before(Timestamp::from_millis(1_001)).unwrap().id, 5);
+    assert_eq!(view.audit_before(Timestamp::from_millis(5_001)).unwrap(), head);
+    drop(view);
+    write(writer, |tx| tx.cut_audit(&head).unwrap());
+    let view = store.view().unwrap();
+    assert_eq!((view.audit_anchor().unwrap(), rows(0, 9)), (head, Vec::new()));
+    assert_eq!((deeds("[erased]"), deeds("f")), (0, 0));
+    drop(view);
+    write(writer, |tx| assert_eq!(tx.append_audit(&entry).unwrap(), head.id + 1));
+    let mut head = head;
+    head.follow(&rows(0, 9)[0]).unwrap();
+}
+
+fn checkpoints(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {
+    let view = store.view().unwrap();
+    assert_eq!(view.checkpoint(environment).unwrap(), None);
+    assert_eq!(view.revision_before(environment, NOW).unwrap(), 0);
+    assert_eq!(view.revision_before(environment, Timestamp::from_millis(1_001)).unwrap(), 1);
+    assert_eq!(view.revision_before(environment, Timestamp::from_millis(9_000)).unwrap(), 2);
+    drop(view);
+    // In a transaction that is not kept: others count on the log.
+    let mut tx = writer.begin().unwrap();
+    for document in ["{}", "[]"] {
+        let checkpoint = Checkpoint { revision: 1, document: document.into() };
+        tx.put_checkpoint(environment, &checkpoint).unwrap();
+        assert_eq!(tx.checkpoint(environment).unwrap(), Some(checkpoint));
+        assert_eq!(tx.changes(environment, 0, 9, 1_000).unwrap(), [change(2)]);
+    }
 }
 
 fn audit(writer: &mut dyn Writer, environment: EnvironmentId) {

@@ -3,21 +3,29 @@
 //! There is one [`Writer`], owned by the writer thread, and any number of readers. A second store
 //! implements these traits and passes the same conformance suite.
 
+pub(crate) mod chain;
 #[cfg(test)]
 mod conformance;
+mod schedule;
+mod size;
 pub(crate) mod sqlite;
 mod tenant;
 mod token;
 
+pub(crate) use self::schedule::{NextChange, ScheduleFilter, ScheduleState, ScheduledChange};
 pub(crate) use self::tenant::{StoredTenant, TenantCounts};
 pub(crate) use self::token::{
     Grant, Place, Reach, Role, StoredSecret, StoredToken, Tenants, TokenKind,
 };
 
+pub(crate) use self::size::{DiskSize, StoreSize, WalProgress};
+
 use std::error::Error as StdError;
 use std::fmt;
 
 use flags_core::{Epoch, FLAG_KIND, Revision, SEGMENT_KIND, Timestamp};
+
+use self::chain::{AuditRow, ChainHead, Parts, Seals};
 
 /// The number of a project in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -144,6 +152,14 @@ pub(crate) struct LoggedChange {
     pub(crate) change: String,
 }
 
+/// What the changes up to a revision add up to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Checkpoint {
+    pub(crate) revision: Revision,
+    /// A [`flags_core::Document`] as JSON.
+    pub(crate) document: String,
+}
+
 /// Who did what, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AuditEntry<'a> {
@@ -264,6 +280,13 @@ pub(crate) enum Scope {
     Objects(EnvironmentId, ObjectKind),
 }
 
+/// Something of the store itself that is not whole, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Damage {
+    pub(crate) place: String,
+    pub(crate) message: String,
+}
+
 /// A part of a list that is sorted by key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Page {
@@ -291,30 +314,78 @@ impl Page {
     }
 }
 
+/// What keeps a store from working that an operator can do something about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    DiskFull,
+    ReadOnly,
+    Locked,
+    DiskFails,
+}
+
+impl Obstacle {
+    pub(crate) const fn sentence(self) -> &'static str {
+        match self {
+            Self::DiskFull => "the disk is full",
+            Self::ReadOnly => "the database is read-only",
+            Self::Locked => "another process has locked the database",
+            Self::DiskFails => "the disk fails",
+        }
+    }
+}
+
 /// The store failed; nothing that its caller could have done better.
 #[derive(Debug)]
-pub(crate) struct StoreError(Box<dyn StdError + Send + Sync>);
+pub(crate) struct StoreError {
+    cause: Box<dyn StdError + Send + Sync>,
+    obstacle: Option<Obstacle>,
+}
 
 impl StoreError {
     pub(crate) fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self(error.into())
+        Self { cause: error.into(), obstacle: None }
+    }
+
+    pub(crate) fn of_obstacle(
+        error: impl Into<Box<dyn StdError + Send + Sync>>,
+        obstacle: Option<Obstacle>,
+    ) -> Self {
+        Self { cause: error.into(), obstacle }
+    }
+
+    /// Whether the store works, and something in it cannot be read.
+    pub(crate) fn is_damage(&self) -> bool {
+        self.cause.is::<serde_json::Error>()
     }
 
     /// What happened, without saying that it happened to the database.
     pub(crate) fn cause(&self) -> &dyn fmt::Display {
-        &self.0
+        &self.cause
+    }
+
+    pub(crate) fn obstacle(&self) -> Option<Obstacle> {
+        self.obstacle
+    }
+
+    /// The same for somebody else who waited for it.
+    pub(crate) fn again(&self) -> Self {
+        Self::of_obstacle(self.cause.to_string(), self.obstacle)
     }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the database failed: {}", self.0)
+        let Self { cause, obstacle } = self;
+        match obstacle {
+            Some(obstacle) => write!(f, "the database failed: {} ({cause})", obstacle.sentence()),
+            None => write!(f, "the database failed: {cause}"),
+        }
     }
 }
 
 impl StdError for StoreError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&*self.0)
+        Some(&*self.cause)
     }
 }
 
@@ -330,6 +401,9 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// # Errors
     /// When it was taken already.
     fn writer(&self) -> StoreResult<Box<dyn Writer>>;
+
+    /// How much room it takes, now.
+    fn size(&self) -> StoreResult<StoreSize>;
 }
 
 /// The one place that writes.
@@ -408,6 +482,23 @@ pub(crate) trait View {
         environment: EnvironmentId,
         at: Timestamp,
     ) -> StoreResult<Option<Revision>>;
+    /// The last revision that was made before an instant; 0 where there is none.
+    fn revision_before(&self, environment: EnvironmentId, at: Timestamp) -> StoreResult<Revision>;
+
+    /// What was cut off the beginning of a change log, added up: a [`flags_core::Document`] as JSON.
+    fn checkpoint(&self, environment: EnvironmentId) -> StoreResult<Option<Checkpoint>>;
+
+    /// The last row that was cut off the beginning of the audit log.
+    fn audit_anchor(&self) -> StoreResult<ChainHead>;
+
+    /// The last row of the audit log before the first that was written at an instant or later.
+    fn audit_before(&self, at: Timestamp) -> StoreResult<ChainHead>;
+
+    /// What is wrong with the store's own structure: pages, references between rows, sums.
+    fn damage(&self) -> StoreResult<Vec<Damage>>;
+
+    /// Up to `limit` rows of the audit log after the row `after`, in their order.
+    fn audit_rows(&self, after: i64, limit: u32) -> StoreResult<Vec<AuditRow>>;
 
     /// Tokens sorted by id, revoked ones included.
     fn tokens(&self, page: &Page) -> StoreResult<Vec<StoredToken>>;
@@ -445,6 +536,36 @@ pub(crate) trait View {
 
     /// The answer to a request, by the hash of its key.
     fn answer(&self, key: &[u8; 32]) -> StoreResult<Option<StoredAnswer>>;
+
+    /// A scheduled change of an environment.
+    fn scheduled(
+        &self,
+        environment: EnvironmentId,
+        id: &str,
+    ) -> StoreResult<Option<ScheduledChange>>;
+
+    /// Scheduled changes of an environment in order of time, without their bodies.
+    fn schedule(
+        &self,
+        environment: EnvironmentId,
+        filter: &ScheduleFilter,
+    ) -> StoreResult<Vec<ScheduledChange>>;
+
+    /// The open change of all environments whose time comes first.
+    fn next_scheduled(&self) -> StoreResult<Option<NextChange>>;
+
+    /// How many open changes an environment has, and how many bytes their bodies have.
+    fn open_scheduled(&self, environment: EnvironmentId) -> StoreResult<(u64, u64)>;
+
+    /// The id of the scheduled change that made a revision.
+    fn made_by_schedule(
+        &self,
+        environment: EnvironmentId,
+        revision: Revision,
+    ) -> StoreResult<Option<String>>;
+
+    /// How many answers have a text in them.
+    fn answers_with(&self, text: &str) -> StoreResult<u64>;
 
     /// The key in `scope` whose [folded form](flags_core::folded_key) is `folded`.
     fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>>;
@@ -493,12 +614,15 @@ pub(crate) trait View {
 
 /// A transaction that writes; what it reads is what it wrote.
 pub(crate) trait Transaction: View {
-    /// Where [`Self::roll_back_operation`] goes back to. Not nested.
+    /// Where [`Self::roll_back_operation`] goes back to. One inside another one is ended first.
     fn begin_operation(&mut self) -> StoreResult<()>;
 
     fn keep_operation(&mut self) -> StoreResult<()>;
 
     fn roll_back_operation(&mut self) -> StoreResult<()>;
+
+    /// Writes what nobody reads: whether writing works.
+    fn try_out(&mut self) -> StoreResult<()>;
 
     /// Returns when everything is durable.
     fn commit(self: Box<Self>) -> StoreResult<()>;
@@ -546,7 +670,8 @@ pub(crate) trait Transaction: View {
         version: Revision,
     ) -> StoreResult<()>;
 
-    /// Deletes an object with what it needs and lists.
+    /// Deletes an object with what it needs. What it lists is there no more, and takes room until it
+    /// is [swept](Self::sweep).
     fn delete_object(
         &mut self,
         environment: EnvironmentId,
@@ -578,6 +703,9 @@ pub(crate) trait Transaction: View {
     /// Deletes a tenant that is there.
     fn delete_tenant(&mut self, environment: EnvironmentId, key: &str) -> StoreResult<()>;
 
+    /// Deletes up to `limit` of the keys that deleted segments listed; whether there were any.
+    fn sweep(&mut self, limit: u32) -> StoreResult<bool>;
+
     /// Appends to the change log and moves the environment to that revision.
     ///
     /// # Errors
@@ -589,13 +717,54 @@ pub(crate) trait Transaction: View {
         now: Timestamp,
     ) -> StoreResult<()>;
 
-    fn append_audit(&mut self, entry: &AuditEntry<'_>) -> StoreResult<()>;
+    /// Says that the history from here on is another one than before.
+    fn begin_epoch(&mut self, epoch: &Epoch) -> StoreResult<()>;
+
+    /// Replaces the beginning of a change log, up to the checkpoint's revision, by what it adds up to;
+    /// or a checkpoint by another one of that revision.
+    fn put_checkpoint(
+        &mut self,
+        environment: EnvironmentId,
+        checkpoint: &Checkpoint,
+    ) -> StoreResult<()>;
+
+    /// Deletes the beginning of the audit log, up to a row, which the chain goes on from.
+    fn cut_audit(&mut self, through: &ChainHead) -> StoreResult<()>;
+
+    /// Replaces an entry of the change log: by the same one without what was erased.
+    fn rewrite_change(
+        &mut self,
+        environment: EnvironmentId,
+        change: &LoggedChange,
+    ) -> StoreResult<()>;
+
+    /// Appends to the audit log, chained to the row before; gives the row's number.
+    fn append_audit(&mut self, entry: &AuditEntry<'_>) -> StoreResult<i64>;
+
+    /// Leaves `parts` of a row of the audit log. Those that are not what they were are without a
+    /// salt in `seals`, the digests of which stay; `erased` names the erasure of each, as JSON.
+    ///
+    /// # Errors
+    /// When anything else would be altered.
+    fn erase_audit(
+        &mut self,
+        id: i64,
+        parts: &Parts<String>,
+        seals: &Seals,
+        erased: &str,
+    ) -> StoreResult<()>;
 
     /// Keeps an answer, instead of an older one with that key.
     fn put_answer(&mut self, key: &[u8; 32], answer: &StoredAnswer) -> StoreResult<()>;
 
     /// Removes up to `limit` answers that are not from after `until`.
     fn forget_answers(&mut self, until: Timestamp, limit: u32) -> StoreResult<()>;
+
+    /// Writes a scheduled change, instead of an older one with that id.
+    fn put_scheduled(&mut self, change: &ScheduledChange) -> StoreResult<()>;
+
+    /// Removes the answers that have a text in them; gives how many.
+    fn erase_answers(&mut self, text: &str) -> StoreResult<u64>;
 
     fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()>;
 

@@ -29,7 +29,7 @@ struct Arguments {
 enum Role {
     /// Be the server (what the story starts as a child).
     #[command(hide = true)]
-    Server(flags_server::Config),
+    Server(flags_server::Settings),
     /// Be the service (what the story starts as a child).
     #[command(hide = true)]
     Service(service::Arguments),
@@ -38,8 +38,8 @@ enum Role {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     // The server makes a runtime of its own.
-    if let Some(Role::Server(config)) = arguments.role {
-        return flags_server::run(config).map_err(Into::into);
+    if let Some(Role::Server(settings)) = arguments.role {
+        return Ok(flags_server::run(settings.config()?)?);
     }
     tokio::runtime::Runtime::new()?.block_on(async {
         match arguments.role {

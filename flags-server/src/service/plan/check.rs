@@ -78,7 +78,7 @@ impl Plan {
             let counts = count(&included, &excluded);
             let few = counts.keys() <= MAX_SHOWN_MEMBERS;
             let lists = few.then(|| [sorted(&included), sorted(&excluded)]);
-            let list = |list, keys| difference(view, environment, &key, list, Some(keys));
+            let list = |list, keys| difference(view, environment, &key, list, keys);
             let members = MembersEdit::sorted(
                 list(MemberList::Included, included)?,
                 list(MemberList::Excluded, excluded)?,
@@ -236,10 +236,15 @@ impl Plan {
         limit("flags", MAX_FLAGS, there, new, 0)?;
         let new = self.segments.iter().filter(|segment| segment.before.is_none()).count();
         let there = view.count(Scope::Objects(self.environment.id, ObjectKind::Segment))?;
-        limit("segments", MAX_SEGMENTS, there, new, self.deleted.len())?;
+        limit("segments", MAX_SEGMENTS, there, new, self.deleted.len())
+    }
+
+    /// Refuses more than one request may do, while others wait.
+    pub(crate) fn check_size(&self) -> Result<(), Fault> {
         let lists = self.segments.iter().flat_map(|s| [&s.members.included, &s.members.excluded]);
         let keys: usize = lists.map(|keys| keys.add.len() + keys.remove.len()).sum();
-        limit("members_per_request", MAX_MEMBERS_PER_REQUEST, 0, keys, 0)
+        let (limit, maximum) = ("members_per_request", MAX_MEMBERS_PER_REQUEST);
+        if keys as u64 > maximum { Err(Fault::LimitExceeded { limit, maximum }) } else { Ok(()) }
     }
 }
 

@@ -1,160 +1,188 @@
-//! Searching the audit log.
+//! The audit log as rows: appended, chained, read, and erased.
 
 use flags_core::Timestamp;
-use rusqlite::types::ToSql;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Params, Row, TransactionBehavior, params};
 
-use super::read::{AUDIT_COLUMNS, audit_record};
-use crate::store::{
-    AuditFilter, AuditPage, AuditPosition, AuditRecord, Reach, StoreError, StoreResult,
-};
+use crate::store::chain::{AuditRow, ChainHead, Digest, Parts, Seals, link};
+use crate::store::{AuditEntry, StoreError, StoreResult};
 
-/// The entries that match `filter`, the latest first: those of the index that tells the most, of
-/// which a bounded number is looked at.
-pub(super) fn search(
-    connection: &Connection,
-    filter: &AuditFilter,
-    limits: (u32, u32, usize),
-) -> StoreResult<AuditPage> {
-    let (limit, most_read, most_bytes) = limits;
-    let (sql, values) = query(filter);
+/// Rows that are chained in one transaction, when a database of an earlier version is opened.
+const ROWS_PER_BATCH: u32 = 1_000;
+
+const COLUMNS: &str = "id, at, actor, request_id, action, project, environment, object_kind, \
+                       revisions, object_key, reason, before, after, salts, digests, hash, \
+                       erased, actor_name";
+
+/// The last row, chained or not.
+pub(super) fn head(connection: &Connection) -> StoreResult<ChainHead> {
+    let sql = "SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let head = statement.query_row((), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((id, hash)) = head else {
+        return anchor(connection);
+    };
+    let hash: Option<Digest> = hash;
+    let hash = hash.ok_or_else(|| StoreError::new("the audit log is not chained to its end"))?;
+    Ok(ChainHead { id, hash })
+}
+
+/// The last row that was cut off.
+pub(super) fn anchor(connection: &Connection) -> StoreResult<ChainHead> {
+    one(connection, "SELECT id, hash FROM audit_anchor ORDER BY id DESC LIMIT 1", ())
+}
+
+/// The last row before the first that was written at an instant or later.
+pub(super) fn before(connection: &Connection, at: Timestamp) -> StoreResult<ChainHead> {
+    let sql = "SELECT id, hash FROM audit WHERE id < coalesce(
+                   (SELECT min(id) FROM audit WHERE at >= ?1), 9223372036854775807)
+               ORDER BY id DESC LIMIT 1";
+    one(connection, sql, [at.as_millis()])
+}
+
+fn one(connection: &Connection, sql: &str, params: impl Params) -> StoreResult<ChainHead> {
+    let read = |row: &Row<'_>| Ok(ChainHead { id: row.get(0)?, hash: row.get(1)? });
+    let head = connection.prepare_cached(sql)?.query_row(params, read).optional()?;
+    Ok(head.unwrap_or_default())
+}
+
+/// Deletes the rows up to one, which the chain goes on from.
+pub(super) fn cut(connection: &Connection, through: &ChainHead) -> StoreResult<()> {
+    connection
+        .prepare_cached("INSERT INTO audit_anchor (id, hash) VALUES (?1, ?2)")?
+        .execute((through.id, through.hash))?;
+    for table in ["deed WHERE audit_id", "audit WHERE id"] {
+        let sql = format!("DELETE FROM {table} <= ?1");
+        connection.prepare_cached(&sql)?.execute([through.id])?;
+    }
+    Ok(())
+}
+
+pub(super) fn append(connection: &Connection, entry: &AuditEntry<'_>) -> StoreResult<i64> {
+    let ChainHead { id: last, hash: previous } = head(connection)?;
+    let id = last + 1;
+    let seals = Seals::new(&entry.parts()).map_err(StoreError::new)?;
+    let hash = link(&previous, id, entry, &seals);
+    let sql = "INSERT INTO audit (id, at, actor, actor_name, request_id, action, project,
+               environment, object_kind, object_key, reason, before, after, revisions, salts,
+               digests, hash)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+    connection.prepare_cached(sql)?.execute(params![
+        id,
+        entry.at.as_millis(),
+        entry.actor,
+        entry.actor_name,
+        entry.request_id,
+        entry.action,
+        entry.project,
+        entry.environment,
+        entry.object_kind,
+        entry.object_key,
+        entry.reason,
+        entry.before,
+        entry.after,
+        entry.revisions,
+        seals.salts.as_flattened(),
+        seals.digests.as_flattened(),
+        hash,
+    ])?;
+    Ok(id)
+}
+
+/// Chains the rows of a database that was written before there was a chain, in batches: what is
+/// interrupted goes on at the next start.
+pub(super) fn chain_old_rows(connection: &mut Connection) -> StoreResult<()> {
+    let unchained = "SELECT hash IS NULL FROM audit ORDER BY id DESC LIMIT 1";
+    let is_open: Option<bool> = connection.query_row(unchained, (), |row| row.get(0)).optional()?;
+    if is_open != Some(true) {
+        return Ok(());
+    }
+    let chained = "SELECT id, hash FROM audit WHERE hash IS NOT NULL ORDER BY id DESC LIMIT 1";
+    let last = connection
+        .query_row(chained, (), |row| Ok(ChainHead { id: row.get(0)?, hash: row.get(1)? }))
+        .optional()?;
+    let mut last = last.unwrap_or_default();
+    loop {
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let rows = rows(&tx, last.id, ROWS_PER_BATCH)?;
+        if rows.is_empty() {
+            break;
+        }
+        for row in rows {
+            let entry = row.entry();
+            if row.id != last.id + 1 {
+                return Err(StoreError::new(format!(
+                    "the audit log has a gap before its row {}: restore a backup",
+                    row.id
+                )));
+            }
+            let seals = Seals::new(&entry.parts()).map_err(StoreError::new)?;
+            last = ChainHead { id: row.id, hash: link(&last.hash, row.id, &entry, &seals) };
+            tx.prepare_cached(
+                "UPDATE audit SET salts = ?2, digests = ?3, hash = ?4 WHERE id = ?1",
+            )?
+            .execute((
+                row.id,
+                seals.salts.as_flattened(),
+                seals.digests.as_flattened(),
+                last.hash,
+            ))?;
+        }
+        tx.commit()?;
+    }
+    let count = "SELECT count(*) FROM audit WHERE salts IS NULL OR digests IS NULL OR hash IS NULL";
+    match connection.query_row(count, (), |row| row.get(0))? {
+        0_i64 => Ok(()),
+        count => Err(StoreError::new(format!("{count} rows of the audit log are not chained"))),
+    }
+}
+
+/// Rows after `after`, in their order.
+pub(super) fn rows(connection: &Connection, after: i64, limit: u32) -> StoreResult<Vec<AuditRow>> {
+    let sql = format!("SELECT {COLUMNS} FROM audit WHERE id > ?1 ORDER BY id LIMIT ?2");
     let mut statement = connection.prepare_cached(&sql)?;
-    let values: Vec<&dyn ToSql> = values.iter().map(|value| &**value).collect();
-    let mut rows = statement.query(&*values)?;
-    let mut page = AuditPage { records: Vec::new(), next: None };
-    let (mut read, mut bytes, mut last) = (0, 0, None);
-    while let Some(row) = rows.next()? {
-        let position = position(row)?;
-        if read >= most_read || bytes >= most_bytes {
-            page.next = last;
-            break;
-        }
-        read += 1;
-        if !matches(filter, row)? {
-            last = Some(position);
-            continue;
-        }
-        if page.records.len() >= limit as usize {
-            page.next = last;
-            break;
-        }
-        let record = audit_record(row)?;
-        bytes += AuditRecord::bytes(&record);
-        page.records.push(record);
-        last = Some(position);
-    }
-    Ok(page)
+    let rows = statement.query_map((after, limit), row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
-type Values<'a> = Vec<Box<dyn ToSql + 'a>>;
-
-/// One index is enough, and gives the order.
-fn query(filter: &AuditFilter) -> (String, Values<'_>) {
-    let (place, mut values): (&str, Values<'_>) = match filter {
-        AuditFilter { object: Some((_, key)), .. } => {
-            ("a.object_key = ?3 AND", vec![Box::new(key)])
-        }
-        AuditFilter { actor: Some(actor), .. } => ("a.actor = ?3 AND", vec![Box::new(actor)]),
-        AuditFilter { project: Some(project), environment: Some(environment), .. } => (
-            "a.project = ?3 AND a.environment = ?4 AND",
-            vec![Box::new(project), Box::new(environment)],
-        ),
-        AuditFilter { action: Some(action), .. } => ("a.action = ?3 AND", vec![Box::new(action)]),
-        AuditFilter { project: Some(project), .. } => {
-            ("a.project = ?3 AND", vec![Box::new(project)])
-        }
-        _ => ("", Vec::new()),
-    };
-    let AuditPosition { at, id } = filter.before;
-    values.insert(0, Box::new(at.as_millis()));
-    values.insert(1, Box::new(id));
-    values.push(Box::new(filter.from.as_millis()));
-    let from = values.len();
-    let sql = format!(
-        "SELECT {AUDIT_COLUMNS} FROM audit AS a
-         WHERE {place} (a.at, a.id) < (?1, ?2) AND a.at >= ?{from}
-         ORDER BY a.at DESC, a.id DESC"
-    );
-    (sql, values)
+fn row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
+    let (salts, digests): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.get(13)?, row.get(14)?);
+    Ok(AuditRow {
+        id: row.get(0)?,
+        at: Timestamp::from_millis(row.get(1)?),
+        actor: row.get(2)?,
+        actor_name: row.get(17)?,
+        request_id: row.get(3)?,
+        action: row.get(4)?,
+        project: row.get(5)?,
+        environment: row.get(6)?,
+        object_kind: row.get(7)?,
+        revisions: row.get(8)?,
+        parts: [row.get(9)?, row.get(10)?, row.get(11)?, row.get(12)?],
+        seals: salts.zip(digests).and_then(|(s, d)| Seals::from_bytes(&s, &d)),
+        // What has another length is as good as none.
+        hash: row.get::<_, Option<Vec<u8>>>(15)?.and_then(|hash| hash.try_into().ok()),
+        erased: row.get(16)?,
+    })
 }
 
-fn position(row: &Row<'_>) -> rusqlite::Result<AuditPosition> {
-    Ok(AuditPosition { id: row.get(0)?, at: Timestamp::from_millis(row.get(1)?) })
-}
-
-/// Whether a row is what is looked for in all other ways.
-fn matches(filter: &AuditFilter, row: &Row<'_>) -> StoreResult<bool> {
-    let text = |column: &str| -> StoreResult<Option<&str>> {
-        row.get_ref(column)?.as_str_or_null().map_err(StoreError::new)
-    };
-    for (wanted, column) in [
-        (&filter.actor, "actor"),
-        (&filter.action, "action"),
-        (&filter.project, "project"),
-        (&filter.environment, "environment"),
-    ] {
-        if wanted.is_some() && wanted.as_deref() != text(column)? {
-            return Ok(false);
-        }
+/// Writes what is left of a row's parts, also where its history is found. Those that differ from what
+/// was there have lost their salts.
+pub(super) fn erase(
+    connection: &Connection,
+    id: i64,
+    parts: &Parts<String>,
+    seals: &Seals,
+    erased: &str,
+) -> StoreResult<()> {
+    let [key, reason, before, after] = parts;
+    let sql = "UPDATE audit SET object_key = ?2, reason = ?3, before = ?4, after = ?5, salts = ?6,
+               erased = ?7 WHERE id = ?1";
+    let salts = seals.salts.as_flattened();
+    let params = (id, key, reason, before, after, salts, erased);
+    if connection.prepare_cached(sql)?.execute(params)? != 1 {
+        return Err(StoreError::new(format!("there is no row {id} in the audit log")));
     }
-    let within = match text("project")? {
-        _ if filter.reach == Reach::Everything => true,
-        None => false,
-        Some(project) => filter.reach.covers(project, text("environment")?),
-    };
-    if !within {
-        return Ok(false);
-    }
-    let Some((kind, key)) = &filter.object else {
-        return Ok(true);
-    };
-    let is_kind = match (kind.as_deref(), text("object_kind")?) {
-        (None, _) => true,
-        // Its state is a part of a flag.
-        (Some("flag"), Some("flag_state")) => true,
-        (kind, found) => kind == found,
-    };
-    Ok(is_kind && text("object_key")? == Some(key))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::sqlite::SqliteStore;
-
-    /// Every search goes down one index from the latest entry, and sorts nothing.
-    #[test]
-    fn no_search_reads_the_whole_table() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("flags.db");
-        drop(SqliteStore::open(&path, Timestamp::from_millis(0)).unwrap());
-        let connection = Connection::open(path).unwrap();
-        let text = || Some("x".to_owned());
-        let object = || Some((None, "x".to_owned()));
-        let none = AuditFilter::default;
-        for (filter, index) in [
-            (none(), "audit_time (at>? AND at<?)"),
-            (AuditFilter { actor: text(), ..none() }, "audit_actor (actor=?"),
-            (AuditFilter { action: text(), ..none() }, "audit_action (action=?"),
-            (AuditFilter { project: text(), ..none() }, "audit_project (project=?"),
-            (
-                AuditFilter { project: text(), environment: text(), ..none() },
-                "audit_environment (project=? AND environment=?",
-            ),
-            (
-                AuditFilter { object: object(), actor: text(), project: text(), ..none() },
-                "audit_object (object_key=?",
-            ),
-        ] {
-            let (sql, values) = query(&filter);
-            let values: Vec<&dyn ToSql> = values.iter().map(|value| &**value).collect();
-            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            let steps = statement.query_map(&*values, |row| row.get::<_, String>(3)).unwrap();
-            let plan: Vec<String> = steps.map(Result::unwrap).collect();
-            let plan = plan.join("; ");
-            assert!(plan.starts_with("SEARCH a USING INDEX audit_"), "{plan}");
-            assert!(plan.contains(index), "{plan}");
-            assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN"), "{plan}");
-        }
-    }
+    let sql = "UPDATE deed SET key = ?2 WHERE audit_id = ?1 AND key <> ?2";
+    connection.prepare_cached(sql)?.execute((id, key))?;
+    Ok(())
 }

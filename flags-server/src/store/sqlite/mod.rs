@@ -1,19 +1,31 @@
 //! The store in one SQLite file.
 
 mod audit;
+mod backup;
+mod damage;
+mod lock;
 mod read;
+mod schedule;
+mod search;
+mod size;
+#[cfg(test)]
+mod upgrades;
+mod version;
 mod write;
 
-use std::fs::{File, TryLockError};
+use std::cmp::Ordering;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use flags_core::Timestamp;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+pub(crate) use self::backup::{Replacement, back_up, copy};
+use self::lock::Lock;
 use self::read::Rows;
 use self::write::SqliteWriter;
-use super::{Store, StoreError, StoreResult, Transaction, View, Writer};
+use super::{Obstacle, Store, StoreError, StoreResult, StoreSize, Transaction, View, Writer};
 use crate::limits::{DATABASE_BUSY_TIMEOUT, MAX_READERS};
 
 #[allow(unreachable_pub, reason = "the code is generated")]
@@ -29,14 +41,22 @@ pub(crate) struct SqliteStore {
     path: PathBuf,
     writer: Mutex<Option<Connection>>,
     idle_readers: Mutex<Vec<Connection>>,
-    /// Locked for as long as the store is open. A file of its own: closing a second handle on the
-    /// database would drop the locks that SQLite holds on it.
-    _lock: File,
+    /// The versions of the schema that it had and has.
+    versions: (i32, i32),
+    /// Last: it outlives the connections, also the writer's.
+    lock: Option<Arc<Lock>>,
 }
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::new(error)
+        let obstacle = match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Some(Obstacle::DiskFull),
+            Some(ErrorCode::ReadOnly) => Some(Obstacle::ReadOnly),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Some(Obstacle::Locked),
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => Some(Obstacle::DiskFails),
+            _ => None,
+        };
+        Self::of_obstacle(error, obstacle)
     }
 }
 
@@ -47,13 +67,18 @@ impl SqliteStore {
     /// When another process has it open, when it is not a database, or of a later version.
     pub(crate) fn open(path: &Path, now: Timestamp) -> StoreResult<Self> {
         let path = &resolved(path)?;
-        let lock = lock(path)?;
+        let lock = Arc::new(Lock::take(path)?);
         let mut connection = connect(path)?;
         claim(&connection)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
+        version::refuse_later(&connection)?;
+        let from = version::of(&connection)?;
         // In one transaction with the note that they were applied: a crash leaves both or neither.
         let migrations = migrations::migrations::runner().set_grouped(true);
         migrations.run(&mut connection).map_err(StoreError::new)?;
+        // What is deleted or erased is not left in free pages.
+        connection.pragma_update(None, "secure_delete", true)?;
+        audit::chain_old_rows(&mut connection)?;
         connection.execute(
             "INSERT INTO meta (id, epoch, created_at) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING",
             (uuid::Uuid::now_v7().simple().to_string(), now.as_millis()),
@@ -62,12 +87,50 @@ impl SqliteStore {
             path: path.to_owned(),
             writer: Mutex::new(Some(connection)),
             idle_readers: Mutex::default(),
-            _lock: lock,
+            versions: (from, version::latest()),
+            lock: Some(lock),
         })
     }
 }
 
 impl SqliteStore {
+    /// Looks at a file that another process may have open, as it is: nothing is created, migrated
+    /// or written.
+    ///
+    /// # Errors
+    /// When it is not there, not a database, or of another version.
+    pub(crate) fn attach(path: &Path) -> StoreResult<Self> {
+        let path = path
+            .canonicalize()
+            .map_err(|error| StoreError::new(format!("{}: {error}", path.display())))?;
+        let connection = connect_to(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.pragma_update(None, "query_only", true)?;
+        if application_id(&connection)? != APPLICATION_ID {
+            return Err(StoreError::new("it is a database of another program"));
+        }
+        match version::of(&connection)?.cmp(&version::latest()) {
+            Ordering::Less => {
+                return Err(StoreError::new(
+                    "it is of an earlier version: run `flags-server migrate`",
+                ));
+            }
+            Ordering::Greater => return Err(version::later(&connection)?),
+            Ordering::Equal => {}
+        }
+        Ok(Self {
+            path,
+            writer: Mutex::default(),
+            idle_readers: Mutex::new(vec![connection]),
+            versions: (version::latest(), version::latest()),
+            lock: None,
+        })
+    }
+
+    /// The version of the schema before it was opened, and the present one.
+    pub(crate) fn versions(&self) -> (i32, i32) {
+        self.versions
+    }
+
     /// Fills a new database, before the writer is taken.
     pub(crate) fn write_first(
         &self,
@@ -78,18 +141,39 @@ impl SqliteStore {
             connection.as_mut().ok_or_else(|| StoreError::new("the writer is taken"))?;
         write::in_one_transaction(connection, write)
     }
+
+    /// A connection that reads, without a transaction.
+    fn reader(&self) -> StoreResult<Connection> {
+        let idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(connection) = idle {
+            return Ok(connection);
+        }
+        let connection = connect(&self.path)?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(connection)
+    }
+
+    fn give_back(&self, connection: Connection) {
+        let mut idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_READERS {
+            idle.push(connection);
+        }
+    }
 }
 
 /// Marks a new database as one of ours, and leaves those of others alone.
 fn claim(connection: &Connection) -> StoreResult<()> {
-    let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-    let id = count("PRAGMA application_id")?;
-    let tables = count("SELECT count(*) FROM sqlite_schema")?;
-    match (id, tables) {
+    let tables =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (application_id(connection)?, tables) {
         (APPLICATION_ID, _) => Ok(()),
-        (0, 0) => Ok(connection.pragma_update(None, "application_id", APPLICATION_ID)?),
+        (0, 0_i64) => Ok(connection.pragma_update(None, "application_id", APPLICATION_ID)?),
         _ => Err(StoreError::new("it is a database of another program")),
     }
+}
+
+fn application_id(connection: &Connection) -> StoreResult<i64> {
+    Ok(connection.query_row("PRAGMA application_id", [], |row| row.get(0))?)
 }
 
 /// The one path of a file, so that a lock beside it is found by whatever name it is opened. The
@@ -102,23 +186,14 @@ fn resolved(path: &Path) -> StoreResult<PathBuf> {
     path.canonicalize().map_err(named)
 }
 
-fn lock(path: &Path) -> StoreResult<File> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let named =
-        |error: std::io::Error| StoreError::new(format!("{}: {error}", Path::new(&name).display()));
-    let file =
-        File::options().create(true).truncate(false).write(true).open(&name).map_err(named)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::new("another process has it open")),
-        Err(TryLockError::Error(error)) => Err(named(error)),
-    }
+fn connect(path: &Path) -> StoreResult<Connection> {
+    let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    connect_to(path, access)
 }
 
-fn connect(path: &Path) -> StoreResult<Connection> {
-    // A path is a path, also one that begins with `file:`.
-    let flags = OpenFlags::default().difference(OpenFlags::SQLITE_OPEN_URI);
+fn connect_to(path: &Path, access: OpenFlags) -> StoreResult<Connection> {
+    // A path is a path, also one that begins with `file:`: without SQLITE_OPEN_URI.
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(DATABASE_BUSY_TIMEOUT)?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -130,15 +205,7 @@ fn connect(path: &Path) -> StoreResult<Connection> {
 
 impl Store for SqliteStore {
     fn view(&self) -> StoreResult<Box<dyn View + '_>> {
-        let idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => {
-                let connection = connect(&self.path)?;
-                connection.pragma_update(None, "query_only", true)?;
-                connection
-            }
-        };
+        let connection = self.reader()?;
         connection.execute_batch("BEGIN DEFERRED")?;
         Ok(Box::new(SqliteView { connection: Some(connection), store: self }))
     }
@@ -146,7 +213,14 @@ impl Store for SqliteStore {
     fn writer(&self) -> StoreResult<Box<dyn Writer>> {
         let connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         let connection = connection.ok_or_else(|| StoreError::new("there is a writer already"))?;
-        Ok(Box::new(SqliteWriter::new(connection)))
+        Ok(Box::new(SqliteWriter::new(connection, self.lock.clone())))
+    }
+
+    fn size(&self) -> StoreResult<StoreSize> {
+        let connection = self.reader()?;
+        let size = size::measure(&self.path, &connection);
+        self.give_back(connection);
+        size
     }
 }
 
@@ -167,10 +241,7 @@ impl Drop for SqliteView<'_> {
         if let Some(connection) = self.connection.take()
             && connection.execute_batch("ROLLBACK").is_ok()
         {
-            let mut idle = self.store.idle_readers.lock().unwrap_or_else(PoisonError::into_inner);
-            if idle.len() < MAX_READERS {
-                idle.push(connection);
-            }
+            self.store.give_back(connection);
         }
     }
 }
@@ -179,6 +250,7 @@ impl Drop for SqliteView<'_> {
 mod tests {
     use super::*;
     use crate::store::{StoredSecret, conformance};
+    use rusqlite::OptionalExtension;
 
     fn open(dir: &tempfile::TempDir) -> StoreResult<SqliteStore> {
         SqliteStore::open(&dir.path().join("flags.db"), Timestamp::from_millis(0))
@@ -361,12 +433,79 @@ mod tests {
     }
 
     #[test]
+    fn its_size_tells_how_far_checkpoints_have_come() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(&dir).unwrap();
+        let before = store.size().unwrap();
+        assert!(before.database_bytes + before.wal_bytes > 0);
+        let disk = before.disk.unwrap();
+        assert!(disk.free_bytes <= disk.bytes);
+        let insert = |rows: i64| {
+            let connection = store.writer.lock().unwrap();
+            let connection = connection.as_ref().unwrap();
+            for row in 0..rows {
+                let sql =
+                    "INSERT INTO project (key, folded, name, created_at) VALUES (?1, ?1, '', 0)";
+                connection.execute(sql, [format!("{rows}-{row}")]).unwrap();
+            }
+        };
+        insert(10);
+        let filled = store.size().unwrap();
+        assert!(filled.wal.frames > before.wal.frames, "{filled:?}");
+        assert!(filled.wal_bytes > before.wal_bytes, "{filled:?}");
+        let connection = connect(&store.path).unwrap();
+        connection.query_row("PRAGMA wal_checkpoint(restart)", [], |_| Ok(())).unwrap();
+        let moved = store.size().unwrap();
+        assert_eq!(moved.wal.checkpointed_frames, moved.wal.frames);
+        insert(2);
+        let anew = store.size().unwrap();
+        assert!(anew.wal.frames < filled.wal.frames, "{anew:?}");
+        assert_eq!(anew.wal.checkpoints, filled.wal.checkpoints + 1);
+        assert_eq!(anew.wal_bytes, moved.wal_bytes, "the file is used again");
+    }
+
+    #[test]
     fn a_file_is_open_once() {
         let dir = tempfile::tempdir().unwrap();
         let first = open(&dir).unwrap();
         assert!(open(&dir).is_err());
         drop(first);
         open(&dir).unwrap();
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_told_and_nothing_half_done_is_left() {
+        use crate::store::Obstacle;
+
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(&dir).unwrap();
+        let set = |pragma: &str| {
+            let writer = store.writer.lock().unwrap();
+            writer.as_ref().unwrap().query_row(pragma, (), |_| Ok(())).optional().unwrap();
+        };
+        let write = || {
+            store.write_first(|tx| {
+                let project = tx.insert_project("p", "P", Timestamp::from_millis(0))?;
+                for number in 0..2_000 {
+                    let key = format!("e{number}");
+                    tx.insert_environment(project, &key, &key, Timestamp::from_millis(0))?;
+                }
+                Ok(())
+            })
+        };
+        for (begin, end, obstacle) in [
+            ("PRAGMA max_page_count = 1", "PRAGMA max_page_count = 1000000", Obstacle::DiskFull),
+            ("PRAGMA query_only = true", "PRAGMA query_only = false", Obstacle::ReadOnly),
+        ] {
+            set(begin);
+            let error = write().unwrap_err();
+            assert_eq!(error.obstacle(), Some(obstacle), "{error}");
+            assert!(error.to_string().contains(obstacle.sentence()), "{error}");
+            assert_eq!(store.view().unwrap().project("p").unwrap(), None);
+            set(end);
+        }
+        write().unwrap();
+        assert!(store.view().unwrap().project("p").unwrap().is_some());
     }
 
     #[test]

@@ -1,11 +1,14 @@
 use flags_core::{Epoch, Revision, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
+use super::{audit, damage};
+use crate::store::chain::{AuditRow, ChainHead};
 use crate::store::{
-    AuditFilter, AuditPage, AuditRecord, Environment, EnvironmentId, Grant, LoggedChange,
-    MemberCounts, MemberList, ObjectKind, Page, Place, Project, ProjectId, Reach, Referrer, Role,
-    Scope, StoreError, StoreResult, StoredAnswer, StoredFlag, StoredObject, StoredSecret,
-    StoredTenant, StoredToken, TenantCounts, Tenants, TokenKind, View,
+    AuditFilter, AuditPage, AuditRecord, Checkpoint, Damage, Environment, EnvironmentId, Grant,
+    LoggedChange, MemberCounts, MemberList, NextChange, ObjectKind, Page, Place, Project,
+    ProjectId, Reach, Referrer, Role, ScheduleFilter, ScheduledChange, Scope, StoreError,
+    StoreResult, StoredAnswer, StoredFlag, StoredObject, StoredSecret, StoredTenant, StoredToken,
+    TenantCounts, Tenants, TokenKind, View,
 };
 
 /// Whatever has a connection that is inside a transaction.
@@ -193,6 +196,39 @@ impl<T: Rows> View for T {
         Ok(changes)
     }
 
+    fn revision_before(&self, environment: EnvironmentId, at: Timestamp) -> StoreResult<Revision> {
+        // Before the first that is not: a clock may have gone back.
+        let sql = "SELECT coalesce(
+                       (SELECT min(revision) - 1 FROM change_log
+                        WHERE environment_id = ?1 AND committed_at >= ?2),
+                       (SELECT revision FROM environment WHERE id = ?1))";
+        self.number(sql, (environment.0, at.as_millis()))
+    }
+
+    fn checkpoint(&self, environment: EnvironmentId) -> StoreResult<Option<Checkpoint>> {
+        self.one(
+            "SELECT revision, document FROM checkpoint WHERE environment_id = ?1",
+            [environment.0],
+            |row| Ok(Checkpoint { revision: row.get(0)?, document: row.get(1)? }),
+        )
+    }
+
+    fn audit_anchor(&self) -> StoreResult<ChainHead> {
+        audit::anchor(self.connection()?)
+    }
+
+    fn audit_before(&self, at: Timestamp) -> StoreResult<ChainHead> {
+        audit::before(self.connection()?, at)
+    }
+
+    fn damage(&self) -> StoreResult<Vec<Damage>> {
+        damage::find(self.connection()?)
+    }
+
+    fn audit_rows(&self, after: i64, limit: u32) -> StoreResult<Vec<AuditRow>> {
+        audit::rows(self.connection()?, after, limit)
+    }
+
     fn committed_at(
         &self,
         environment: EnvironmentId,
@@ -289,7 +325,7 @@ impl<T: Rows> View for T {
     }
 
     fn audit(&self, filter: &AuditFilter, limits: (u32, u32, usize)) -> StoreResult<AuditPage> {
-        super::audit::search(self.connection()?, filter, limits)
+        super::search::search(self.connection()?, filter, limits)
     }
 
     fn answer(&self, key: &[u8; 32]) -> StoreResult<Option<StoredAnswer>> {
@@ -314,6 +350,42 @@ impl<T: Rows> View for T {
                 Ok(StoredAnswer { headers, ..answer })
             })
             .transpose()
+    }
+
+    fn scheduled(
+        &self,
+        environment: EnvironmentId,
+        id: &str,
+    ) -> StoreResult<Option<ScheduledChange>> {
+        super::schedule::get(self.connection()?, environment, id)
+    }
+
+    fn schedule(
+        &self,
+        environment: EnvironmentId,
+        filter: &ScheduleFilter,
+    ) -> StoreResult<Vec<ScheduledChange>> {
+        super::schedule::list(self.connection()?, environment, filter)
+    }
+
+    fn next_scheduled(&self) -> StoreResult<Option<NextChange>> {
+        super::schedule::next(self.connection()?)
+    }
+
+    fn open_scheduled(&self, environment: EnvironmentId) -> StoreResult<(u64, u64)> {
+        super::schedule::open(self.connection()?, environment)
+    }
+
+    fn made_by_schedule(
+        &self,
+        environment: EnvironmentId,
+        revision: Revision,
+    ) -> StoreResult<Option<String>> {
+        super::schedule::made(self.connection()?, environment, revision)
+    }
+
+    fn answers_with(&self, text: &str) -> StoreResult<u64> {
+        self.number(&format!("SELECT count(*) FROM answer WHERE {HAS_TEXT}"), [text])
     }
 
     fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>> {
@@ -362,9 +434,9 @@ impl<T: Rows> View for T {
         page: &Page,
     ) -> StoreResult<Vec<String>> {
         self.all(
-            "SELECT key FROM segment_member
-             WHERE environment_id = ?1 AND segment = ?2 AND excluded = ?3 AND key > ?4
-             ORDER BY key LIMIT ?5",
+            "SELECT m.key FROM member_list AS l CROSS JOIN member AS m ON m.list_id = l.id
+             WHERE l.environment_id = ?1 AND l.segment = ?2 AND m.excluded = ?3 AND m.key > ?4
+             ORDER BY m.key LIMIT ?5",
             (environment.0, segment, is_excluded(list), after(page), page.limit),
             |row| row.get(0),
         )
@@ -375,14 +447,20 @@ impl<T: Rows> View for T {
         environment: EnvironmentId,
         visit: &mut dyn FnMut(&str, MemberList, &str) -> StoreResult<()>,
     ) -> StoreResult<()> {
-        let sql = "SELECT segment, excluded, key FROM segment_member WHERE environment_id = ?1
-                   ORDER BY segment, excluded, key";
+        let lists: Vec<(i64, String)> = self.all(
+            "SELECT id, segment FROM member_list WHERE environment_id = ?1 ORDER BY segment",
+            [environment.0],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let sql = "SELECT excluded, key FROM member WHERE list_id = ?1 ORDER BY excluded, key";
         let mut statement = self.connection()?.prepare_cached(sql)?;
-        let mut rows = statement.query([environment.0])?;
-        while let Some(row) = rows.next()? {
-            let text = |column| row.get_ref(column)?.as_str().map_err(StoreError::new);
-            let list = if row.get(1)? { MemberList::Excluded } else { MemberList::Included };
-            visit(text(0)?, list, text(2)?)?;
+        for (id, segment) in lists {
+            let mut rows = statement.query([id])?;
+            while let Some(row) = rows.next()? {
+                let key = row.get_ref(1)?.as_str().map_err(StoreError::new)?;
+                let list = if row.get(0)? { MemberList::Excluded } else { MemberList::Included };
+                visit(&segment, list, key)?;
+            }
         }
         Ok(())
     }
@@ -394,11 +472,13 @@ impl<T: Rows> View for T {
         list: MemberList,
         keys: &[String],
     ) -> StoreResult<bool> {
-        let sql = "SELECT 1 FROM segment_member
-                   WHERE environment_id = ?1 AND segment = ?2 AND excluded = ?3 AND key = ?4";
+        let Some(id) = member_list(self.connection()?, environment, segment)? else {
+            return Ok(false);
+        };
+        let sql = "SELECT 1 FROM member WHERE list_id = ?1 AND excluded = ?2 AND key = ?3";
         let mut statement = self.connection()?.prepare_cached(sql)?;
         for key in keys {
-            if statement.exists((environment.0, segment, is_excluded(list), key))? {
+            if statement.exists((id, is_excluded(list), key))? {
                 return Ok(true);
             }
         }
@@ -505,10 +585,13 @@ fn member_counts(row: &Row<'_>, first: usize) -> rusqlite::Result<MemberCounts> 
     })
 }
 
+/// Of a row of `answer`.
+pub(super) const HAS_TEXT: &str = "instr(body, ?1) > 0 OR instr(headers, ?1) > 0";
+
 /// Above every revision.
 const LAST_REVISION: Revision = i64::MAX as Revision;
 
-/// What [`audit_record`] reads, of `audit AS a` and `token AS t`.
+/// What [`audit_record`] reads, of `audit AS a`.
 pub(super) const AUDIT_COLUMNS: &str =
     "a.id, a.at, a.actor, a.actor_name, a.request_id, a.action, a.project, a.environment, a.object_kind,
      a.object_key, a.reason, a.before, a.after, a.revisions";
@@ -518,7 +601,7 @@ pub(super) fn audit_record(row: &Row<'_>) -> rusqlite::Result<AuditRecord> {
         id: row.get(0)?,
         at: Timestamp::from_millis(row.get(1)?),
         actor: row.get(2)?,
-        actor_name: row.get(3)?,
+        actor_name: Some(row.get(3)?).filter(|name: &String| !name.is_empty()),
         request_id: row.get(4)?,
         action: row.get(5)?,
         project: row.get(6)?,
@@ -530,6 +613,17 @@ pub(super) fn audit_record(row: &Row<'_>) -> rusqlite::Result<AuditRecord> {
         after: row.get(12)?,
         revisions: row.get(13)?,
     })
+}
+
+/// The number of a segment's list; there is none until it has a key.
+pub(super) fn member_list(
+    connection: &Connection,
+    environment: EnvironmentId,
+    segment: &str,
+) -> StoreResult<Option<i64>> {
+    let sql = "SELECT id FROM member_list WHERE environment_id = ?1 AND segment = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.query_row((environment.0, segment), |row| row.get(0)).optional()?)
 }
 
 /// How a list stands in the table.

@@ -1,20 +1,28 @@
-use flags_core::{Revision, Timestamp, folded_key};
+use std::sync::Arc;
+
+use flags_core::{Epoch, Revision, Timestamp, folded_key};
 use rusqlite::{Connection, Params, Transaction as SqlTransaction, TransactionBehavior};
 
-use super::read::{Rows, is_excluded};
+use super::audit;
+use super::lock::Lock;
+use super::read::{HAS_TEXT, Rows, is_excluded, member_list};
+use crate::limits::TRIAL_BYTES;
+use crate::store::chain::{ChainHead, Parts, Seals};
 use crate::store::{
-    AuditEntry, EnvironmentId, LoggedChange, MemberList, ObjectKind, Place, ProjectId, Reach,
-    Reference, StoreError, StoreResult, StoredAnswer, StoredFlag, StoredObject, StoredSecret,
-    StoredTenant, StoredToken, TokenKind, Transaction, Writer,
+    AuditEntry, Checkpoint, EnvironmentId, LoggedChange, MemberList, ObjectKind, Place, ProjectId,
+    Reach, Reference, ScheduledChange, StoreError, StoreResult, StoredAnswer, StoredFlag,
+    StoredObject, StoredSecret, StoredTenant, StoredToken, TokenKind, Transaction, Writer,
 };
 
 pub(super) struct SqliteWriter {
     connection: Connection,
+    /// After the connection, which it outlives.
+    _lock: Option<Arc<Lock>>,
 }
 
 impl SqliteWriter {
-    pub(super) fn new(connection: Connection) -> Self {
-        Self { connection }
+    pub(super) fn new(connection: Connection, lock: Option<Arc<Lock>>) -> Self {
+        Self { connection, _lock: lock }
     }
 }
 
@@ -74,19 +82,18 @@ impl SqliteTransaction<'_> {
         )
     }
 
-    /// Executes a statement for each key; gives those for which it wrote a row.
+    /// Executes a statement for each key of a list; gives those for which it wrote a row.
     fn touch_members<'k>(
         &mut self,
         sql: &str,
-        environment: EnvironmentId,
-        segment: &str,
+        list_id: i64,
         list: MemberList,
         keys: &'k [String],
     ) -> StoreResult<Vec<&'k str>> {
         let mut statement = self.sql.prepare_cached(sql)?;
         let mut touched = Vec::new();
         for key in keys {
-            if statement.execute((environment.0, segment, is_excluded(list), key))? > 0 {
+            if statement.execute((list_id, is_excluded(list), key))? > 0 {
                 touched.push(&**key);
             }
         }
@@ -160,6 +167,16 @@ impl Transaction for SqliteTransaction<'_> {
     fn roll_back_operation(&mut self) -> StoreResult<()> {
         // Fails where a fault made SQLite roll back the whole transaction: as it must.
         Ok(self.sql.execute_batch("ROLLBACK TO operation; RELEASE operation")?)
+    }
+
+    fn try_out(&mut self) -> StoreResult<()> {
+        // As many pages as a write may need, and other bytes each time: SQLite leaves out a page that
+        // stays as it is.
+        self.execute_one(
+            "INSERT INTO trial (id, filler) VALUES (1, randomblob(?1))
+             ON CONFLICT (id) DO UPDATE SET filler = excluded.filler",
+            [TRIAL_BYTES],
+        )
     }
 
     fn commit(self: Box<Self>) -> StoreResult<()> {
@@ -301,6 +318,14 @@ impl Transaction for SqliteTransaction<'_> {
              ) WHERE id = ?1",
             (environment.0, kind.name(), key),
         )?;
+        if kind == ObjectKind::Segment {
+            // Its keys go later: there may be a million of them.
+            self.execute(
+                "UPDATE member_list SET environment_id = NULL, segment = NULL
+                 WHERE environment_id = ?1 AND segment = ?2",
+                (environment.0, key),
+            )?;
+        }
         self.execute_one(
             "DELETE FROM object WHERE environment_id = ?1 AND kind = ?2 AND key = ?3",
             (environment.0, kind.name(), key),
@@ -314,9 +339,20 @@ impl Transaction for SqliteTransaction<'_> {
         list: MemberList,
         keys: &'k [String],
     ) -> StoreResult<Vec<&'k str>> {
-        let sql = "INSERT INTO segment_member (environment_id, segment, excluded, key)
-                   VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
-        let added = self.touch_members(sql, environment, segment, list, keys)?;
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Fails where there is no such segment.
+        self.execute(
+            "INSERT INTO member_list (environment_id, segment) VALUES (?1, ?2)
+             ON CONFLICT DO NOTHING",
+            (environment.0, segment),
+        )?;
+        let list_id = member_list(&self.sql, environment, segment)?;
+        let list_id = list_id.ok_or_else(|| StoreError::new("a list was not written"))?;
+        let sql = "INSERT INTO member (list_id, excluded, key) VALUES (?1, ?2, ?3)
+                   ON CONFLICT DO NOTHING";
+        let added = self.touch_members(sql, list_id, list, keys)?;
         self.count_members(environment, segment, list, sizes(&added)?)?;
         Ok(added)
     }
@@ -328,9 +364,11 @@ impl Transaction for SqliteTransaction<'_> {
         list: MemberList,
         keys: &'k [String],
     ) -> StoreResult<Vec<&'k str>> {
-        let sql = "DELETE FROM segment_member
-                   WHERE environment_id = ?1 AND segment = ?2 AND excluded = ?3 AND key = ?4";
-        let removed = self.touch_members(sql, environment, segment, list, keys)?;
+        let Some(list_id) = member_list(&self.sql, environment, segment)? else {
+            return Ok(Vec::new());
+        };
+        let sql = "DELETE FROM member WHERE list_id = ?1 AND excluded = ?2 AND key = ?3";
+        let removed = self.touch_members(sql, list_id, list, keys)?;
         let (rows, bytes) = sizes(&removed)?;
         self.count_members(environment, segment, list, (-rows, -bytes))?;
         Ok(removed)
@@ -354,6 +392,23 @@ impl Transaction for SqliteTransaction<'_> {
         )
     }
 
+    fn sweep(&mut self, limit: u32) -> StoreResult<bool> {
+        let sql = "SELECT id FROM member_list WHERE environment_id IS NULL LIMIT 1";
+        let Some(id) = self.one(sql, (), |row| row.get::<_, i64>(0))? else {
+            return Ok(false);
+        };
+        let deleted = self.execute(
+            "DELETE FROM member WHERE (list_id, excluded, key) IN (
+                 SELECT list_id, excluded, key FROM member WHERE list_id = ?1 LIMIT ?2
+             )",
+            (id, limit),
+        )?;
+        if deleted < limit as usize {
+            self.execute_one("DELETE FROM member_list WHERE id = ?1", [id])?;
+        }
+        Ok(true)
+    }
+
     fn append_change(
         &mut self,
         environment: EnvironmentId,
@@ -372,37 +427,64 @@ impl Transaction for SqliteTransaction<'_> {
         )
     }
 
-    fn append_audit(&mut self, entry: &AuditEntry<'_>) -> StoreResult<()> {
+    fn begin_epoch(&mut self, epoch: &Epoch) -> StoreResult<()> {
+        self.execute_one("UPDATE meta SET epoch = ?1 WHERE id = 1", [epoch.as_str()])
+    }
+
+    fn put_checkpoint(
+        &mut self,
+        environment: EnvironmentId,
+        checkpoint: &Checkpoint,
+    ) -> StoreResult<()> {
         self.execute_one(
-            "INSERT INTO audit (at, actor, actor_name, request_id, action, project, environment,
-             object_kind, object_key, reason, before, after, revisions)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-            (
-                entry.at.as_millis(),
-                entry.actor,
-                entry.actor_name,
-                entry.request_id,
-                entry.action,
-                entry.project,
-                entry.environment,
-                entry.object_kind,
-                entry.object_key,
-                entry.reason,
-                entry.before,
-                entry.after,
-                entry.revisions,
-            ),
+            "INSERT INTO checkpoint (environment_id, revision, document) VALUES (?1, ?2, ?3)
+             ON CONFLICT (environment_id)
+             DO UPDATE SET revision = excluded.revision, document = excluded.document",
+            (environment.0, checkpoint.revision, &checkpoint.document),
         )?;
-        let audit = self.sql.last_insert_rowid();
+        self.execute(
+            "DELETE FROM change_log WHERE environment_id = ?1 AND revision <= ?2",
+            (environment.0, checkpoint.revision),
+        )?;
+        Ok(())
+    }
+
+    fn cut_audit(&mut self, through: &ChainHead) -> StoreResult<()> {
+        audit::cut(&self.sql, through)
+    }
+
+    fn rewrite_change(
+        &mut self,
+        environment: EnvironmentId,
+        change: &LoggedChange,
+    ) -> StoreResult<()> {
+        self.execute_one(
+            "UPDATE change_log SET change = ?3 WHERE environment_id = ?1 AND revision = ?2",
+            (environment.0, change.revision, &change.change),
+        )
+    }
+
+    fn append_audit(&mut self, entry: &AuditEntry<'_>) -> StoreResult<i64> {
+        let id = audit::append(&self.sql, entry)?;
         // Under each revision that it made.
         self.execute(
             "INSERT INTO deed (environment_id, revision, audit_id, kind, key)
              SELECT e.id, r.value, ?1, iif(?2 = 'flag_state', 'flag', ?2), ?3
              FROM json_each(?4) AS r JOIN project AS p ON p.key = ?5
              JOIN environment AS e ON e.project_id = p.id AND e.key = r.key WHERE r.value > 0",
-            (audit, entry.object_kind, entry.object_key, entry.revisions, entry.project),
+            (id, entry.object_kind, entry.object_key, entry.revisions, entry.project),
         )?;
-        Ok(())
+        Ok(id)
+    }
+
+    fn erase_audit(
+        &mut self,
+        id: i64,
+        parts: &Parts<String>,
+        seals: &Seals,
+        erased: &str,
+    ) -> StoreResult<()> {
+        audit::erase(&self.sql, id, parts, seals, erased)
     }
 
     fn put_answer(&mut self, key: &[u8; 32], answer: &StoredAnswer) -> StoreResult<()> {
@@ -422,6 +504,15 @@ impl Transaction for SqliteTransaction<'_> {
             (until.as_millis(), limit),
         )?;
         Ok(())
+    }
+
+    fn put_scheduled(&mut self, change: &ScheduledChange) -> StoreResult<()> {
+        super::schedule::put(&self.sql, change)
+    }
+
+    fn erase_answers(&mut self, text: &str) -> StoreResult<u64> {
+        let erased = self.execute(&format!("DELETE FROM answer WHERE {HAS_TEXT}"), [text])?;
+        Ok(erased as u64)
     }
 
     fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()> {

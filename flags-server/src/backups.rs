@@ -1,0 +1,126 @@
+//! Backups on schedule, beside the work of a server.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use tokio::task::spawn_blocking;
+
+use crate::limits::BACKUP_RETRY;
+use crate::service::now;
+use crate::store::sqlite::back_up;
+
+/// Where backups go, how often, and how many stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Schedule {
+    pub(crate) directory: PathBuf,
+    pub(crate) every: Duration,
+    pub(crate) keep: usize,
+}
+
+impl Schedule {
+    /// Makes backups for as long as it is polled. The first one when the newest that is there is old
+    /// enough, so that restarts neither add nor skip any.
+    pub(crate) async fn run(self, database: PathBuf) {
+        loop {
+            let newest = self.backups().ok().and_then(|backups| backups.last().cloned());
+            let age = newest.and_then(|path| path.metadata().ok()?.modified().ok());
+            let age = age.and_then(|at| SystemTime::now().duration_since(at).ok());
+            let due = age.map_or(Duration::ZERO, |age| self.every.saturating_sub(age));
+            tokio::time::sleep(due).await;
+            let (schedule, source) = (self.clone(), database.clone());
+            let made = spawn_blocking(move || schedule.make(&source)).await;
+            match made.unwrap_or_else(|panic| Err(panic.to_string())) {
+                Ok(path) => tracing::info!(path = %path.display(), "a backup was made"),
+                Err(error) => {
+                    tracing::error!(%error, "a backup could not be made");
+                    tokio::time::sleep(BACKUP_RETRY.min(self.every)).await;
+                }
+            }
+        }
+    }
+
+    /// Makes one, and deletes those that are too many.
+    fn make(&self, database: &Path) -> Result<PathBuf, String> {
+        std::fs::create_dir_all(&self.directory)
+            .map_err(|error| format!("{}: {error}", self.directory.display()))?;
+        let path = self.directory.join(file_name(&now().to_string()));
+        back_up(database, &path, &mut |_| ()).map_err(|error| error.cause().to_string())?;
+        let backups = self.backups().map_err(|error| error.to_string())?;
+        for old in backups.iter().rev().skip(self.keep) {
+            if let Err(error) = std::fs::remove_file(old) {
+                tracing::warn!(%error, path = %old.display(), "an old backup stays");
+            }
+        }
+        Ok(path)
+    }
+
+    /// The backups of the schedule, oldest first; other files are none of its business. What an
+    /// interrupted one left is deleted.
+    fn backups(&self) -> std::io::Result<Vec<PathBuf>> {
+        let mut backups = Vec::new();
+        for entry in self.directory.read_dir()? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if is_backup(&name) {
+                backups.push(path);
+            } else if name.strip_suffix(".part").is_some_and(is_backup) {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        backups.sort();
+        Ok(backups)
+    }
+}
+
+/// `flags-20261120T172509Z.db`, of a time in RFC 3339.
+fn file_name(at: &str) -> String {
+    let digits: String = at.chars().filter(|c| !matches!(c, '-' | ':' | 'Z')).collect();
+    format!("flags-{}Z.db", digits.replace('.', "_"))
+}
+
+fn is_backup(name: &str) -> bool {
+    let stamp = name.strip_prefix("flags-").and_then(|rest| rest.strip_suffix("Z.db"));
+    stamp.is_some_and(|stamp| {
+        stamp.len() >= 15 && stamp.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'T' | b'_'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_sort_by_time_and_are_known_again() {
+        assert_eq!(file_name("2026-11-20T17:25:09Z"), "flags-20261120T172509Z.db");
+        let later = file_name("2026-11-20T17:25:09.5Z");
+        assert!(is_backup(&later) && is_backup("flags-20261120T172509Z.db"), "{later}");
+        for other in ["flags.db", "flags-Z.db", "flags-20261120T172509Z.db-wal", "my-flags.db"] {
+            assert!(!is_backup(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn as_many_stay_as_were_asked_for_and_nothing_else_is_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = dir.path().join("flags.db");
+        drop(crate::store::sqlite::SqliteStore::open(&database, now()).unwrap());
+        let directory = dir.path().join("backups");
+        let schedule = Schedule { directory, every: Duration::from_secs(9), keep: 2 };
+        schedule.make(&database).unwrap();
+        for name in ["flags-20250101T000000Z.db", "flags-20250101T000000Z.db.part", "notes.txt"] {
+            std::fs::write(schedule.directory.join(name), "").unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(2));
+        let last = schedule.make(&database).unwrap();
+        let backups = schedule.backups().unwrap();
+        assert_eq!((backups.len(), backups.last()), (2, Some(&last)));
+        let mut names: Vec<_> = schedule.directory.read_dir().unwrap().collect();
+        assert_eq!(names.len(), 3, "{names:?}");
+        names.clear();
+
+        // One that fails leaves the others.
+        std::fs::write(&database, "no database any more".repeat(400)).unwrap();
+        schedule.make(&database).unwrap_err();
+        assert_eq!(schedule.backups().unwrap(), backups);
+    }
+}

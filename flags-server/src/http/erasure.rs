@@ -1,0 +1,44 @@
+//! `/api/v1/erasures`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use flags_core::{Field, Shape};
+use serde::Deserialize;
+
+use super::body::{Checked, Shaped};
+use super::problem::Problem;
+use crate::service::erase::{Erasure, erase};
+use crate::service::{Author, Service};
+
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    kind: String,
+    key: String,
+    project: Option<String>,
+    dry_run: Option<bool>,
+}
+
+impl Shaped for Wanted {
+    const SHAPE: &'static Shape = &Shape::Object(&[
+        Field::required("kind", &Shape::String),
+        Field::required("key", &Shape::String),
+        Field::optional("project", &Shape::Nullable(&Shape::String)),
+        Field::optional("dry_run", &Shape::Boolean),
+    ]);
+}
+
+pub(super) async fn create(
+    State(service): State<Arc<Service>>,
+    author: Author,
+    Checked(wanted): Checked<Wanted>,
+) -> Result<Response, Problem> {
+    let erasure = Erasure::new(wanted.kind, wanted.key, wanted.project)?;
+    let dry_run = wanted.dry_run.unwrap_or_default();
+    // By itself: it goes on when the client goes away.
+    let erased = tokio::spawn(async move { erase(&service, author, erasure, dry_run).await });
+    let report = erased.await.map_err(|error| Problem::internal(error.to_string()))??;
+    Ok(Json(report).into_response())
+}

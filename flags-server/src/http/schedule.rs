@@ -1,0 +1,216 @@
+//! `/api/v1/projects/{p}/environments/{e}/schedule`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, Query, State};
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use flags_core::{Field, Shape, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::body::{Checked, Nothing, Shaped};
+use super::history::Actor;
+use super::list::ListQuery;
+use super::path::Keys;
+use super::post::Post;
+use super::problem::Problem;
+use super::write::etag;
+use crate::service::schedule::{self, Asked, Later, Place};
+use crate::service::{Author, Fault, Precondition, Service, Unit};
+use crate::store::{ScheduleFilter, ScheduleState, ScheduledChange};
+
+#[derive(Deserialize)]
+pub(super) struct Create {
+    at: String,
+    change: Value,
+}
+
+impl Shaped for Create {
+    const SHAPE: &'static Shape = &Shape::Object(&[
+        Field::required("at", &Shape::String),
+        Field::required("change", &Shape::Any),
+    ]);
+}
+
+#[derive(Deserialize)]
+pub(super) struct Edit {
+    at: Option<String>,
+    change: Option<Value>,
+}
+
+impl Shaped for Edit {
+    const SHAPE: &'static Shape = &Shape::Object(&[
+        Field::optional("at", &Shape::String),
+        Field::optional("change", &Shape::Any),
+    ]);
+}
+
+#[derive(Serialize)]
+struct Shown {
+    id: String,
+    at: String,
+    state: &'static str,
+    change: Later,
+    actor: Actor,
+    reason: Option<String>,
+    created_at: String,
+    ended_at: Option<String>,
+    revision: Option<u64>,
+    problem: Option<Value>,
+    version: u64,
+}
+
+fn show(change: ScheduledChange) -> Result<Shown, Fault> {
+    let later = Later::of(&change)?;
+    let problem = change.problem.as_deref().map(serde_json::from_str).transpose();
+    Ok(Shown {
+        change: later,
+        id: change.id,
+        at: change.at.to_string(),
+        state: change.state.name(),
+        actor: Actor { id: change.actor, name: Some(change.actor_name) },
+        reason: change.reason,
+        created_at: change.created_at.to_string(),
+        ended_at: change.ended_at.map(|at| at.to_string()),
+        revision: change.revision,
+        problem: problem.map_err(|error| Fault::Internal(error.to_string()))?,
+        version: change.version,
+    })
+}
+
+fn answer((version, shown): (u64, Shown)) -> Response {
+    (etag(version), Json(shown)).into_response()
+}
+
+/// With what makes its `ETag`.
+fn shown(change: ScheduledChange) -> Result<(u64, Shown), Fault> {
+    Ok((change.version, show(change)?))
+}
+
+fn place(Keys((project, environment)): Keys<(String, String)>) -> Place {
+    Place { project, environment }
+}
+
+type Triple = Keys<(String, String, String)>;
+
+fn one(Keys((project, environment, id)): Triple) -> (Place, String) {
+    (Place { project, environment }, id)
+}
+
+/// Which scheduled changes are asked for, and which page of them.
+pub(super) struct ScheduleQuery {
+    state: Option<ScheduleState>,
+    after: Option<(Timestamp, String)>,
+    query: ListQuery,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    state: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ScheduleQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(Said { state: said, limit, cursor }) =
+            Query::<Said>::from_request_parts(parts, state)
+                .await
+                .map_err(|rejection| Problem::query_rejected(&rejection))?;
+        let state = said.map(|said| {
+            ScheduleState::of(&said)
+                .ok_or_else(|| Problem::query("`state` is `open`, `done`, `failed` or `cancelled`"))
+        });
+        let query = ListQuery::filtered(parts, limit, cursor)?;
+        let after = query.text().map(|cursor| {
+            position(cursor)
+                .ok_or_else(|| Problem::query("`cursor` is not one that this list gave"))
+        });
+        Ok(Self { state: state.transpose()?, after: after.transpose()?, query })
+    }
+}
+
+/// Where a page begins, as its cursor says it.
+fn position(cursor: &str) -> Option<(Timestamp, String)> {
+    let (at, id) = cursor.split_once('.')?;
+    Some((Timestamp::from_millis(at.parse().ok()?), id.to_owned()))
+}
+
+pub(super) async fn list(
+    State(service): State<Arc<Service>>,
+    keys: Keys<(String, String)>,
+    ScheduleQuery { state, after, query }: ScheduleQuery,
+) -> Result<Response, Problem> {
+    let place = place(keys);
+    let filter = ScheduleFilter { state, after, limit: query.limit() + 1 };
+    let mut found = service.read(move |view| schedule::list(view, &place, &filter)).await?;
+    let more = found.len() > query.limit() as usize;
+    found.truncate(query.limit() as usize);
+    let last = found.last().filter(|_| more);
+    let next = last.map(|last| format!("{}.{}", last.at.as_millis(), last.id));
+    let items = found.into_iter().map(show).collect::<Result<_, Fault>>()?;
+    Ok(query.part::<Shown>(items, next.as_deref()))
+}
+
+pub(super) async fn create(
+    State(service): State<Arc<Service>>,
+    keys: Keys<(String, String)>,
+    post: Post,
+    Checked(Create { at, change }): Checked<Create>,
+) -> Result<Response, Problem> {
+    let place = place(keys);
+    let Place { project, environment } = place.clone();
+    let asked = Asked { at: Some(at), change: Some(change) };
+    let create = move |unit: &mut Unit<'_>| schedule::create(unit, &place, asked).and_then(shown);
+    let created = move |(version, shown): (u64, Shown)| {
+        let id = &shown.id;
+        let path = format!("/api/v1/projects/{project}/environments/{environment}/schedule/{id}");
+        (StatusCode::CREATED, [(LOCATION, path)], answer((version, shown))).into_response()
+    };
+    post.run(&service, create, created).await
+}
+
+pub(super) async fn get(
+    State(service): State<Arc<Service>>,
+    keys: Triple,
+) -> Result<Response, Problem> {
+    let (place, id) = one(keys);
+    let found = service.read(move |view| schedule::get(view, &place, &id).and_then(shown));
+    Ok(answer(found.await?))
+}
+
+pub(super) async fn edit(
+    State(service): State<Arc<Service>>,
+    keys: Triple,
+    precondition: Precondition,
+    author: Author,
+    Checked(Edit { at, change }): Checked<Edit>,
+) -> Result<Response, Problem> {
+    let (place, id) = one(keys);
+    let asked = Asked { at, change };
+    let edit = move |unit: &mut Unit<'_>| {
+        schedule::edit(unit, &place, &id, &precondition, asked).and_then(shown)
+    };
+    Ok(answer(service.write(author, edit).await?))
+}
+
+pub(super) async fn cancel(
+    State(service): State<Arc<Service>>,
+    keys: Triple,
+    precondition: Precondition,
+    author: Author,
+    _: Nothing,
+) -> Result<Response, Problem> {
+    let (place, id) = one(keys);
+    let cancel = move |unit: &mut Unit<'_>| {
+        schedule::cancel(unit, &place, &id, &precondition).and_then(shown)
+    };
+    Ok(answer(service.write(author, cancel).await?))
+}

@@ -1,0 +1,136 @@
+//! Making scheduled changes when their time comes, each of them once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flags_core::Timestamp;
+use serde_json::Value;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::{Later, ended, save};
+use crate::limits::{SCHEDULE_LOOK_INTERVAL, SCHEDULE_RETRY};
+use crate::service::fault::Fault;
+use crate::service::project;
+use crate::service::publish::{Author, Unit};
+use crate::service::{Service, now};
+use crate::store::{NextChange, ScheduleState, ScheduledChange, StoredToken};
+
+/// Puts what went wrong into words, for whoever looks later: `{code, detail, …}`.
+pub(crate) type Tell = fn(Fault) -> Value;
+
+/// Makes what is due already, in order of time.
+pub(crate) async fn catch_up(service: &Service, tell: Tell) {
+    loop {
+        match make_what_is_due(service, tell).await {
+            Ok(Some(at)) if at <= now() => {}
+            Ok(_) => return,
+            Err(fault) => return not_made(&fault),
+        }
+    }
+}
+
+/// Makes each change when it is due, until `stop`.
+pub(crate) async fn run(service: Arc<Service>, tell: Tell, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let wait = match make_what_is_due(&service, tell).await {
+            Ok(None) => SCHEDULE_LOOK_INTERVAL,
+            Ok(Some(at)) => {
+                let millis = at.as_millis().saturating_sub(now().as_millis());
+                Duration::from_millis(millis.try_into().unwrap_or_default())
+            }
+            Err(fault) => {
+                not_made(&fault);
+                SCHEDULE_RETRY
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = service.scheduled.notified() => {}
+            () = sleep(wait.min(SCHEDULE_LOOK_INTERVAL)) => {}
+        }
+    }
+}
+
+/// Makes the change that is due next, if one is: only then is there anything to write. Gives when the
+/// next one is.
+async fn make_what_is_due(service: &Service, tell: Tell) -> Result<Option<Timestamp>, Fault> {
+    let next = service.read(|view| Ok(view.next_scheduled()?.map(|next| next.change.at))).await?;
+    match next {
+        Some(at) if at <= now() => {
+            service.write(Author::server(), move |unit| make_next(unit, tell)).await
+        }
+        later => Ok(later),
+    }
+}
+
+fn not_made(fault: &Fault) {
+    tracing::warn!(?fault, "what is scheduled is tried again later");
+}
+
+/// Makes the change that is due next, if one is; gives when the next one after it is. The change and
+/// the note that it is made are one transaction.
+///
+/// # Errors
+/// When the store fails; nothing is written then.
+fn make_next(unit: &mut Unit<'_>, tell: Tell) -> Result<Option<Timestamp>, Fault> {
+    if let Some(next) = unit.tx.next_scheduled()?.filter(|next| next.change.at <= unit.now) {
+        let after = match make(unit, &next) {
+            Ok(revision) => {
+                ScheduledChange { revision, ..ended(unit, &next.change, ScheduleState::Done) }
+            }
+            // Not the change's fault: it is made when the store works again.
+            Err(Fault::Store(error)) if !error.is_damage() => return Err(error.into()),
+            Err(fault) => {
+                tracing::warn!(schedule = next.change.id, ?fault, "a scheduled change failed");
+                ScheduledChange {
+                    problem: Some(tell(readable(fault)).to_string()),
+                    ..ended(unit, &next.change, ScheduleState::Failed)
+                }
+            }
+        };
+        let action =
+            if after.state == ScheduleState::Done { "schedule.done" } else { "schedule.fail" };
+        let project = project::find_any(unit.tx, &next.project)?;
+        let environment = project::find_any_environment(unit.tx, &project, &next.environment)?;
+        save(unit, action, (&project, &environment), Some(&next.change), &after)?;
+    }
+    Ok(unit.tx.next_scheduled()?.map(|next| next.change.at))
+}
+
+/// What cannot be read will not be by trying again.
+fn readable(fault: Fault) -> Fault {
+    match fault {
+        Fault::Store(error) => Fault::Internal(error.to_string()),
+        fault => fault,
+    }
+}
+
+/// Makes a change for its author; gives the revision that it made, if it made one.
+fn make(unit: &mut Unit<'_>, next: &NextChange) -> Result<Option<u64>, Fault> {
+    let NextChange { project, environment, change } = next;
+    // Whoever revokes a token takes back what it was trusted with; one that has merely expired does
+    // not open anything any more, but what was asked for with it in time stands.
+    let trusted = |token: StoredToken| token.revoked_at.is_none();
+    if !unit.tx.token(&change.actor)?.is_some_and(trusted) {
+        return Err(Fault::AuthorRevoked);
+    }
+    let author = Author {
+        actor: change.actor.clone(),
+        actor_name: change.actor_name.clone(),
+        request_id: format!("schedule/{}", change.id),
+        reason: change.reason.clone(),
+    };
+    let before = revision(unit, project, environment)?;
+    let later = Later::of(change)?;
+    unit.run_for(&author, true, |unit| {
+        later.make(unit, project, environment).map_err(|fault| fault.below("/change"))
+    })?;
+    let after = revision(unit, project, environment)?;
+    Ok((after > before).then_some(after))
+}
+
+fn revision(unit: &Unit<'_>, project: &str, environment: &str) -> Result<u64, Fault> {
+    let (_, environment) = project::find_environment(unit.tx, project, environment)?;
+    Ok(environment.revision)
+}

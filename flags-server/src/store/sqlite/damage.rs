@@ -1,0 +1,81 @@
+//! What is wrong with a database file itself.
+
+use rusqlite::{Connection, Row};
+
+use crate::store::{Damage, StoreResult};
+
+/// Sums that are kept beside the rows that they are of: a place, what is kept, and what it is.
+const SUMS: [&str; 2] = [
+    "SELECT 'segment ' || o.key || ' of environment ' || o.environment_id,
+            o.included || ', ' || o.excluded || ', ' || o.member_bytes AS kept,
+            count(*) FILTER (WHERE m.excluded = 0) || ', ' ||
+            count(*) FILTER (WHERE m.excluded = 1) || ', ' ||
+            coalesce(sum(octet_length(m.key)), 0) AS counted
+     FROM object AS o
+     LEFT JOIN member_list AS l ON l.environment_id = o.environment_id AND l.segment = o.key
+     LEFT JOIN member AS m ON m.list_id = l.id
+     WHERE o.kind = 'segment'
+     GROUP BY o.environment_id, o.key HAVING kept <> counted",
+    "SELECT 'environment ' || e.key,
+            e.included || ', ' || e.excluded || ', ' || e.member_bytes || ', ' ||
+            e.definition_bytes AS kept,
+            coalesce(sum(o.included), 0) || ', ' || coalesce(sum(o.excluded), 0) || ', ' ||
+            coalesce(sum(o.member_bytes), 0) || ', ' || coalesce(sum(o.bytes), 0) AS counted
+     FROM environment AS e LEFT JOIN object AS o ON o.environment_id = e.id
+     GROUP BY e.id HAVING kept <> counted",
+];
+
+/// What the history has otherwise than the audit log, which it is an index of.
+const HISTORY: &str = r#"
+    SELECT 'audit row ' || a.id, e.key, r.value
+    FROM audit AS a JOIN project AS p ON p.key = a.project
+    JOIN json_each(iif(json_valid(a.revisions), a.revisions, '{}')) AS r
+    JOIN environment AS e ON e.project_id = p.id AND e.key = r.key
+    LEFT JOIN deed AS d
+    ON d.environment_id = e.id AND d.revision = r.value AND d.audit_id = a.id
+    WHERE r.value > 0 AND a.action <> 'environment.rename' AND (d.audit_id IS NULL
+    OR d.key <> a.object_key
+    OR d.kind <> iif(a.object_kind = 'flag_state', 'flag', a.object_kind))
+    UNION ALL
+    SELECT 'audit row ' || d.audit_id, e.key, d.revision
+    FROM deed AS d JOIN environment AS e ON e.id = d.environment_id
+    JOIN audit AS a ON a.id = d.audit_id
+    WHERE NOT json_valid(a.revisions)
+    OR json_extract(a.revisions, '$."' || e.key || '"') IS NOT d.revision"#;
+
+type Read = fn(&Row<'_>) -> rusqlite::Result<Option<Damage>>;
+
+pub(super) fn find(connection: &Connection) -> StoreResult<Vec<Damage>> {
+    let mut found = Vec::new();
+    let mut collect = |sql: &str, read: Read| -> StoreResult<()> {
+        let mut statement = connection.prepare(sql)?;
+        for damage in statement.query_map((), read)? {
+            found.extend(damage?);
+        }
+        Ok(())
+    };
+    collect("PRAGMA integrity_check", |row| {
+        let message: String = row.get(0)?;
+        let damage = Damage { place: "file".into(), message };
+        Ok((damage.message != "ok").then_some(damage))
+    })?;
+    collect("PRAGMA foreign_key_check", |row| {
+        let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
+        let message = format!("a row refers to one of the table `{parent}` that is not there");
+        Ok(Some(Damage { place: format!("table {table}"), message }))
+    })?;
+    for sql in SUMS {
+        collect(sql, |row| {
+            let (kept, counted): (String, String) = (row.get(1)?, row.get(2)?);
+            let message = format!("its sums are kept as {kept} and are {counted}");
+            Ok(Some(Damage { place: row.get(0)?, message }))
+        })?;
+    }
+    collect(HISTORY, |row| {
+        let (environment, revision): (String, i64) = (row.get(1)?, row.get(2)?);
+        let message =
+            format!("the history of `{environment}` has it otherwise at revision {revision}");
+        Ok(Some(Damage { place: row.get(0)?, message }))
+    })?;
+    Ok(found)
+}

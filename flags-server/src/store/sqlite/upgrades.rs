@@ -1,0 +1,212 @@
+//! Databases of every earlier version of the schema, with something in them, opened by this one.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use std::path::Path;
+
+use flags_core::{Epoch, Timestamp};
+use rusqlite::Connection;
+
+use super::{SqliteStore, claim, connect, migrations};
+use crate::store::chain::ChainHead;
+use crate::store::{EnvironmentId, Grant, MemberList, ObjectKind, Page, Store, View};
+
+/// Rows of the audit log of a fixture: more than are chained at once.
+const AUDIT_ROWS: i64 = 2_345;
+
+fn versions() -> Vec<i32> {
+    migrations::migrations::runner()
+        .get_migrations()
+        .iter()
+        .map(|migration| migration.version())
+        .collect()
+}
+
+/// A database as a server of that version left it.
+fn create(path: &Path, version: i32) -> Connection {
+    let mut connection = connect(path).unwrap();
+    claim(&connection).unwrap();
+    connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+    let target = refinery::Target::Version(version);
+    migrations::migrations::runner().set_target(target).run(&mut connection).unwrap();
+    let lists = match version {
+        1 => {
+            "INSERT INTO object VALUES (1, 'segment', 's', 's', 1, 2, 33,
+                 '{\"kind\":\"tenant\",\"included\":[\"a\"],\"excluded\":[\"b\"],\"when\":null}');"
+        }
+        _ => {
+            "INSERT INTO object (environment_id, kind, key, folded, version, included, excluded,
+                 member_bytes, bytes, document)
+             VALUES (1, 'segment', 's', 's', 1, 1, 1, 2, 33, '{\"kind\":\"tenant\",\"when\":null}');
+             INSERT INTO segment_member (environment_id, segment, excluded, key)
+             VALUES (1, 's', 0, 'a'), (1, 's', 1, 'b');
+             UPDATE environment SET included = 1, excluded = 1, member_bytes = 2;"
+        }
+    };
+    let tokens = match version {
+        1 | 2 => {
+            "INSERT INTO token (id, name, kind, hash, created_at)
+                 VALUES ('t', 'n', 'admin', zeroblob(32), 0);"
+        }
+        _ => {
+            "INSERT INTO token (id, name, kind, role, created_at)
+                 VALUES ('t', 'n', 'service', 'admin', 0);
+             INSERT INTO token_secret (hash, token_id) VALUES (zeroblob(32), 't');"
+        }
+    };
+    connection
+        .execute_batch(&format!(
+            "INSERT INTO meta (id, epoch, created_at) VALUES (1, 'e', 0);
+             INSERT INTO project (id, key, folded, name, created_at) VALUES (1, 'p', 'p', 'P', 0);
+             INSERT INTO environment (id, project_id, key, folded, name, revision,
+                 definition_bytes, created_at) VALUES (1, 1, 'a', 'a', 'A', 1, 33, 0);
+             INSERT INTO flag (project_id, key, folded, version, document)
+                 VALUES (1, 'f', 'f', 1, '{{}}');
+             INSERT INTO change_log (environment_id, revision, change, committed_at)
+                 VALUES (1, 1, '{{}}', 0);
+             {tokens}
+             {lists}
+             WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < {AUDIT_ROWS})
+             INSERT INTO audit (id, at, actor, request_id, action, project, object_kind, object_key,
+                 reason, before, after, revisions)
+             SELECT id, id, 't', 'r', 'flag.off', 'p', 'flag', 'f' || id,
+                 CASE WHEN id % 2 THEN 'why' END, '{{\"n\":' || id || '}}', NULL,
+                 iif(id = 7, '{{\"a\":1}}', '{{}}') FROM n;"
+        ))
+        .unwrap();
+    if version >= 3 {
+        connection.execute("UPDATE audit SET actor_name = 'n'", ()).unwrap();
+    }
+    if version >= 4 {
+        connection.execute("INSERT INTO deed VALUES (1, 1, 7, 'flag', 'f7')", ()).unwrap();
+        let answer =
+            "INSERT INTO answer VALUES (zeroblob(32), zeroblob(32), 0, 201, '[]', zeroblob(1))";
+        connection.execute(answer, ()).unwrap();
+    }
+    connection
+}
+
+fn verify(view: &dyn View) -> ChainHead {
+    let mut head = ChainHead::default();
+    loop {
+        let rows = view.audit_rows(head.id, 500).unwrap();
+        if rows.is_empty() {
+            return head;
+        }
+        for row in rows {
+            head.follow(&row).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_earlier_versions_stored_stays() {
+    let versions = versions();
+    let latest = *versions.last().unwrap();
+    for version in versions.into_iter().filter(|version| *version < 5) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("flags.db");
+        drop(create(&path, version));
+
+        let store = SqliteStore::open(&path, Timestamp::from_millis(9)).unwrap();
+        let view = store.view().unwrap();
+        assert_eq!(view.epoch().unwrap(), Epoch::new("e"), "from version {version}");
+        let environment = view.environments(None, &Page::ALL).unwrap().remove(0);
+        assert_eq!((&*environment.key, environment.revision), ("a", 1));
+        let id = EnvironmentId(1);
+        assert_eq!(view.flags(crate::store::ProjectId(1), &Page::ALL).unwrap().len(), 1);
+        assert_eq!(view.members(id, "s", MemberList::Included, &Page::ALL).unwrap(), ["a"]);
+        assert_eq!(view.members(id, "s", MemberList::Excluded, &Page::ALL).unwrap(), ["b"]);
+        let segment = view.object(id, ObjectKind::Segment, "s").unwrap().unwrap();
+        assert_eq!(segment.document, r#"{"kind":"tenant","when":null}"#);
+        assert_eq!(view.changes(id, 0, 9, 99).unwrap().len(), 1);
+        let token = view.tokens(&Page::ALL).unwrap().remove(0);
+        assert!(token.kind.grant().is_some_and(Grant::is_unlimited_admin), "{token:?}");
+        assert_eq!(token.secrets.len(), 1);
+        // The history is there, with the name of who did it.
+        assert_eq!(view.revisions(id, None, None, 9).unwrap(), [1]);
+        let deed = view.deeds(id, 1, Some((ObjectKind::Flag, "f7")), 9).unwrap().remove(0);
+        assert_eq!((deed.id, deed.actor_name.as_deref()), (7, Some("n")));
+        assert_eq!(view.answer(&[0; 32]).unwrap().is_some(), version >= 4);
+        let damage = view.damage().unwrap();
+        assert!(damage.is_empty(), "{damage:?}");
+        let head = verify(&*view);
+        assert_eq!(head.id, AUDIT_ROWS, "every row is chained");
+        let row = view.audit_rows(6, 1).unwrap().remove(0);
+        let parts = [Some("f7".into()), Some("why".into()), Some(r#"{"n":7}"#.into()), None];
+        assert_eq!(row.parts, parts);
+        drop(view);
+        drop(store);
+
+        let connection = Connection::open(&path).unwrap();
+        let applied = "SELECT max(version) FROM refinery_schema_history";
+        assert_eq!(connection.query_row(applied, (), |row| row.get::<_, i32>(0)).unwrap(), latest);
+        let mut broken = connection.prepare("PRAGMA foreign_key_check").unwrap();
+        assert!(!broken.exists(()).unwrap());
+        drop(broken);
+        drop(connection);
+        let store = SqliteStore::open(&path, Timestamp::from_millis(9)).unwrap();
+        assert_eq!(verify(&*store.view().unwrap()), head, "chained once");
+    }
+}
+
+#[test]
+fn a_chain_that_was_interrupted_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("flags.db");
+    let mut connection = create(&path, 2);
+    migrations::migrations::runner().run(&mut connection).unwrap();
+    // The second batch fails in its middle.
+    connection
+        .execute_batch(
+            "CREATE TRIGGER fault BEFORE UPDATE ON audit WHEN NEW.id = 1500
+             BEGIN SELECT RAISE(ABORT, 'no more'); END",
+        )
+        .unwrap();
+    let open = || SqliteStore::open(&path, Timestamp::from_millis(9));
+    assert!(open().err().unwrap().to_string().contains("no more"));
+    let chained = "SELECT count(*) FROM audit WHERE hash IS NOT NULL";
+    let chained = connection.query_row(chained, (), |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(chained, 1_000);
+    connection.execute_batch("DROP TRIGGER fault").unwrap();
+    let store = open().unwrap();
+    assert_eq!(verify(&*store.view().unwrap()).id, AUDIT_ROWS);
+}
+
+#[test]
+fn the_database_itself_refuses_to_alter_the_audit_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("flags.db");
+    drop(create(&path, 2));
+    drop(SqliteStore::open(&path, Timestamp::from_millis(9)).unwrap());
+    let connection = Connection::open(&path).unwrap();
+    for statement in [
+        "DELETE FROM audit WHERE id = 7",
+        "DELETE FROM audit",
+        "UPDATE audit SET id = 9999 WHERE id = 7",
+        "UPDATE audit SET at = 0",
+        "UPDATE audit SET actor = 'x' WHERE id = 7",
+        "UPDATE audit SET actor_name = 'x' WHERE id = 7",
+        "UPDATE audit SET action = 'x' WHERE id = 7",
+        "UPDATE audit SET revisions = 'x' WHERE id = 7",
+        "UPDATE audit SET environment = 'x' WHERE id = 7",
+        "UPDATE audit SET object_key = 'x' WHERE id = 7",
+        "UPDATE audit SET reason = NULL WHERE id = 7",
+        "UPDATE audit SET after = 'x' WHERE id = 7",
+        "UPDATE audit SET salts = NULL WHERE id = 7",
+        "UPDATE audit SET salts = randomblob(64) WHERE id = 7",
+        "UPDATE audit SET digests = zeroblob(128) WHERE id = 7",
+        "UPDATE audit SET hash = NULL WHERE id = 7",
+        "UPDATE audit SET after = 'x', salts = CAST(zeroblob(48) || substr(salts, 49) AS BLOB) WHERE id = 7",
+        "INSERT OR REPLACE INTO audit (id, at, actor, request_id, action, object_kind, object_key,
+             revisions) VALUES (7, 0, 'x', 'x', 'x', 'x', 'x', '{}')",
+    ] {
+        let error = connection.execute(statement, ()).unwrap_err().to_string();
+        assert!(error.contains("the audit log is append-only"), "{statement}: {error}");
+    }
+}
