@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use flags_core::Timestamp;
 use tokio::task::spawn_blocking;
 
 use crate::limits::BACKUP_RETRY;
@@ -43,7 +44,7 @@ impl Schedule {
     fn make(&self, database: &Path) -> Result<PathBuf, String> {
         std::fs::create_dir_all(&self.directory)
             .map_err(|error| format!("{}: {error}", self.directory.display()))?;
-        let path = self.directory.join(file_name(&now().to_string()));
+        let path = self.directory.join(file_name(now()));
         back_up(database, &path, &mut |_| ()).map_err(|error| error.cause().to_string())?;
         let backups = self.backups().map_err(|error| error.to_string())?;
         for old in backups.iter().rev().skip(self.keep) {
@@ -72,10 +73,12 @@ impl Schedule {
     }
 }
 
-/// `flags-20261120T172509Z.db`, of a time in RFC 3339.
-fn file_name(at: &str) -> String {
-    let digits: String = at.chars().filter(|c| !matches!(c, '-' | ':' | 'Z')).collect();
-    format!("flags-{}Z.db", digits.replace('.', "_"))
+/// `flags-20261120T172509_031Z.db`: always with milliseconds, so that names sort by time.
+fn file_name(at: Timestamp) -> String {
+    let millis = at.as_millis().rem_euclid(1_000);
+    let second = Timestamp::from_millis(at.as_millis() - millis).to_string();
+    let digits: String = second.chars().filter(|c| !matches!(c, '-' | ':' | 'Z')).collect();
+    format!("flags-{digits}_{millis:03}Z.db")
 }
 
 fn is_backup(name: &str) -> bool {
@@ -91,9 +94,10 @@ mod tests {
 
     #[test]
     fn names_sort_by_time_and_are_known_again() {
-        assert_eq!(file_name("2026-11-20T17:25:09Z"), "flags-20261120T172509Z.db");
-        let later = file_name("2026-11-20T17:25:09.5Z");
-        assert!(is_backup(&later) && is_backup("flags-20261120T172509Z.db"), "{later}");
+        let name = |millis: i64| file_name(Timestamp::from_millis(1_795_195_509_000 + millis));
+        assert_eq!(name(31), "flags-20261120T172509_031Z.db");
+        let names: Vec<_> = [0, 7, 100, 107, 999, 1_000].map(name).into();
+        assert!(names.is_sorted() && names.iter().all(|name| is_backup(name)), "{names:?}");
         for other in ["flags.db", "flags-Z.db", "flags-20261120T172509Z.db-wal", "my-flags.db"] {
             assert!(!is_backup(other), "{other}");
         }
