@@ -251,8 +251,8 @@ pub use flags_core::{
     Answer, Attribute, AttributeValue, Change, ContextKey, Decoded, Decoders, Diagnostic, Document,
     Entity, Epoch, Evaluation, Explanation, FLAG_KIND, Flag, FlagKey, FlagType, FlagValue, Gap,
     InvalidObject, JsonContext, KeysChange, MembersChange, Misfit, Now, Object, ObjectChange,
-    Outcome, Override, OverrideValue, Position, Question, Reason, Report, Revision, Ruleset,
-    SEGMENT_KIND, SplitOutcome, Step, Strings, Timestamp, Undecodable, Value,
+    Outcome, Override, OverrideValue, PackedStrings, Position, Question, Reason, Report, Revision,
+    Ruleset, SEGMENT_KIND, SplitOutcome, Step, Strings, TENANT_KIND, Timestamp, Undecodable, Value,
 };
 pub use limits::{MAX_CACHE_BYTES, MAX_EVENT_BYTES, MAX_SNAPSHOT_BYTES};
 pub use misuse::Misuse;

@@ -197,10 +197,10 @@ impl<R: Held> Snapshot<R> {
     /// let on: Vec<&str> = answers.filter(|(_, answer)| answer.is_true()).map(|(key, _)| key).collect();
     /// assert_eq!(on, ["exports"]);
     /// ```
-    pub fn evaluate_all(
-        &self,
-        context: &(impl Context + ?Sized),
-    ) -> impl Iterator<Item = (&str, Evaluation<'_>)> {
+    pub fn evaluate_all<'s: 'c, 'c>(
+        &'s self,
+        context: &'c (impl Context + ?Sized),
+    ) -> impl Iterator<Item = (&'s str, Evaluation<'s>)> {
         self.ruleset().evaluate_all(context, clock::now)
     }
 

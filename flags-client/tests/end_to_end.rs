@@ -229,6 +229,55 @@ async fn members_of_a_segment_arrive_alone_and_stay_on_the_disk() {
 }
 
 #[tokio::test]
+async fn what_is_stored_of_a_tenant_decides_in_the_client() {
+    const GERMAN: Flag<bool> = Flag::new("german", false);
+    let server = TestServer::start().await;
+    let tenants = format!("{PRODUCTION}/tenants");
+    let store = |key: &str, country: &str| {
+        let acme = json!({"key": key, "attributes": {"country": country}});
+        server.post(&tenants, json!({"tenants": [acme]}))
+    };
+    store("acme", "DE").await.is(200);
+    let version = server.create_flag("german").await["revisions"]["production"].as_u64().unwrap();
+    let rule = json!({"id": "de", "serve": {"variant": "on"},
+                      "when": {"attribute": "tenant.country", "op": "equals", "values": ["DE"]}});
+    let state = json!({"on": true, "fallthrough": {"variant": "off"}, "rules": [rule]});
+    server.patch(&format!("{PRODUCTION}/flags/german"), version, state).await.is(200);
+
+    // From the snapshot, and then from the stream.
+    let folder = TempDir::new().unwrap();
+    let cache = folder.path().join("flags.cache");
+    let url = server.base.clone();
+    let start = async || {
+        let builder = Client::builder(&url, SDK).cache_file(&cache).hurried();
+        builder.connect().await.unwrap()
+    };
+    let client = start().await;
+    client.ready(SOON).await.unwrap();
+    assert!(client.is_on(&GERMAN, &ACME));
+    let own = [("country", "US".into())];
+    assert!(!client.is_on(&GERMAN, &ACME.with(&own)), "what the service says itself wins");
+    assert!(!client.is_on(&GERMAN, &Entity::tenant("globex")));
+    let changed = store("acme", "FR").await.is(200);
+    client.wait_for(revision(&changed), SOON).await.unwrap();
+    assert!(!client.is_on(&GERMAN, &ACME));
+    let changed = store("globex", "DE").await.is(200);
+    client.wait_for(revision(&changed), SOON).await.unwrap();
+    assert!(client.is_on(&GERMAN, &Entity::tenant("globex")));
+
+    // From the disk.
+    let cached = |status: &flags_client::Status| {
+        status.cached.as_ref().is_some_and(|at| at.revision == revision(&changed))
+    };
+    client.wait_until(cached, SOON).await.unwrap();
+    drop(client);
+    server.stop().await;
+    let client = start().await;
+    assert!(client.is_on(&GERMAN, &Entity::tenant("globex")));
+    assert!(!client.is_on(&GERMAN, &ACME));
+}
+
+#[tokio::test]
 async fn another_database_at_the_same_address_is_another_history() {
     let server = TestServer::start().await;
     for key in ["checkout", "second", "third"] {

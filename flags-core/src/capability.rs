@@ -6,9 +6,11 @@
 /// here; a client without it treats that object alone as invalid. The first version of the format
 /// needs none.
 ///
+/// `tenants` is to see the attributes of [stored tenants](crate::TenantDefinition).
+///
 /// ```
 /// let needs = ["entitlements"];
 /// let meets_them = needs.iter().all(|need| flags_core::CAPABILITIES.contains(need));
 /// assert!(!meets_them);
 /// ```
-pub const CAPABILITIES: &[&str] = &[];
+pub const CAPABILITIES: &[&str] = &["tenants"];

@@ -18,6 +18,9 @@ pub const FLAG_KIND: &str = "flag";
 /// The `kind` of an [`Object`] that holds a [`SegmentDefinition`](crate::SegmentDefinition).
 pub const SEGMENT_KIND: &str = "segment";
 
+/// The `kind` of an [`Object`] that holds a [`TenantDefinition`](crate::TenantDefinition).
+pub const TENANT_KIND: &str = "tenant";
+
 /// One definition in its envelope.
 ///
 /// The definition itself stays unparsed, so that one that cannot be read (a newer server, a
@@ -35,7 +38,7 @@ pub const SEGMENT_KIND: &str = "segment";
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Object {
-    /// [`FLAG_KIND`], [`SEGMENT_KIND`], or a kind that this version does not know.
+    /// [`FLAG_KIND`], [`SEGMENT_KIND`], [`TENANT_KIND`], or a kind that this version does not know.
     pub kind: String,
     /// Unique within the kind and the environment.
     pub key: String,
@@ -291,6 +294,26 @@ pub enum ObjectChange {
     },
     /// A segment lists other keys; nothing where there is no such segment, or an invalid one.
     Members(MembersChange),
+}
+
+impl ObjectChange {
+    /// The kind and the key of the object.
+    ///
+    /// ```
+    /// use flags_core::ObjectChange;
+    ///
+    /// let gone: ObjectChange = serde_json::from_str(r#"{"delete": {"kind": "flag", "key": "exports"}}"#)?;
+    /// assert_eq!(gone.object(), ("flag", "exports"));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn object(&self) -> (&str, &str) {
+        match self {
+            Self::Upsert(object) => (&object.kind, &object.key),
+            Self::Delete { kind, key } => (kind, key),
+            Self::Members(change) => (&change.kind, &change.key),
+        }
+    }
 }
 
 /// A change that does not follow what it was applied to: something between the two is missing, or

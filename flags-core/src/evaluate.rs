@@ -16,8 +16,9 @@ use crate::observer::{Asked, Found, Observer, Unobserved};
 use crate::outcome::{Decision, Outcome, Why};
 use crate::ruleset::{
     Flag as CompiledFlag, FlagBody, FlagRules, Prerequisite, Questions, Ruleset, Segment, Slot,
-    Targets, VariantIndex, Variants,
+    TENANT, Targets, VariantIndex, Variants,
 };
+use crate::same::same;
 use crate::serve::{Serve, Split, Unit};
 use crate::time::{Now, Timestamp};
 use crate::value::Stored;
@@ -158,9 +159,9 @@ impl Ruleset {
     /// assert_eq!((answers[0].0, answers[0].1.variant), ("exports", Some("on")));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    pub fn evaluate_all<'r>(
+    pub fn evaluate_all<'r: 'c, 'c>(
         &'r self,
-        context: &(impl Context + ?Sized),
+        context: &'c (impl Context + ?Sized),
         now: impl Now,
     ) -> impl Iterator<Item = (&'r str, Evaluation<'r>)> {
         let mut evaluator = Evaluator::new(self, context, now, Unobserved);
@@ -255,7 +256,7 @@ enum Choice {
     UnitMissing,
 }
 
-impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O> {
+impl<'r: 'a, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O> {
     #[inline]
     fn new(ruleset: &'r Ruleset, context: &'a C, now: N, observer: O) -> Self {
         let now = CachedNow { source: now, instant: Cell::new(None) };
@@ -421,13 +422,14 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
             Serve::Split(split) => split,
         };
         let Some(bucket) = self.bucket(unit) else {
-            self.observer.found(Asked::Unit { unit }, Found::UnitMissing);
+            self.observer.found(Asked::Unit { unit, stored: false }, Found::UnitMissing);
             return Choice::UnitMissing;
         };
         let share = shares.choose(bucket, || self.now.get());
         if O::OBSERVES {
             let variant = share.variant.and_then(|variant| variants.served(variant).name());
-            self.observer.found(Asked::Unit { unit }, Found::Bucket { bucket, share, variant });
+            let asked = Asked::Unit { unit, stored: self.is_stored(&unit.path) };
+            self.observer.found(asked, Found::Bucket { bucket, share, variant });
         }
         share.variant.map_or(Choice::GoOn, |variant| Choice::Variant(variant, Some(bucket)))
     }
@@ -453,7 +455,9 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
             Condition::Attribute { path, test, searches } => {
                 let truth = self.test(path, test, *searches);
                 let value = self.asked.as_ref().and_then(|(_, subject)| subject.value);
-                self.observer.found(Asked::Attribute { path, test, value }, Found::Truth(truth));
+                let stored = self.is_stored(path);
+                let asked = Asked::Attribute { path, test, value, stored };
+                self.observer.found(asked, Found::Truth(truth));
                 truth
             }
             group => self.truth_of_others(group),
@@ -560,7 +564,15 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
         }
     }
 
+    /// What the context says, or else what is stored of the tenant that it names.
     fn named_attribute(&self, path: &AttributePath, name: &str) -> Option<AttributeValue<'a>> {
+        match self.own_attribute(path, name) {
+            None if !self.ruleset.tenants.is_empty() => self.stored_attribute(path, name),
+            own => own,
+        }
+    }
+
+    fn own_attribute(&self, path: &AttributePath, name: &str) -> Option<AttributeValue<'a>> {
         self.context.attribute(&path.kind, name).filter(|value| match value {
             AttributeValue::Float(float) => float.is_finite(),
             AttributeValue::String(text) => text.len() <= MAX_ATTRIBUTE_BYTES,
@@ -570,6 +582,22 @@ impl<'r, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, N, O
             }
             AttributeValue::Boolean(_) | AttributeValue::Integer(_) => true,
         })
+    }
+
+    #[inline(never)]
+    fn stored_attribute(&self, path: &AttributePath, name: &str) -> Option<AttributeValue<'a>> {
+        if !same(&path.kind, TENANT) {
+            return None;
+        }
+        self.ruleset.tenants.attribute(self.key(TENANT)?, name)
+    }
+
+    /// Whether what there is of an attribute is stored; for observers alone.
+    fn is_stored(&self, path: &AttributePath) -> bool {
+        let is_stored = |name: &str| {
+            self.own_attribute(path, name).is_none() && self.stored_attribute(path, name).is_some()
+        };
+        O::OBSERVES && path.name.as_deref().is_some_and(is_stored)
     }
 
     #[inline(always)]

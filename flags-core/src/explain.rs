@@ -18,6 +18,9 @@ use crate::time::Now;
 /// How many values of a condition an explanation shows.
 const VALUES_SHOWN: usize = 10;
 
+/// What the text says of a value that the context does not say itself.
+const OF_THE_STORED_TENANT: &str = " (of the stored tenant)";
+
 /// An answer with every step that led to it.
 ///
 /// Its `Display` is a text for people, its JSON a tree for programs: the fields of the
@@ -141,11 +144,17 @@ pub enum Question {
         further: usize,
         /// What the context says, as JSON text; `None` where it says nothing that can be compared.
         found: Option<String>,
+        /// Whether the context does not say it, but the stored tenant that it names.
+        #[serde(skip_serializing_if = "core::ops::Not::not")]
+        stored: bool,
     },
     /// Which share a unit falls into.
     Split {
         /// The unit, as `<kind>.<name>`.
         by: String,
+        /// Whether it is that of the stored tenant.
+        #[serde(skip_serializing_if = "core::ops::Not::not")]
+        stored: bool,
     },
 }
 
@@ -248,7 +257,7 @@ fn question(asked: &Asked<'_>) -> Question {
         Asked::Any => Question::Any,
         Asked::Not => Question::Not,
         Asked::Segment { key } => Question::Segment { key: (*key).into() },
-        Asked::Attribute { path, test, value } => {
+        Asked::Attribute { path, test, value, stored } => {
             let (values, further) = shown(test);
             Question::Attribute {
                 attribute: path.to_string(),
@@ -257,9 +266,12 @@ fn question(asked: &Asked<'_>) -> Question {
                 values,
                 further,
                 found: value.map(|value| value.to_string()),
+                stored: *stored,
             }
         }
-        Asked::Unit { unit } => Question::Split { by: unit.path.to_string() },
+        Asked::Unit { unit, stored } => {
+            Question::Split { by: unit.path.to_string(), stored: *stored }
+        }
     }
 }
 
@@ -371,7 +383,7 @@ impl fmt::Display for Question {
             Self::Any => f.write_str("any of"),
             Self::Not => f.write_str("not"),
             Self::Segment { key } => write!(f, "in segment `{key}`"),
-            Self::Attribute { attribute, op, ignore_case, values, further, found } => {
+            Self::Attribute { attribute, op, ignore_case, values, further, found, stored } => {
                 write!(f, "{attribute} {op}")?;
                 if *ignore_case {
                     f.write_str(" (ignoring case)")?;
@@ -384,11 +396,15 @@ impl fmt::Display for Question {
                     f.write_str("]")?;
                 }
                 match found {
-                    Some(found) => write!(f, ", is {found}"),
-                    None => f.write_str(", is not there"),
+                    Some(found) => write!(f, ", is {found}")?,
+                    None => f.write_str(", is not there")?,
                 }
+                f.write_str(if *stored { OF_THE_STORED_TENANT } else { "" })
             }
-            Self::Split { by } => write!(f, "bucket of {by}"),
+            Self::Split { by, stored } => {
+                write!(f, "bucket of {by}")?;
+                f.write_str(if *stored { OF_THE_STORED_TENANT } else { "" })
+            }
         }
     }
 }

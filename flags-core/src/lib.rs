@@ -289,16 +289,20 @@ mod value;
 
 pub use bucket::Salt;
 pub use capability::CAPABILITIES;
-pub use change::{Change, Document, FLAG_KIND, Gap, Object, ObjectChange, SEGMENT_KIND};
-pub use compile::{check_flag, check_segment, flag_references};
+pub use change::{
+    Change, Document, FLAG_KIND, Gap, Object, ObjectChange, SEGMENT_KIND, TENANT_KIND,
+};
+pub use compile::{check_flag, check_segment, check_tenant, flag_references};
 pub use context::derive::Context;
-pub use context::{Attribute, AttributeValue, Context, ContextKey, Entity, JsonContext, Strings};
+pub use context::{
+    Attribute, AttributeValue, Context, ContextKey, Entity, JsonContext, PackedStrings, Strings,
+};
 pub use decoded::Decoded;
 pub use decoders::{Decoders, Undecodable};
-pub use definition::shape::{FLAG, FLAG_STATE, FLAG_TYPE, Field, SEGMENT, Shape, VARIANTS};
+pub use definition::shape::{FLAG, FLAG_STATE, FLAG_TYPE, Field, SEGMENT, Shape, TENANT, VARIANTS};
 pub use definition::{
     Bucketing, Condition, FlagDefinition, FlagState, FlagType, Operator, PlainJson, Prerequisite,
-    Ramp, Rule, SegmentDefinition, Serve, Split, Target, Variant, Weight,
+    Ramp, Rule, SegmentDefinition, Serve, Split, Target, TenantDefinition, Variant, Weight,
 };
 pub use diagnostic::Diagnostic;
 pub use evaluation::{Answer, Evaluation, Reason, SplitOutcome};
@@ -309,8 +313,9 @@ pub use limits::{
     MAX_ATTRIBUTE_BYTES, MAX_CONDITION_DEPTH, MAX_CONDITIONS, MAX_CONTEXT_KEY_BYTES,
     MAX_DIAGNOSTICS, MAX_FLAGS_PER_ANSWER, MAX_KEY_BYTES, MAX_LIST_ELEMENTS, MAX_PATTERN_BYTES,
     MAX_PATTERNS, MAX_PREREQUISITE_DEPTH, MAX_PREREQUISITES, MAX_RULES, MAX_SEARCHES,
-    MAX_SEGMENT_CONDITIONS, MAX_SEGMENT_REFERENCES, MAX_SEGMENT_SEARCHES, MAX_TEXT_VALUES,
-    MAX_VARIANT_NAME_BYTES, MAX_VARIANTS, MAX_VERSION_BYTES, MAX_WORK_PER_ANSWER, TOTAL_WEIGHT,
+    MAX_SEGMENT_CONDITIONS, MAX_SEGMENT_REFERENCES, MAX_SEGMENT_SEARCHES, MAX_TENANT_ATTRIBUTES,
+    MAX_TENANT_BYTES, MAX_TEXT_VALUES, MAX_VARIANT_NAME_BYTES, MAX_VARIANTS, MAX_VERSION_BYTES,
+    MAX_WORK_PER_ANSWER, TOTAL_WEIGHT,
 };
 pub use members::{KeysChange, MembersChange};
 pub use misfit::Misfit;

@@ -18,6 +18,12 @@ pub const MAX_ATTRIBUTE_BYTES: usize = 64 * 1024;
 /// have more than [`MAX_ATTRIBUTE_BYTES`] together.
 pub const MAX_LIST_ELEMENTS: usize = 1_000;
 
+/// Most attributes of one stored tenant.
+pub const MAX_TENANT_ATTRIBUTES: usize = 64;
+
+/// Most bytes of the names and the texts of one stored tenant together.
+pub const MAX_TENANT_BYTES: usize = 16 * 1024;
+
 /// Most values of one `starts_with` or `ends_with`.
 pub const MAX_TEXT_VALUES: usize = 1_000;
 

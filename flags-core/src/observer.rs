@@ -25,16 +25,33 @@ pub(crate) trait Observer {
 /// What a step asks.
 pub(crate) enum Asked<'a> {
     State,
-    Prerequisite { flag: &'a str, variants: &'a [SmolStr] },
+    Prerequisite {
+        flag: &'a str,
+        variants: &'a [SmolStr],
+    },
     Targets,
-    Rule { id: &'a str },
+    Rule {
+        id: &'a str,
+    },
     Fallthrough,
     All,
     Any,
     Not,
-    Segment { key: &'a str },
-    Attribute { path: &'a AttributePath, test: &'a Test, value: Option<AttributeValue<'a>> },
-    Unit { unit: &'a Unit },
+    Segment {
+        key: &'a str,
+    },
+    Attribute {
+        path: &'a AttributePath,
+        test: &'a Test,
+        value: Option<AttributeValue<'a>>,
+        /// The value is that of the stored tenant.
+        stored: bool,
+    },
+    Unit {
+        unit: &'a Unit,
+        /// As of an attribute.
+        stored: bool,
+    },
 }
 
 /// What a step comes to.

@@ -3,7 +3,7 @@
 #![cfg(test)]
 
 use flags_core::{
-    Change, Document, Epoch, JsonContext, KeysChange, MembersChange, Object, ObjectChange,
+    Change, Document, Entity, Epoch, JsonContext, KeysChange, MembersChange, Object, ObjectChange,
     Position, Ruleset, Timestamp,
 };
 use proptest::prelude::*;
@@ -44,8 +44,15 @@ enum Step {
         key: u8,
         lists: [[Vec<&'static str>; 2]; 2],
     },
+    /// What is stored of a tenant: a number, and whether it is right.
+    Tenant {
+        key: u8,
+        x: u8,
+        wrong: Option<u8>,
+    },
     DeleteFlag(u8),
     DeleteSegment(u8),
+    DeleteTenant(u8),
     UnknownKind(u8),
 }
 
@@ -72,6 +79,9 @@ fn step() -> impl Strategy<Value = Step> {
                 key, included, excluded, wrong
             }),
         4 => (key.clone(), [list(), list()]).prop_map(|(key, lists)| Step::Members { key, lists }),
+        4 => (0..4_u8, 0..3_u8, prop::option::weighted(0.2, 0..3_u8))
+            .prop_map(|(key, x, wrong)| Step::Tenant { key, x, wrong }),
+        1 => (0..4_u8).prop_map(Step::DeleteTenant),
         1 => key.clone().prop_map(Step::DeleteFlag),
         1 => key.clone().prop_map(Step::DeleteSegment),
         1 => key.prop_map(Step::UnknownKind),
@@ -84,6 +94,7 @@ impl Step {
             Self::Flag { key, on, prerequisite, segment, valid } => {
                 let when = match segment {
                     Some(segment) => json!({"segment": format!("s{segment}")}),
+                    None if *on => json!({"attribute": "tenant.x", "op": "gte", "values": [1]}),
                     None => json!({"attribute": "tenant.x", "op": "exists"}),
                 };
                 let prerequisites: Vec<Value> = prerequisite
@@ -138,6 +149,21 @@ impl Step {
                 let version = revision;
                 ObjectChange::Members(MembersChange { kind, key, version, included, excluded })
             }
+            Self::Tenant { key, x, wrong } => {
+                let mut definition = json!({"attributes": {"x": x, "later": ["a"]}, "later": 1});
+                let mut needs = Vec::new();
+                match wrong {
+                    None => {}
+                    Some(0) => definition["attributes"]["x"] = Value::Null,
+                    Some(1) => definition["attributes"] = json!([]),
+                    Some(_) => needs.push("time travel".to_owned()),
+                }
+                let tenant = object("tenant", &format!("t{key}"), revision, &definition);
+                ObjectChange::Upsert(Object { needs, ..tenant })
+            }
+            Self::DeleteTenant(key) => {
+                ObjectChange::Delete { kind: "tenant".into(), key: format!("t{key}") }
+            }
             Self::DeleteFlag(key) => {
                 ObjectChange::Delete { kind: "flag".into(), key: format!("f{key}") }
             }
@@ -162,6 +188,9 @@ fn answers(ruleset: &Ruleset) -> Vec<Value> {
             answers.push(serde_json::to_value(answer).unwrap());
         }
     }
+    let mut tenants: Vec<&str> = ruleset.tenants().collect();
+    tenants.sort_unstable();
+    answers.push(json!(tenants));
     answers
 }
 
@@ -189,6 +218,43 @@ proptest! {
         together.fold(&changes).unwrap();
         let json = |document| serde_json::to_value(document).unwrap();
         prop_assert_eq!(json(&together), json(&document));
+    }
+}
+
+/// Many tenants are one change, and those of before do not see it.
+#[test]
+fn many_tenants_come_and_go_in_one_change() {
+    let acting = |index: usize| index.is_multiple_of(5);
+    let rule = json!({"id": "r", "serve": {"variant": "on"},
+                      "when": {"attribute": "tenant.x", "op": "equals", "values": ["b"]}});
+    let flag = json!({
+        "type": "boolean",
+        "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
+        "state": {"on": true, "off_variant": "off", "rules": [rule],
+                  "fallthrough": {"variant": "off"}},
+    });
+    let tenant = |index: usize, x: &str| {
+        let (key, definition) = (format!("tenant-{index}"), json!({"attributes": {"x": x}}));
+        ObjectChange::Upsert(object("tenant", &key, 1, &definition))
+    };
+    let mut document = Document::empty(epoch());
+    let first = (0..5_000).map(|index| tenant(index, "a"));
+    let flag = ObjectChange::Upsert(object("flag", "f", 1, &flag));
+    document.fold([&change(1, first.chain([flag]).collect())]).unwrap();
+    let (before, _) = Ruleset::compile(&document);
+    let second = (0..6_000).filter(|index| acting(*index)).map(|index| match index % 2 {
+        0 => tenant(index, "b"),
+        _ => ObjectChange::Delete { kind: "tenant".into(), key: format!("tenant-{index}") },
+    });
+    let (after, report) = before.apply(&change(2, second.collect())).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!((before.tenants().len(), after.tenants().len()), (5_000, 4_600));
+    for index in 0..6_000 {
+        let key = format!("tenant-{index}");
+        let context = Entity::tenant(&key);
+        assert!(!before.evaluate("f", &context, NOW).is_true());
+        let expected = acting(index) && index.is_multiple_of(2);
+        assert_eq!(after.evaluate("f", &context, NOW).is_true(), expected, "{index}");
     }
 }
 

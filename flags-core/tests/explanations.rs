@@ -48,7 +48,7 @@ fn ruleset() -> Ruleset {
             "prerequisites": [{"flag": "light", "variants": ["on"]}],
             "targets": [{"kind": "tenant", "keys": ["acme"], "variant": "on"}],
             "rules": [rule("staff", staff), rule("beta", beta)]})),
-        boolean("split", json!({"fallthrough": {"split": {"by": "tenant", "weights": shares}}})),
+        boolean("split", json!({"fallthrough": {"split": {"by": "tenant", "weights": shares.clone()}}})),
         boolean("ramp", json!({"fallthrough": {"ramp": {
             "by": "tenant", "variant": "on", "rest": "off", "from": 0, "to": 100_000,
             "start": "1970-01-01T00:00:00Z", "end": "1970-01-01T00:00:10Z"}}})),
@@ -74,6 +74,15 @@ fn ruleset() -> Ruleset {
             test("user.app", "matches", json!(["^v?3\\.", "\"beta\""])),
             test("user.ip", "in_cidr", json!(["::ffff:10.0.0.0/104", "2001:DB8::1"]))]}))]})),
         boolean("invalid", json!({"off_variant": "none"})),
+        boolean("stored", json!({
+            "rules": [
+                rule("all", json!({"all": [
+                    test("tenant.country", "in", json!(["DE", "FR"])),
+                    test("tenant.regions", "in", json!(["eu"])),
+                    test("tenant.size", "gt", json!([100]))]}))],
+            "fallthrough": {"split": {"by": "tenant.country", "weights": shares}}})),
+        {"kind": "tenant", "key": "acme", "version": 4, "definition": {"attributes": {
+            "country": "DE", "regions": ["eu", "us"], "size": 120}}},
         {"kind": "segment", "key": "beta", "version": 2, "definition": {
             "kind": "tenant", "when": test("tenant.key", "in", json!(many))}},
     ]});
@@ -126,6 +135,7 @@ explanations! {
         "app": "1.9.0-beta", "ip": "10.0.0.256"}};
     formats_match: "formats" for {"user": {"n": 2.0, "since": 1_767_225_600_000_i64,
         "app": "2.0.9", "ip": "10.255.0.1"}};
+    stored: "stored" for {"tenant": {"key": "acme", "size": 20}};
     invalid: "invalid" for {};
     not_found: "nothing" for {};
 }

@@ -329,12 +329,35 @@ fn segment(index: usize) -> BoxedStrategy<Value> {
         .boxed()
 }
 
+/// Tenants, of some of which something is stored.
+fn tenants() -> BoxedStrategy<Vec<Value>> {
+    let attribute =
+        |name| prop::option::weighted(0.7, found()).prop_map(move |x| x.map(|x| (name, x)));
+    let tenant = |key: &'static str| {
+        let needs = pick(&["", "", "tenants", "time-travel"]);
+        let tenant =
+            ([attribute("x"), attribute("y")], needs).prop_map(move |(attributes, needs)| {
+                let attributes: serde_json::Map<_, _> = attributes
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect();
+                json!({"kind": "tenant", "key": key, "version": 1,
+                   "needs": needs.split_terminator(',').collect::<Vec<_>>(),
+                   "definition": {"attributes": attributes}})
+            });
+        prop::option::weighted(0.7, tenant)
+    };
+    let tenants: Vec<_> = TENANTS.iter().map(|key| tenant(key)).collect();
+    tenants.prop_map(|tenants| tenants.into_iter().flatten().collect()).boxed()
+}
+
 fn environment() -> BoxedStrategy<Value> {
     let flags: Vec<_> = (0..5).map(flag).collect();
     let segments: Vec<_> = (0..2).map(segment).collect();
-    (flags, segments)
-        .prop_map(|(flags, segments)| {
-            let objects: Vec<Value> = flags.into_iter().chain(segments).collect();
+    (flags, segments, tenants())
+        .prop_map(|(flags, segments, tenants)| {
+            let objects: Vec<Value> = flags.into_iter().chain(segments).chain(tenants).collect();
             json!({"epoch": "e1", "revision": 1, "objects": objects})
         })
         .boxed()

@@ -67,6 +67,7 @@ evaluation_vectors!(
     limits,
     refused,
     segments,
+    tenants,
     splits,
     prerequisites,
     invalid

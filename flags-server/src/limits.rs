@@ -45,6 +45,18 @@ pub(crate) const MAX_SHOWN_MEMBERS: u64 = 1_000;
 /// change; the change log has all of them.
 pub(crate) const MAX_AUDITED_KEYS: usize = 100;
 
+/// Most stored tenants of an environment.
+pub(crate) const MAX_TENANTS: u64 = 1_000_000;
+
+/// Most bytes of their keys and definitions together.
+pub(crate) const MAX_STORED_TENANT_BYTES: u64 = 128 * 1024 * 1024;
+
+/// Most tenants that one request stores.
+pub(crate) const MAX_TENANTS_PER_REQUEST: usize = 1_000;
+
+/// Most tenants in an imported document: the writer has time for nothing else meanwhile.
+pub(crate) const MAX_IMPORTED_TENANTS: usize = 100_000;
+
 /// Most tokens that are not revoked; all of them are kept in memory.
 pub(crate) const MAX_TOKENS: u64 = 10_000;
 
@@ -183,8 +195,11 @@ pub(crate) const CHANGE_BYTES_PER_READ: usize = 64 * 1024;
 /// fetches a snapshot.
 pub(crate) const MAX_STREAMED_CHANGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Most rulesets of past revisions that are kept for whoever asks next.
+/// Most rulesets of past revisions that are kept for whoever asks next …
 pub(crate) const MAX_PAST_RULESETS: usize = 4;
+
+/// … and most stored tenants of all of them but the latest.
+pub(crate) const MAX_PAST_TENANTS: usize = 1_000_000;
 
 /// Environments that are exported at the same time; further ones wait.
 pub(crate) const MAX_EXPORTS: usize = 2;
@@ -192,7 +207,7 @@ pub(crate) const MAX_EXPORTS: usize = 2;
 /// How long an export may take to be read by its client: the database cannot tidy up meanwhile.
 pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
-/// Flags, segments or keys that an export reads at once.
+/// Flags, segments, keys or tenants that an export reads at once.
 pub(crate) const EXPORT_ITEMS_PER_READ: u32 = 500;
 
 /// Bytes that an export sends at once, at least.
@@ -200,6 +215,12 @@ pub(crate) const EXPORT_CHUNK_BYTES: usize = 64 * 1024;
 
 /// Remote evaluations and large bodies that are worked on at the same time; further ones wait.
 pub(crate) const MAX_COMPUTATIONS: usize = 4;
+
+/// Most answers of one preview: stored tenants times flags that the change may alter.
+pub(crate) const MAX_PREVIEW_ANSWERS: u64 = 20_000_000;
+
+/// Tenants that a preview names for each pair of variants.
+pub(crate) const MAX_PREVIEW_EXAMPLES: usize = 10;
 
 /// Bytes after which no more is read of the head of a request, the line with its path and its
 /// headers; what one read brings may be as much again.

@@ -20,7 +20,7 @@ use crate::limits::{HEADER_TIMEOUT, MAX_HEAD_BYTES, OPEN_FILES};
 use crate::live::Live;
 use crate::quota::Quotas;
 use crate::service::{Fault, Service, document, schedule, upkeep};
-use crate::store::{Page, Store};
+use crate::store::{Page, Store, Tenants};
 use crate::{http, telemetry};
 
 /// Runs the server as a process: with logs, until SIGTERM or SIGINT.
@@ -190,10 +190,11 @@ pub(crate) fn load(
         .map(|project| project.key)
         .collect();
     for environment in view.environments(None, &Page::ALL)? {
-        let document = document::read(&*view, &environment).map_err(|fault| match fault {
-            Fault::Store(error) => error.into(),
-            fault => Error::new(format!("{fault:?}")),
-        })?;
+        let document =
+            document::read(&*view, &environment, Tenants::All).map_err(|fault| match fault {
+                Fault::Store(error) => error.into(),
+                fault => Error::new(format!("{fault:?}")),
+            })?;
         live.load(&environment, &document);
         if archived.contains(&environment.project) {
             live.archive(environment.id, true);

@@ -121,7 +121,14 @@ async fn an_archived_environment_answers_nobody() {
         let path = format!("{PRODUCTION}/evaluate{query}");
         server.post(&path, evaluate.clone()).await.problem(404, "not_found");
     }
-    for path in ["/flags", "/flags/f", "/segments", "/history"] {
+    let proposal = json!({"flag": "f", "patch": {"on": true}});
+    for path in ["/preview", "/preview/tenants"] {
+        let asked = server.post(&format!("{PRODUCTION}{path}"), proposal.clone()).await;
+        asked.problem(404, "not_found");
+    }
+    let tenants = json!({"tenants": [{"key": "acme"}]});
+    server.post(&format!("{PRODUCTION}/tenants"), tenants).await.problem(404, "not_found");
+    for path in ["/flags", "/flags/f", "/segments", "/tenants", "/tenants/acme", "/history"] {
         server.get(&format!("{PRODUCTION}{path}")).await.problem(404, "not_found");
     }
     let token = json!({"name": "x", "kind": "sdk", "environment": "production"});

@@ -269,3 +269,50 @@ async fn what_makes_no_sense_is_refused() {
     let (code, _, errors) = run(command, &["erase", "--user", "a"]).await;
     assert!(code == 1 && errors.contains("FLAGS_ADMIN_TOKEN is missing"), "{errors}");
 }
+
+#[tokio::test]
+async fn a_stored_tenant_goes_with_its_key() {
+    let server = TestServer::start().await;
+    let tenants = format!("{PRODUCTION}/tenants");
+    let store = |key: &str, name: &str| {
+        let tenant = json!({"key": key, "attributes": {"name": name}});
+        server.post(&tenants, json!({"tenants": [tenant, {"key": "globex"}]}))
+    };
+    store(KEY, "Lovelace").await.is(200);
+    store(KEY, "Lovelace Ltd.").await.is(200);
+    let acme = format!("{tenants}/{KEY}");
+    server.patch(&acme, 2, json!({"attributes": {"city": "Lovelace Town"}})).await.is(200);
+    let stale = server.snapshot().await;
+    let wanted = json!({"kind": "tenant", "key": KEY});
+    let erased = server.post("/api/v1/erasures", wanted.clone()).await.is(200);
+    let production = &erased["environments"][0];
+    assert_eq!((&production["tenant"], &production["changes"]), (&json!(true), &json!(3)));
+    server.get(&acme).await.problem(404, "not_found");
+    server.get(&format!("{tenants}/globex")).await.is(200);
+
+    // A client that comes back drops what it has.
+    let mut resumed =
+        server.stream(&format!("?after={}.2", stale["epoch"].as_str().unwrap())).await;
+    let mut document: Document = serde_json::from_value(stale.clone()).unwrap();
+    assert_eq!(resumed.next().await.unwrap().data["objects"], json!([]));
+    let change = resumed.next().await.unwrap().data;
+    document.fold(&[serde_json::from_value(change).unwrap()]).unwrap();
+    assert_eq!(serde_json::to_value(document).unwrap(), server.snapshot().await);
+
+    let again = server.post("/api/v1/erasures", wanted).await.is(200);
+    assert_eq!((&again["environments"], &again["audit_rows"]), (&json!([]), &json!(0)));
+    let history = server.get(&format!("{PRODUCTION}/history")).await.is(200);
+    assert!(!history.to_string().contains(KEY), "{history}");
+    let dir = server.stop().await;
+    let database = Connection::open(dir.path().join("flags.db")).unwrap();
+    assert_eq!(folded(&database, &stale["epoch"])["objects"].as_array().unwrap().len(), 1);
+    let logs = "SELECT change FROM change_log UNION ALL SELECT coalesce(object_key, '') || ' ' ||
+                coalesce(before, '') || ' ' || coalesce(after, '') FROM audit";
+    let logs = texts(&database, logs).join("\n");
+    assert!(!logs.contains("Lovelace"), "{logs}");
+    // But for its name in its deletion.
+    assert_eq!(logs.matches(KEY).count(), 1, "{logs}");
+    drop(database);
+    let (code, report, _) = run(binary(&dir), &["check"]).await;
+    assert_eq!((code, &report["findings"]), (0, &json!([])));
+}

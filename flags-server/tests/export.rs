@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use server::{ADMIN, FLAGS, PRODUCTION, SDK, TestServer, answer};
 
-/// Flags that need each other and a segment.
+/// Flags that need each other and a segment, and stored tenants.
 async fn story() -> TestServer {
     let server = TestServer::start().await;
     for key in ["a", "z"] {
@@ -27,6 +27,9 @@ async fn story() -> TestServer {
         "rules": [{"when": {"segment": "beta"}, "serve": {"split": {"by": "tenant", "weights": [
             {"variant": "on", "weight": 5000}, {"weight": 95_000}]}}}]});
     server.patch(&format!("{PRODUCTION}/flags/a"), 1, state).await.is(200);
+    let tenants = json!({"tenants": [{"key": "acme", "attributes": {"score": 0.5, "regions": ["eu"]}},
+                                     {"key": "größe/2 %"}]});
+    server.post(&format!("{PRODUCTION}/tenants"), tenants).await.is(200);
     server
 }
 
@@ -77,25 +80,37 @@ async fn an_environment_moves_to_another_server_as_one_revision() {
             &exported["environment"],
             &exported["revision"]
         ),
-        (&json!(1), &json!("default"), &json!("production"), &json!(5))
+        (&json!(1), &json!("default"), &json!("production"), &json!(6))
     );
     assert_eq!(exported["flags"][1]["owner"], "design");
+    assert_eq!(
+        exported["tenants"],
+        json!([{"key": "acme", "attributes": {"regions": ["eu"], "score": 0.5}},
+               {"key": "größe/2 %", "attributes": {}}])
+    );
 
     let other = TestServer::start().await;
     let tried = import(&other, "?dry_run=true", &exported).await.is(200);
     assert_eq!(
         (&tried["dry_run"], &tried["objects_count"], &tried["revision"]),
-        (&json!(true), &json!(4), &json!(0))
+        (&json!(true), &json!(5), &json!(0))
     );
     assert_eq!(other.revision().await, 0);
     let mut events = other.stream("").await;
     let done = import(&other, "?reason=move", &exported).await.is(200);
     assert_eq!(done["revisions"], json!({"development": 1, "production": 1}));
     assert_eq!(done["objects"], tried["objects"]);
-    assert_eq!(events.next().await.unwrap().data["objects"].as_array().unwrap().len(), 4);
+    assert_eq!(
+        done["objects"][4],
+        json!({"kind": "tenant", "key": "", "summary": "2 tenants created (acme, größe/2 %)",
+               "diff": [{"pointer": "", "after": {"tenants": {
+                   "created": 2, "updated": 0, "first": ["acme", "größe/2 %"]}}}],
+               "complete": true})
+    );
+    assert_eq!(events.next().await.unwrap().data["objects"].as_array().unwrap().len(), 6);
     assert_eq!(definitions(&other).await, definitions(&server).await);
     let mut again = export(&other).await;
-    again["revision"] = json!(5);
+    again["revision"] = json!(6);
     assert_eq!(again, exported);
     // The others are off elsewhere.
     let development = "/api/v1/projects/default/environments/development/flags/colour";
@@ -106,7 +121,7 @@ async fn an_environment_moves_to_another_server_as_one_revision() {
     assert_eq!(other.revision().await, 1);
     let history = other.get(&format!("{PRODUCTION}/history")).await.is(200);
     let entry = &history["items"][0];
-    assert_eq!((&entry["reason"], &entry["objects_count"]), (&json!("move"), &json!(7)));
+    assert_eq!((&entry["reason"], &entry["objects_count"]), (&json!("move"), &json!(8)));
 }
 
 #[tokio::test]
@@ -118,6 +133,11 @@ async fn what_the_document_names_changes_and_the_rest_stays() {
     server.post(&format!("{PRODUCTION}/segments/beta/members"), members).await.is(200);
     server.patch(&format!("{FLAGS}/colour"), 1, json!({"owner": "brand"})).await.is(200);
     server.create_flag("new").await;
+    let acme = json!({"attributes": {"score": null, "country": "DE"}});
+    server.patch(&format!("{PRODUCTION}/tenants/acme"), 6, acme).await.is(200);
+    let globex = json!({"tenants": [{"key": "globex"}]});
+    server.post(&format!("{PRODUCTION}/tenants"), globex).await.is(200);
+    document["tenants"].as_array_mut().unwrap().push(json!({"key": "initech"}));
     // A rule without an id gets one.
     document["flags"][0]["state"]["rules"][0].as_object_mut().unwrap().remove("id");
     let stale = server.request(Method::POST, &format!("{PRODUCTION}/import"), ADMIN);
@@ -130,12 +150,22 @@ async fn what_the_document_names_changes_and_the_rest_stays() {
         .iter()
         .map(|object| (object["key"].as_str().unwrap(), object["summary"].as_str().unwrap()))
         .collect();
-    assert_eq!(told, [("z", "on: true → false"), ("beta", "1 key no longer included (globex)")]);
+    assert_eq!(
+        told,
+        [
+            ("z", "on: true → false"),
+            ("beta", "1 key no longer included (globex)"),
+            ("", "1 tenant created, 1 updated (acme, initech)")
+        ]
+    );
+    let acme = server.get(&format!("{PRODUCTION}/tenants/acme")).await.is(200);
+    assert_eq!(acme["attributes"], json!({"score": 0.5, "regions": ["eu"]}));
+    server.get(&format!("{PRODUCTION}/tenants/globex")).await.is(200);
     assert_eq!(
         done["kept"],
         json!([{"kind": "flag", "key": "colour", "why": "shared_definition"}])
     );
-    assert_eq!(done["revisions"], json!({"production": 10}));
+    assert_eq!(done["revisions"], json!({"production": 13}));
     assert_eq!(server.get(&format!("{FLAGS}/colour")).await.is(200)["owner"], "brand");
     server.get(&format!("{PRODUCTION}/flags/new")).await.is(200);
 }
@@ -157,6 +187,7 @@ async fn everything_that_is_wrong_is_named_and_nothing_is_stored() {
             d["flags"][1]["state"]["on"] = json!("yes");
             d["flags"][2].as_object_mut().unwrap().remove("state");
             d["segments"][0]["size"] = json!(1);
+            d["tenants"][0] = json!({"attributes": [], "version": 1});
         },
         &[
             ("/comment", "unknown_field"),
@@ -165,6 +196,9 @@ async fn everything_that_is_wrong_is_named_and_nothing_is_stored() {
             ("/flags/2", "missing_field"),
             ("/format", "unknown_format"),
             ("/segments/0/size", "unknown_field"),
+            ("/tenants/0", "missing_field"),
+            ("/tenants/0/attributes", "wrong_type"),
+            ("/tenants/0/version", "unknown_field"),
         ],
     )
     .await;
@@ -173,11 +207,16 @@ async fn everything_that_is_wrong_is_named_and_nothing_is_stored() {
             d["flags"][0]["key"] = json!("-");
             d["flags"][1]["key"] = json!("z");
             d["segments"].as_array_mut().unwrap().push(json!({"key": "Beta", "kind": "user"}));
+            d["tenants"] = json!([{"key": "a"}, {"key": "A"}, {"key": "a"}, {"key": ".."},
+                                  {"key": "b", "attributes": {"x": null}}]);
         },
         &[
             ("/flags/0/key", "invalid_key"),
             ("/flags/2/key", "duplicate"),
             ("/segments/1/key", "duplicate"),
+            ("/tenants/2/key", "duplicate"),
+            ("/tenants/3/key", "invalid_key"),
+            ("/tenants/4/attributes/x", "wrong_type"),
         ],
     )
     .await;
@@ -230,6 +269,9 @@ async fn everything_that_is_wrong_is_named_and_nothing_is_stored() {
     let segments = json!({"segments": [{"key": "s", "kind": "user", "included": many}]});
     let problem = import(&server, "", &segments).await.problem(422, "limit_exceeded");
     assert_eq!(problem["limit"], "members_per_request");
+    let many: Vec<_> = (0..100_001).map(|n| json!({"key": n.to_string()})).collect();
+    let problem = import(&server, "", &json!({"tenants": many})).await;
+    assert_eq!(problem.problem(422, "limit_exceeded")["limit"], "imported_tenants");
     for wrong in [json!([]), json!({"flags": {}})] {
         import(&server, "", &wrong).await.problem(422, "invalid");
     }
@@ -249,14 +291,26 @@ async fn exports_are_whole_when_they_are_long_and_guarded() {
         let path = format!("{PRODUCTION}/segments/{key}/members");
         server.post(&path, json!({"included": {"add": keys}})).await.is(200);
     }
+    for begin in [0, 1_000] {
+        let tenants: Vec<_> = (begin..begin + 1_000)
+            .map(|n| json!({"key": format!("t{n:04}"), "attributes": {"n": n}}))
+            .collect();
+        server.post(&format!("{PRODUCTION}/tenants"), json!({"tenants": tenants})).await.is(200);
+    }
     let document = export(&server).await;
+    let tenants = document["tenants"].as_array().unwrap();
+    assert_eq!((tenants.len(), &tenants[1_999]["attributes"]["n"]), (2_000, &json!(1_999)));
     for (index, key) in ["s", "t"].iter().enumerate() {
         let included = document["segments"][index]["included"].as_array().unwrap();
         assert_eq!((included.len(), &included[19_999]), (20_000, &json!(format!("{key}19999"))));
     }
     let other = TestServer::start().await;
     import(&other, "", &document).await.is(200);
-    assert_eq!(export(&other).await["segments"], document["segments"]);
+    let again = export(&other).await;
+    assert_eq!(
+        (&again["segments"], &again["tenants"]),
+        (&document["segments"], &document["tenants"])
+    );
 
     let large = vec![b' '; 16 * 1024 * 1024 + 1];
     let request = server.request(Method::POST, &format!("{PRODUCTION}/import"), ADMIN).body(large);

@@ -75,6 +75,48 @@ async fn each_revision_tells_who_did_what_and_why() {
 }
 
 #[tokio::test]
+async fn stored_tenants_are_told_one_by_one_and_many_are_counted() {
+    let server = TestServer::start().await;
+    let path = format!("{PRODUCTION}/tenants");
+    let acme = format!("{path}/acme");
+    let create = server.request(Method::PUT, &acme, ADMIN).header("if-none-match", "*");
+    let attributes = json!({"attributes": {"country": "DE", "trial": true}});
+    answer(create.json(&attributes)).await.is(201);
+    let patch = json!({"attributes": {"country": "FR", "trial": null}});
+    server.patch(&acme, 1, patch).await.is(200);
+    let many: Vec<_> = (100..250).map(|n| json!({"key": format!("t{n}")})).collect();
+    server.post(&path, json!({"tenants": many})).await.is(200);
+    server.delete(&acme, 2).await.is(200);
+    let history = items(&server, &format!("{PRODUCTION}/history")).await;
+    assert_eq!(
+        summaries(&history),
+        [
+            (4, "deleted"),
+            (3, "150 tenants created (t100, t101, t102, …)"),
+            (2, "attribute country: DE → FR; attribute trial: true → none"),
+            (1, "created"),
+        ]
+    );
+    assert_eq!(
+        history[2]["objects"],
+        json!([{"kind": "tenant", "key": "acme",
+            "summary": "attribute country: DE → FR; attribute trial: true → none",
+            "diff": [{"pointer": "/attributes/country", "before": "DE", "after": "FR"},
+                     {"pointer": "/attributes/trial", "before": true}],
+            "complete": true}])
+    );
+    let first: Vec<String> = (100..110).map(|n| format!("t{n}")).collect();
+    assert_eq!(
+        history[1]["objects"][0]["diff"],
+        json!([{"pointer": "", "after": {
+            "tenants": {"created": 150, "updated": 0, "first": first}}}])
+    );
+    let found = items(&server, "/api/v1/audit?object=tenant/acme").await;
+    let actions: Vec<_> = found.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["tenant.delete", "tenant.patch", "tenant.put"]);
+}
+
+#[tokio::test]
 async fn keys_of_segments_are_counted_and_the_first_are_named() {
     let server = TestServer::start().await;
     let path = format!("{PRODUCTION}/segments/beta");

@@ -65,6 +65,31 @@ async fn answers_are_those_of_then() {
 }
 
 #[tokio::test]
+async fn stored_tenants_are_those_of_then() {
+    let server = TestServer::start().await;
+    server.create_flag("f").await;
+    let german = json!({"attribute": "tenant.country", "op": "equals", "values": ["DE"]});
+    let state = json!({"on": true, "fallthrough": {"variant": "off"},
+                       "rules": [{"when": german, "serve": {"variant": "on"}}]});
+    server.patch(&format!("{PRODUCTION}/flags/f"), 1, state).await.is(200);
+    let tenants = format!("{PRODUCTION}/tenants");
+    for country in ["FR", "DE", "US"] {
+        let acme = json!({"tenants": [{"key": "acme", "attributes": {"country": country}}]});
+        server.post(&tenants, acme).await.is(200);
+    }
+    server.delete(&format!("{tenants}/acme"), 5).await.is(200);
+    let server = TestServer::start_in(server.stop().await).await;
+    for (revision, served) in [(2, false), (3, false), (4, true), (5, false), (6, false)] {
+        let answer = value(&server, &format!("?revision={revision}")).await;
+        assert_eq!(answer["value"], served, "{revision}");
+    }
+    let ask = json!({"flag": "f", "context": {"tenant": {"key": "acme"}}});
+    let explained = server.post(&format!("{PRODUCTION}/explain?revision=3"), ask).await.is(200);
+    let text = explained["text"].as_str().unwrap();
+    assert!(text.contains("\"FR\""), "what was stored then is shown: {text}");
+}
+
+#[tokio::test]
 async fn the_present_was_then() {
     let server = story().await;
     let database = rusqlite::Connection::open(server.database()).unwrap();

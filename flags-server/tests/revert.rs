@@ -135,12 +135,16 @@ async fn an_environment_goes_back_in_one_revision() {
         json!({"on": true, "rules": [{"when": {"segment": "late"}, "serve": {"variant": "on"}}]});
     server.patch(&format!("{PRODUCTION}/flags/g"), 10, rules).await.is(200);
 
+    // What is known of tenants is not undone.
+    let acme = json!({"tenants": [{"key": "acme", "attributes": {"country": "DE"}}]});
+    server.post(&format!("{PRODUCTION}/tenants"), acme).await.is(200);
+
     let mut events = server.stream("").await;
     let tried =
         server.post(&format!("{PRODUCTION}/revert?dry_run=true"), json!({"revision": 5})).await;
     let tried = tried.is(200);
     let done = revert(&server, "/revert", 5).await.is(200);
-    assert_eq!(done["revision"], 12);
+    assert_eq!(done["revision"], 13);
     assert_eq!(
         summaries(&done),
         [
@@ -157,7 +161,7 @@ async fn an_environment_goes_back_in_one_revision() {
     assert_eq!((&tried["objects"], &tried["kept"]), (&done["objects"], &done["kept"]));
     // One change carries it all, and what was is again.
     let change = events.next().await.unwrap().data;
-    assert_eq!((&change["revision"], change["objects"].as_array().unwrap().len()), (&json!(12), 3));
+    assert_eq!((&change["revision"], change["objects"].as_array().unwrap().len()), (&json!(13), 3));
     let after = server.snapshot().await;
     let find = |document: &Value, key: &str| {
         let objects = document["objects"].as_array().unwrap();
@@ -170,6 +174,7 @@ async fn an_environment_goes_back_in_one_revision() {
         assert_eq!(find(&after, key), find(&before, key));
     }
     assert_eq!((find(&after, "later"), find(&after, "late").is_some()), (None, true));
+    assert_eq!(find(&after, "acme").unwrap(), json!({"attributes": {"country": "DE"}}));
     let history = server.get(&format!("{PRODUCTION}/history?limit=1")).await.is(200);
     let entry = &history["items"][0];
     assert_eq!(
@@ -179,7 +184,7 @@ async fn an_environment_goes_back_in_one_revision() {
     assert_eq!(entry["objects"], done["objects"]);
 
     let stale = server.request(Method::POST, &format!("{PRODUCTION}/revert"), ADMIN);
-    let stale = stale.header("if-match", "\"11\"").json(&json!({"revision": 5}));
+    let stale = stale.header("if-match", "\"12\"").json(&json!({"revision": 5}));
     answer(stale).await.problem(412, "version_mismatch");
 }
 

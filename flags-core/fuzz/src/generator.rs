@@ -442,7 +442,8 @@ impl<'b> Generator<'b> {
         let needs = if self.one_in(30) { vec!["time-travel".to_owned()] } else { Vec::new() };
         match self.below(20) {
             0..=12 => ("flag", self.pick(&FLAGS[..5]), needs, self.flag()),
-            13..=18 => ("segment", self.pick(&SEGMENTS), needs, self.segment()),
+            13..=16 => ("segment", self.pick(&SEGMENTS), needs, self.segment()),
+            17..=18 => ("tenant", self.pick(&CONTEXT_KEYS), needs, self.tenant()),
             _ => ("horoscope", "f0", needs, json!({})),
         }
     }
@@ -466,7 +467,26 @@ impl<'b> Generator<'b> {
         for key in &SEGMENTS[..self.below(3)] {
             push("segment", key, self.segment(), self.one_in(40));
         }
+        for key in &CONTEXT_KEYS[..self.below(4)] {
+            push("tenant", key, self.tenant(), self.one_in(40));
+        }
         json!({"epoch": "e1", "revision": 9, "objects": objects})
+    }
+
+    /// A stored tenant.
+    fn tenant(&mut self) -> Value {
+        let mut attributes = Map::new();
+        for name in ["x", "y", "y.z"] {
+            let value = match self.below(4) {
+                0 => json!(self.text()),
+                1 => self.scalar(),
+                2 => self.list(3, |generator| json!(generator.text())),
+                _ => continue,
+            };
+            attributes.insert(name.to_owned(), self.or_anything(value));
+        }
+        let attributes = self.or_anything(Value::Object(attributes));
+        self.object([("attributes", attributes)])
     }
 
     /// A context as JSON.

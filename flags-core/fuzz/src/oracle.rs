@@ -1,8 +1,8 @@
 //! The core against the naive interpreter of docs/semantics.md.
 
 use flags_core::{
-    Document, FlagDefinition, JsonContext, Ruleset, SegmentDefinition, Timestamp, check_flag,
-    check_segment,
+    Document, FlagDefinition, JsonContext, Ruleset, SegmentDefinition, TenantDefinition, Timestamp,
+    check_flag, check_segment, check_tenant,
 };
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ pub fn oracle(bytes: &[u8]) {
     }
 }
 
-/// Flags that are refused get needs that nobody meets; segments that are refused go.
+/// Flags and tenants that are refused get needs that nobody meets; segments that are refused go.
 fn with_the_invalid_marked(mut environment: Value) -> Value {
     let objects = environment["objects"].as_array_mut().expect("a list");
     objects.retain_mut(|object| {
@@ -54,8 +54,12 @@ fn with_the_invalid_marked(mut environment: Value) -> Value {
                 .is_ok_and(|segment| check_segment(&segment).is_empty());
             return needs_nothing && valid;
         }
-        let valid = serde_json::from_value::<FlagDefinition>(definition)
-            .is_ok_and(|flag| check_flag(&flag).is_empty());
+        let valid = match object["kind"].as_str() {
+            Some("tenant") => serde_json::from_value::<TenantDefinition>(definition)
+                .is_ok_and(|tenant| check_tenant(&tenant).is_empty()),
+            _ => serde_json::from_value::<FlagDefinition>(definition)
+                .is_ok_and(|flag| check_flag(&flag).is_empty()),
+        };
         if !valid {
             object["needs"] = json!(["to be valid"]);
         }

@@ -10,9 +10,12 @@ mod lists;
 mod operator;
 mod segment;
 mod serve;
+mod tenant;
 
 pub(crate) use flag::compile_flag;
 pub(crate) use segment::{change_members, compile_segment};
+pub use tenant::check_tenant;
+pub(crate) use tenant::compile_tenant;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

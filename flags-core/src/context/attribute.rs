@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::json_text::{JsonText, write_list};
+use crate::key_map::Length;
 
 /// The value of an attribute, borrowed from the request.
 ///
@@ -34,7 +35,7 @@ pub enum AttributeValue<'a> {
     List(Strings<'a>),
 }
 
-/// A borrowed list of texts, in either of the forms that a service has them in.
+/// A borrowed list of texts, in one of the forms that there are of them.
 ///
 /// ```
 /// use flags_core::{AttributeValue, Strings};
@@ -50,6 +51,39 @@ pub enum Strings<'a> {
     Borrowed(&'a [&'a str]),
     /// Of owned texts.
     Owned(&'a [String]),
+    /// Of a stored tenant.
+    Packed(PackedStrings<'a>),
+}
+
+/// The texts of a list that a [stored tenant](crate::TenantDefinition) has, in one piece of memory.
+#[derive(Debug, Clone, Copy)]
+pub struct PackedStrings<'a> {
+    /// How many there are, and then each after its length.
+    packed: &'a str,
+}
+
+impl<'a> PackedStrings<'a> {
+    pub(crate) fn new(packed: &'a str) -> Self {
+        Self { packed }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(self) -> usize {
+        Length::read(self.packed.as_bytes(), 0).0.0
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// The texts in order.
+    pub fn iter(self) -> impl Iterator<Item = &'a str> {
+        let (_, prefix) = Length::read(self.packed.as_bytes(), 0);
+        Length::texts(self.packed.get(prefix..).unwrap_or_default())
+    }
 }
 
 impl<'a> Strings<'a> {
@@ -59,6 +93,7 @@ impl<'a> Strings<'a> {
         match self {
             Self::Borrowed(texts) => texts.len(),
             Self::Owned(texts) => texts.len(),
+            Self::Packed(texts) => texts.len(),
         }
     }
 
@@ -70,11 +105,13 @@ impl<'a> Strings<'a> {
 
     /// The texts in order.
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
-        let (borrowed, owned): (&[&str], &[String]) = match self {
-            Self::Borrowed(texts) => (texts, &[]),
-            Self::Owned(texts) => (&[], texts),
+        let (borrowed, owned, packed): (&[&str], &[String], _) = match self {
+            Self::Borrowed(texts) => (texts, &[], None),
+            Self::Owned(texts) => (&[], texts, None),
+            Self::Packed(texts) => (&[], &[], Some(texts)),
         };
-        borrowed.iter().copied().chain(owned.iter().map(String::as_str))
+        let slices = borrowed.iter().copied().chain(owned.iter().map(String::as_str));
+        slices.chain(packed.into_iter().flat_map(PackedStrings::iter))
     }
 }
 

@@ -32,16 +32,17 @@ pub struct JsonContext {
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Kind {
     key: Option<String>,
-    attributes: BTreeMap<String, Attribute>,
+    attributes: BTreeMap<String, JsonAttribute<String>>,
 }
 
+/// An attribute as JSON has it, its texts owned or borrowed.
 #[derive(Debug, Clone, PartialEq)]
-enum Attribute {
+pub(crate) enum JsonAttribute<S> {
     Boolean(bool),
     Integer(i64),
     Float(f64),
-    String(String),
-    List(Vec<String>),
+    String(S),
+    List(Vec<S>),
 }
 
 impl JsonContext {
@@ -107,16 +108,17 @@ fn read_kind(name: &str, members: &Value, diagnostics: &mut Diagnostics) -> Kind
     kind
 }
 
-fn read_attribute(value: &Value) -> Option<Attribute> {
+/// Reads what may be an attribute.
+pub(crate) fn read_attribute<'v, S: From<&'v str>>(value: &'v Value) -> Option<JsonAttribute<S>> {
     Some(match value {
-        Value::Bool(value) => Attribute::Boolean(*value),
+        Value::Bool(value) => JsonAttribute::Boolean(*value),
         Value::Number(number) => match number.as_i64() {
-            Some(value) => Attribute::Integer(value),
-            None => Attribute::Float(number.as_f64().filter(|_| !number.is_u64())?),
+            Some(value) => JsonAttribute::Integer(value),
+            None => JsonAttribute::Float(number.as_f64().filter(|_| !number.is_u64())?),
         },
-        Value::String(text) => Attribute::String(text.clone()),
-        Value::Array(elements) => Attribute::List(
-            elements.iter().map(|e| e.as_str().map(String::from)).collect::<Option<_>>()?,
+        Value::String(text) => JsonAttribute::String(S::from(text)),
+        Value::Array(elements) => JsonAttribute::List(
+            elements.iter().map(|e| e.as_str().map(S::from)).collect::<Option<_>>()?,
         ),
         Value::Null | Value::Object(_) => return None,
     })
@@ -129,11 +131,11 @@ impl Context for JsonContext {
 
     fn attribute(&self, kind: &str, name: &str) -> Option<AttributeValue<'_>> {
         Some(match self.kinds.get(kind)?.attributes.get(name)? {
-            Attribute::Boolean(value) => AttributeValue::Boolean(*value),
-            Attribute::Integer(value) => AttributeValue::Integer(*value),
-            Attribute::Float(value) => AttributeValue::Float(*value),
-            Attribute::String(value) => AttributeValue::String(value),
-            Attribute::List(values) => AttributeValue::List(Strings::Owned(values)),
+            JsonAttribute::Boolean(value) => AttributeValue::Boolean(*value),
+            JsonAttribute::Integer(value) => AttributeValue::Integer(*value),
+            JsonAttribute::Float(value) => AttributeValue::Float(*value),
+            JsonAttribute::String(value) => AttributeValue::String(value),
+            JsonAttribute::List(values) => AttributeValue::List(Strings::Owned(values)),
         })
     }
 }

@@ -10,10 +10,11 @@ use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::sync::Arc;
 
-pub use attribute::{AttributeValue, Strings};
+pub use attribute::{AttributeValue, PackedStrings, Strings};
 pub use entity::Entity;
 pub use field::{Attribute, ContextKey, Lent};
 pub use json::JsonContext;
+pub(crate) use json::{JsonAttribute, read_attribute};
 
 /// What is known about a request: a `user`, a `tenant` and any further kinds, each with a key and
 /// attributes.

@@ -7,9 +7,11 @@ mod plain;
 mod segment;
 mod serve;
 pub(crate) mod shape;
+mod tenant;
 
 pub use condition::{Condition, Operator};
 pub use flag::{FlagDefinition, FlagState, FlagType, Prerequisite, Rule, Target, Variant};
 pub use plain::PlainJson;
 pub use segment::SegmentDefinition;
 pub use serve::{Bucketing, Ramp, Serve, Split, Weight};
+pub use tenant::TenantDefinition;

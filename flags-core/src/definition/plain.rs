@@ -49,6 +49,16 @@ pub(super) fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<V
     Ok(values.into_iter().map(|PlainJson(value)| value).collect())
 }
 
+/// For fields with members of any names.
+pub(super) fn object<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Map<String, Value>, D::Error> {
+    match value(deserializer)? {
+        Value::Object(members) => Ok(members),
+        _ => Err(de::Error::custom("expected an object")),
+    }
+}
+
 struct Plain;
 
 impl<'de> Visitor<'de> for Plain {

@@ -49,6 +49,8 @@ pub enum Shape {
     Nullable(&'static Shape),
     /// A list of the inner shape.
     List(&'static Shape),
+    /// An object with any fields.
+    Members,
     /// An object with these fields and no others.
     Object(&'static [Field]),
     /// An object whose shape follows from the first of these fields that it has.
@@ -110,6 +112,7 @@ impl Shape {
                 }
                 true
             }),
+            Self::Members => value.is_object(),
             Self::Object(fields) => value.as_object().is_some_and(|object| {
                 for (name, member) in object {
                     diagnostics.at(name, |d| match fields.iter().find(|f| f.name == name) {
@@ -161,7 +164,7 @@ impl Shape {
             Self::Number => "a number",
             Self::Nullable(inner) => inner.expectation(),
             Self::List(_) => "a list",
-            Self::Object(_) | Self::Choice(_) => "an object",
+            Self::Members | Self::Object(_) | Self::Choice(_) => "an object",
         }
     }
 }
@@ -230,6 +233,15 @@ pub static SEGMENT: Shape = Shape::Object(&[
     Field::optional("excluded", &Shape::List(&Shape::String)),
     Field::optional("when", &Shape::Nullable(&CONDITION)),
 ]);
+
+/// The shape of a [`TenantDefinition`](crate::TenantDefinition); what its attributes may be,
+/// [`check_tenant`](crate::check_tenant) knows.
+///
+/// ```
+/// let problems = flags_core::TENANT.check(&serde_json::json!({"attributes": []}));
+/// assert_eq!(problems[0].to_string(), "/attributes: expected an object, found a list");
+/// ```
+pub static TENANT: Shape = Shape::Object(&[Field::optional("attributes", &Shape::Members)]);
 
 static PREREQUISITE: Shape = Shape::Object(&[
     Field::required("flag", &Shape::String),

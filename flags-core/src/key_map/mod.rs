@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use xxhash_rust::const_xxh3::xxh3_64 as const_hash;
 use xxhash_rust::xxh3::xxh3_64;
 
-pub(crate) use self::table::{KeyTable, Keys};
+pub(crate) use self::table::{KeyTable, Keys, Length, Text, Value};
 
 /// How many keys a shard holds on average before one is split; the fullest, next to be split, hold
 /// twice as many.
@@ -53,7 +53,7 @@ impl<V> Default for KeyMap<V> {
     }
 }
 
-impl<V: Copy> KeyMap<V> {
+impl<V: Value> KeyMap<V> {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         let shards = match capacity.div_ceil(KEYS_PER_SHARD) {
             0 | 1 => Shards::One(KeyTable::with_capacity(capacity)),
@@ -64,6 +64,15 @@ impl<V: Copy> KeyMap<V> {
 
     /// Adds a key; gives the value back where the key is there already.
     pub(crate) fn insert(&mut self, key: &str, value: V) -> Result<(), V> {
+        self.insert_with(key, value, |value, _| value)
+    }
+
+    fn insert_with<S>(
+        &mut self,
+        key: &str,
+        source: S,
+        value: impl FnOnce(S, &mut Keys) -> V,
+    ) -> Result<(), S> {
         let hash = hash(key);
         let shard = match &mut self.shards {
             Shards::One(shard) => shard,
@@ -72,11 +81,11 @@ impl<V: Copy> KeyMap<V> {
                 // Looked for first, so that nothing is copied for a key that is there.
                 match shards.get_mut(index) {
                     Some(shard) if shard.get(hash, key).is_none() => Arc::make_mut(shard),
-                    _ => return Err(value),
+                    _ => return Err(source),
                 }
             }
         };
-        shard.insert(hash, key, value)?;
+        shard.insert_with(hash, key, source, value)?;
         self.crowded |= shard.is_crowded();
         self.len += 1;
         self.split_one_if_full();
@@ -133,6 +142,25 @@ impl<V: Copy> KeyMap<V> {
     }
 }
 
+impl KeyMap<Text> {
+    /// Adds a key that leads to a text, or has it lead to another one.
+    pub(crate) fn set_text(&mut self, key: &str, text: &str) {
+        if self.text(key).is_some_and(|present| present == text) {
+            return;
+        }
+        self.remove(key);
+        // It is not there any more.
+        let _ = self.insert_with(key, text, Text::new);
+    }
+
+    /// The text that a key leads to.
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        let hash = hash(key);
+        let shard = self.shard(hash)?;
+        Some(shard.text(*shard.get(hash, key)?))
+    }
+}
+
 impl<V> KeyMap<V> {
     /// Whether so many keys hash alike that finding one may take long.
     pub(crate) fn is_crowded(&self) -> bool {
@@ -150,9 +178,14 @@ impl<V> KeyMap<V> {
 
     #[inline]
     pub(crate) fn get_hashed(&self, hash: u64, key: &str) -> Option<&V> {
+        self.shard(hash)?.get(hash, key)
+    }
+
+    #[inline]
+    fn shard(&self, hash: u64) -> Option<&KeyTable<V>> {
         match &self.shards {
-            Shards::One(shard) => shard.get(hash, key),
-            Shards::Many(shards) => shards.get(shard_of(hash, shards.len()))?.get(hash, key),
+            Shards::One(shard) => Some(shard),
+            Shards::Many(shards) => shards.get(shard_of(hash, shards.len())).map(|shard| &**shard),
         }
     }
 
@@ -161,14 +194,12 @@ impl<V> KeyMap<V> {
         self.get(key).is_some()
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Every key with its value, in no particular order.
-    #[cfg(test)]
-    fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
         let (one, many): (_, &[Arc<KeyTable<V>>]) = match &self.shards {
             Shards::One(shard) => (Some(shard), &[]),
             Shards::Many(shards) => (None, shards),
@@ -233,7 +264,7 @@ mod tests {
     #[test]
     fn a_clone_is_not_changed_by_its_original() {
         let mut map = KeyMap::default();
-        for index in 0..5_000 {
+        for index in 0..5_000_u32 {
             map.insert(&format!("key-{index}"), index).unwrap();
         }
         let older = map.clone();
@@ -242,6 +273,34 @@ mod tests {
         assert_eq!((older.len(), map.len()), (5_000, 5_000));
         assert_eq!((older.get("new"), older.get("key-7")), (None, Some(&7)));
         assert_eq!((map.get("new"), map.get("key-7")), (Some(&0), None));
+    }
+
+    #[test]
+    fn texts_agree_with_a_model_while_they_come_go_and_grow() {
+        let mut map = KeyMap::<Text>::default();
+        let mut model = BTreeMap::new();
+        let mut older = Vec::new();
+        for round in 0..20_000_usize {
+            let key = format!("tenant-{}", round * 7 % 3_000);
+            if round % 5 == 4 {
+                map.remove(&key);
+                model.remove(&key);
+            } else {
+                let text = format!("{round} ").repeat(round % 40);
+                map.set_text(&key, &text);
+                model.insert(key, text);
+            }
+            if round % 4_000 == 0 {
+                map.shrink();
+                older.push((map.clone(), model.clone()));
+            }
+        }
+        older.push((map, model));
+        for (map, model) in older {
+            assert_eq!(map.len(), model.len());
+            assert!(model.iter().all(|(key, text)| map.text(key) == Some(text)));
+            assert!(map.iter().all(|(key, _)| model.contains_key(key)));
+        }
     }
 
     #[test]

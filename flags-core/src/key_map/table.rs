@@ -25,13 +25,50 @@ struct Entry<V> {
     value: V,
 }
 
+/// What a key leads to.
+pub(crate) trait Value: Copy {
+    /// The same in another table, whose texts are others.
+    fn moved(self, _from: &Keys, _to: &mut Keys) -> Self {
+        self
+    }
+
+    /// How many bytes of a table's texts it takes.
+    fn bytes(self, _texts: &Keys) -> usize {
+        0
+    }
+}
+
+impl Value for () {}
+impl Value for u32 {}
+impl Value for u64 {}
+
+/// A text that lies behind its key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Text(Place);
+
+impl Text {
+    pub(super) fn new(text: &str, texts: &mut Keys) -> Self {
+        Self(texts.push(text))
+    }
+}
+
+impl Value for Text {
+    fn moved(self, from: &Keys, to: &mut Keys) -> Self {
+        Self(to.push(from.get(self.0)))
+    }
+
+    fn bytes(self, texts: &Keys) -> usize {
+        texts.get(self.0).len()
+    }
+}
+
 impl<V> Default for KeyTable<V> {
     fn default() -> Self {
         Self { table: HashTable::new(), keys: Keys::default(), crowded: false }
     }
 }
 
-impl<V: Copy> KeyTable<V> {
+impl<V: Value> KeyTable<V> {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         Self { table: HashTable::with_capacity(capacity), ..Self::default() }
     }
@@ -44,15 +81,27 @@ impl<V: Copy> KeyTable<V> {
 
     /// Adds a key; gives the value back where the key is there already.
     pub(crate) fn insert(&mut self, hash: u64, key: &str, value: V) -> Result<(), V> {
+        self.insert_with(hash, key, value, |value, _| value)
+    }
+
+    /// The same with a value that is made when the key is there.
+    pub(super) fn insert_with<S>(
+        &mut self,
+        hash: u64,
+        key: &str,
+        source: S,
+        value: impl FnOnce(S, &mut Keys) -> V,
+    ) -> Result<(), S> {
         let mut alike = 0;
         for entry in self.table.iter_hash(hash) {
             if self.keys.is(entry.key, key) {
-                return Err(value);
+                return Err(source);
             }
             alike += 1;
         }
         self.crowded |= alike > MAX_KEYS_ALIKE;
-        let entry = Entry { key: self.keys.push(key), value };
+        let key = self.keys.push(key);
+        let entry = Entry { key, value: value(source, &mut self.keys) };
         let keys = &self.keys;
         self.table.insert_unique(hash, entry, |entry| super::hash(keys.get(entry.key)));
         Ok(())
@@ -73,8 +122,8 @@ impl<V: Copy> KeyTable<V> {
     pub(crate) fn remove(&mut self, hash: u64, key: &str) {
         let keys = &self.keys;
         if let Ok(entry) = self.table.find_entry(hash, |entry| keys.is(entry.key, key)) {
-            entry.remove();
-            self.keys.removed += key.len();
+            let (Entry { value, .. }, _) = entry.remove();
+            self.keys.removed += key.len() + value.bytes(&self.keys);
         }
         if self.keys.removed > self.keys.text.len() / 2 {
             *self = self.split(|_| true).0;
@@ -88,7 +137,7 @@ impl<V: Copy> KeyTable<V> {
             let hash = hash(key);
             let table = if keep(hash) { &mut kept } else { &mut others };
             // No key is here twice.
-            let _ = table.insert(hash, key, *value);
+            let _ = table.insert_with(hash, key, *value, |value, to| value.moved(&self.keys, to));
         }
         (kept, others)
     }
@@ -97,6 +146,13 @@ impl<V: Copy> KeyTable<V> {
         self.keys.text.shrink_to_fit();
         let keys = &self.keys;
         self.table.shrink_to_fit(|entry| hash(keys.get(entry.key)));
+    }
+}
+
+impl KeyTable<Text> {
+    /// The text that a key leads to.
+    pub(super) fn text(&self, text: Text) -> &str {
+        self.keys.get(text.0)
     }
 }
 
@@ -121,7 +177,8 @@ impl<V> KeyTable<V> {
         self.table.find(hash, |entry| is(&entry.value)).map(|entry| &entry.value)
     }
 
-    /// Every key in the order in which it was added, where none was removed.
+    /// Every key in the order in which it was added, where none was removed and none leads to a
+    /// [`Text`].
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.keys.iter()
     }
@@ -175,26 +232,31 @@ impl Keys {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> + Clone {
-        let mut start = 0;
-        core::iter::from_fn(move || {
-            let (length, prefix) = Length::read(self.text.as_bytes(), start);
-            let key = self.text.get(start + prefix..start + prefix + length.0)?;
-            start += prefix + length.0;
-            Some(key)
-        })
+        Length::texts(&self.text)
     }
 }
 
-/// The length of a key, in ASCII so that it can stand between texts: in one byte below 112, in two
+/// The length of a text, in ASCII so that it can stand between texts: in one byte below 112, in two
 /// below 1,920, in six above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Length(usize);
+pub(crate) struct Length(pub(crate) usize);
 
 impl Length {
     const TWO_BYTES: u8 = 0x70;
     const SIX_BYTES: u8 = 0x7f;
 
-    fn write(self, text: &mut String) {
+    /// The texts of which `text` is made, each after its length.
+    pub(crate) fn texts(text: &str) -> impl Iterator<Item = &str> + Clone {
+        let mut start = 0;
+        core::iter::from_fn(move || {
+            let (length, prefix) = Self::read(text.as_bytes(), start);
+            let one = text.get(start + prefix..start + prefix + length.0)?;
+            start += prefix + length.0;
+            Some(one)
+        })
+    }
+
+    pub(crate) fn write(self, text: &mut String) {
         let mut push = |byte: usize| text.push(char::from(byte as u8 & 0x7f));
         let Self(length) = self;
         if length < usize::from(Self::TWO_BYTES) {
@@ -210,7 +272,7 @@ impl Length {
 
     /// The length that stands at `start`, and how many bytes it takes itself.
     #[inline]
-    fn read(text: &[u8], start: usize) -> (Self, usize) {
+    pub(crate) fn read(text: &[u8], start: usize) -> (Self, usize) {
         match text.get(start) {
             Some(byte) if *byte < Self::TWO_BYTES => (Self(usize::from(*byte)), 1),
             _ => Self::read_long(text, start),

@@ -4,6 +4,7 @@ mod object;
 mod overrides;
 mod paths;
 mod slots;
+mod tenants;
 mod variants;
 
 pub use object::References;
@@ -13,9 +14,11 @@ pub(crate) use object::{
 };
 pub use overrides::Override;
 pub(crate) use slots::{Slot, Slots};
+pub(crate) use tenants::TENANT;
 pub(crate) use variants::{Served, VariantIndex, Variants};
 
 use paths::Paths;
+use tenants::Tenants;
 
 use alloc::format;
 use alloc::string::String;
@@ -26,7 +29,9 @@ use alloc::vec::Vec;
 use serde::de::DeserializeOwned;
 
 use crate::capability::CAPABILITIES;
-use crate::change::{Change, Document, FLAG_KIND, Gap, Object, ObjectChange, SEGMENT_KIND};
+use crate::change::{
+    Change, Document, FLAG_KIND, Gap, Object, ObjectChange, SEGMENT_KIND, TENANT_KIND,
+};
 use crate::compile::{Linker, change_members, compile_flag, compile_segment};
 use crate::condition::AttributePath;
 use crate::decoders::{Decoders, Undecodable};
@@ -38,7 +43,7 @@ use crate::misfit::Misfit;
 use crate::revision::{Position, Revision};
 use crate::value::Stored;
 
-/// All flags and segments of one environment at one revision, compiled: what questions are asked
+/// All flags, segments and stored tenants of one environment at one revision, compiled: what questions are asked
 /// of.
 ///
 /// Immutable and cheap to share, behind an [`Arc`] above all. A change gives a new ruleset that shares everything else with
@@ -65,6 +70,7 @@ pub struct Ruleset {
     position: Option<Position>,
     pub(crate) flags: Slots<Flag>,
     pub(crate) segments: Slots<Segment>,
+    pub(crate) tenants: Arc<Tenants>,
     paths: Paths,
     decoders: Decoders,
 }
@@ -110,7 +116,7 @@ impl Report {
 /// An object that cannot be evaluated, and why. [`Report`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidObject {
-    /// [`FLAG_KIND`] or [`SEGMENT_KIND`].
+    /// [`FLAG_KIND`], [`SEGMENT_KIND`] or [`TENANT_KIND`].
     pub kind: String,
     /// Its key.
     pub key: String,
@@ -147,9 +153,12 @@ impl Ruleset {
         let mut ruleset = Self::with_decoders(decoders.clone());
         ruleset.position = Some(document.position());
         let mut report = Report::default();
+        let tenants = document.objects.iter().filter(|object| object.kind == TENANT_KIND).count();
+        ruleset.tenants = Arc::new(Tenants::with_capacity(tenants));
         for object in &document.objects {
             ruleset.upsert(object, &mut report);
         }
+        ruleset.shrink();
         (ruleset, report)
     }
 
@@ -205,6 +214,7 @@ impl Ruleset {
                 ObjectChange::Members(change) => next.change_members(change, &mut report),
             }
         }
+        next.shrink();
         Ok((next, report))
     }
 
@@ -233,6 +243,24 @@ impl Ruleset {
     /// ```
     pub fn flags(&self) -> impl Iterator<Item = (&str, Option<FlagType>, Revision)> {
         self.flags.iter().map(|(key, flag)| (key, flag.flag_type, flag.version))
+    }
+
+    /// The key of every stored tenant, in no particular order.
+    ///
+    /// ```
+    /// use flags_core::{Document, Ruleset};
+    ///
+    /// let document: Document = serde_json::from_str(r#"{
+    ///     "epoch": "e1", "revision": 1,
+    ///     "objects": [{"kind": "tenant", "key": "acme", "version": 1,
+    ///                  "definition": {"attributes": {"country": "DE"}}}]
+    /// }"#)?;
+    /// let (ruleset, _) = Ruleset::compile(&document);
+    /// assert!(ruleset.tenants().eq(["acme"]));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn tenants(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.tenants.keys()
     }
 
     /// How a flag differs from what the code says of it; `None` where it does not, and where that
@@ -297,6 +325,13 @@ impl Ruleset {
                 self.segments.set(&object.key, Some(segment));
                 diagnostics
             }
+            TENANT_KIND => {
+                let tenants = Arc::make_mut(&mut self.tenants);
+                let stored =
+                    readable(object).and_then(|definition| tenants.set(&object.key, &definition));
+                // Of one that is broken nothing is known.
+                stored.err().inspect(|_| tenants.remove(&object.key)).unwrap_or_default()
+            }
             _ => {
                 report.ignored += 1;
                 return;
@@ -333,7 +368,17 @@ impl Ruleset {
         match kind {
             FLAG_KIND => self.flags.set(key, None),
             SEGMENT_KIND => self.segments.set(key, None),
+            TENANT_KIND => Arc::make_mut(&mut self.tenants).remove(key),
             _ => report.ignored += 1,
+        }
+    }
+}
+
+impl Ruleset {
+    /// Gives back memory that was taken in advance for tenants, if any have changed.
+    fn shrink(&mut self) {
+        if let Some(tenants) = Arc::get_mut(&mut self.tenants) {
+            tenants.shrink();
         }
     }
 }

@@ -11,7 +11,7 @@ use super::slots::Slot;
 use super::variants::{VariantIndex, Variants};
 use crate::condition::{Condition, LeadingLists};
 use crate::definition::FlagType;
-use crate::key_map::{KeyMap, KeyTable};
+use crate::key_map::{KeyMap, KeyTable, Value};
 use crate::outcome::{Outcome, Why};
 use crate::revision::Revision;
 use crate::serve::Serve;
@@ -126,6 +126,8 @@ pub(crate) struct TargetEntry {
     pub(crate) place: u32,
     pub(crate) variant: VariantIndex,
 }
+
+impl Value for TargetEntry {}
 
 #[derive(Debug)]
 pub(crate) struct Rule {

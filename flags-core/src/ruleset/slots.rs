@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use smol_str::SmolStr;
 
-use crate::key_map::{KeyTable, hash};
+use crate::key_map::{KeyTable, Value, hash};
 use crate::same::same;
 
 /// The number of an object. It is given to a key once and stays with it in every ruleset that
@@ -13,6 +13,8 @@ use crate::same::same;
 /// one object to another stays right whatever happens to the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot(u32);
+
+impl Value for Slot {}
 
 impl Slot {
     /// For a walk that links nothing; no object is ever there.

@@ -59,7 +59,7 @@ impl<'a> Oracle<'a> {
             return Err(Unanswerable::TooManyPrerequisites);
         }
         let (flag, state) = (&object["definition"], &object["definition"]["state"]);
-        if !list(&object["needs"]).is_empty()
+        if !list(&object["needs"]).iter().all(|need| need == "tenants")
             || value_of(flag, text(&state["off_variant"])).is_none()
         {
             return Ok(None);
@@ -106,7 +106,7 @@ impl<'a> Oracle<'a> {
         for rule in list(&state["rules"]) {
             if self.truth(&rule["when"], context, now_ms) == Some(true) {
                 let mut more = Map::from_iter([("rule".to_owned(), rule["id"].clone())]);
-                let (variant, bucket) = serve(&rule["serve"], salt, context, now_ms);
+                let (variant, bucket) = serve(self, &rule["serve"], salt, context, now_ms);
                 if let Some(bucket) = bucket {
                     more.insert("split".into(), json!({"bucket": bucket}));
                 }
@@ -115,7 +115,7 @@ impl<'a> Oracle<'a> {
                 }
             }
         }
-        match serve(&state["fallthrough"], salt, context, now_ms) {
+        match serve(self, &state["fallthrough"], salt, context, now_ms) {
             (Some(variant), None) => served(&json!(variant), "fallthrough", json!({})),
             (Some(variant), Some(bucket)) => {
                 served(&json!(variant), "fallthrough", json!({"split": {"bucket": bucket}}))
@@ -158,7 +158,7 @@ impl<'a> Oracle<'a> {
                 when => self.truth(when, context, now_ms),
             };
         }
-        let found = attribute(context, text(&condition["attribute"]));
+        let found = self.attribute(context, text(&condition["attribute"]));
         let values = list(&condition["values"]);
         let ignore_case = condition["ignore_case"] == true;
         let searches = operators::searches(text(&condition["op"]), values, ignore_case);
@@ -183,6 +183,19 @@ impl<'a> Oracle<'a> {
             }
             (_, Some(found)) => single(&found),
         }
+    }
+}
+
+impl Oracle<'_> {
+    /// What the context says, or else what is stored of the tenant whose key it has.
+    fn attribute(&self, context: &Value, path: &str) -> Option<Value> {
+        own_attribute(context, path).or_else(|| {
+            let name = path.strip_prefix("tenant.").filter(|name| *name != "key")?;
+            let tenant = self.objects.get(&("tenant", key(context, "tenant")?))?;
+            // What makes one invalid the generator leaves out, but for what it needs.
+            let known = list(&tenant["needs"]).iter().all(|need| need == "tenants");
+            known.then(|| tenant["definition"]["attributes"].get(name).cloned()).flatten()
+        })
     }
 }
 
@@ -215,6 +228,7 @@ fn order(a: &Value, b: &Value) -> std::cmp::Ordering {
 
 /// The variant and the bucket: no variant for a missing unit, and for an entry that goes on.
 fn serve(
+    oracle: &Oracle<'_>,
     serve: &Value,
     flag_salt: &str,
     context: &Value,
@@ -226,7 +240,7 @@ fn serve(
     let choice = serve.get("split").or(serve.get("ramp")).expect("a variant, a split or a ramp");
     let by = text(&choice["by"]);
     let unit = match by.contains('.') {
-        true => attribute(context, by),
+        true => oracle.attribute(context, by),
         false => key(context, by).map(|key| json!(key)),
     };
     let unit = match unit {
@@ -271,7 +285,8 @@ fn bucket(salt: &str, unit: &str) -> u64 {
     ((u128::from(hash) * 100_000) >> 64) as u64
 }
 
-fn attribute(context: &Value, path: &str) -> Option<Value> {
+/// What the context says, where that is something that counts as there.
+fn own_attribute(context: &Value, path: &str) -> Option<Value> {
     let (kind, name) = path.split_once('.').expect("<kind>.<name>");
     if name == "key" {
         return key(context, kind).map(|key| json!(key));

@@ -160,6 +160,9 @@ async fn furnished() -> Furnished {
             post(&format!("{path}/environments"), json!({"key": environment})).await;
             let segment = json!({"key": "s", "kind": "tenant"});
             post(&format!("{path}/environments/{environment}/segments"), segment).await;
+            let path = format!("{path}/environments/{environment}/tenants");
+            let stored = json!({"tenants": [{"key": "acme"}]});
+            assert_eq!(send(&router, "POST", &path, "secret", stored).await.status(), 200);
         }
         post(&format!("{path}/flags"), json!({"key": "f", "type": "boolean"})).await;
     }

@@ -19,8 +19,9 @@ use super::problem::Problem;
 use super::project::{Create, Rename};
 use crate::limits::{
     MAX_BODY_BYTES, MAX_BULK_BODY_BYTES, MAX_DEFINITION_BYTES, MAX_ENVIRONMENT_BYTES, MAX_FLAGS,
-    MAX_MEMBERS_PER_REQUEST, MAX_SCHEDULED, MAX_SCHEDULED_BYTES, MAX_SEGMENT_MEMBER_BYTES,
-    MAX_SEGMENT_MEMBERS, MAX_SEGMENTS,
+    MAX_IMPORTED_TENANTS, MAX_MEMBERS_PER_REQUEST, MAX_SCHEDULED, MAX_SCHEDULED_BYTES,
+    MAX_SEGMENT_MEMBER_BYTES, MAX_SEGMENT_MEMBERS, MAX_SEGMENTS, MAX_STORED_TENANT_BYTES,
+    MAX_TENANTS, MAX_TENANTS_PER_REQUEST,
 };
 use crate::quota::Quotas;
 use crate::service::{Author, Service, Unit, archive, project};
@@ -46,6 +47,10 @@ struct Limits {
     segment_members: u64,
     segment_member_bytes: u64,
     members_per_request: u64,
+    tenants: u64,
+    tenant_bytes: u64,
+    tenants_per_request: usize,
+    imported_tenants: usize,
     rules_per_flag: usize,
     definition_bytes: usize,
     environment_bytes: u64,
@@ -67,6 +72,10 @@ fn limits(quotas: &Quotas) -> Limits {
         segment_members: MAX_SEGMENT_MEMBERS,
         segment_member_bytes: MAX_SEGMENT_MEMBER_BYTES,
         members_per_request: MAX_MEMBERS_PER_REQUEST,
+        tenants: MAX_TENANTS,
+        tenant_bytes: MAX_STORED_TENANT_BYTES,
+        tenants_per_request: MAX_TENANTS_PER_REQUEST,
+        imported_tenants: MAX_IMPORTED_TENANTS,
         rules_per_flag: MAX_RULES,
         definition_bytes: MAX_DEFINITION_BYTES,
         environment_bytes: MAX_ENVIRONMENT_BYTES,

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::body::{Checked, Shaped};
 use super::path::Keys;
 use super::problem::Problem;
+use crate::live::LiveEnvironment;
 use crate::service::past::Moment;
 use crate::service::{Service, now};
 
@@ -61,6 +62,18 @@ struct Explained<'r> {
     text: String,
 }
 
+/// The environment that is asked, unless it is archived.
+pub(super) fn live(
+    service: &Service,
+    project: &str,
+    key: &str,
+) -> Result<Arc<LiveEnvironment>, Problem> {
+    let live = service.live.by_key(project, key).filter(|live| !live.is_archived());
+    live.ok_or_else(|| {
+        Problem::not_found(format!("there is no environment `{key}` of a project `{project}`"))
+    })
+}
+
 /// The moment that is asked for; the present where none is.
 pub(super) struct When(Option<Moment>);
 
@@ -106,10 +119,7 @@ async fn definitions(
     moment: Option<Moment>,
 ) -> Result<(Arc<Ruleset>, Option<Timestamp>), Problem> {
     let Some(moment) = moment else {
-        let live = service.live.by_key(project, key).ok_or_else(|| {
-            Problem::not_found(format!("there is no environment `{key}` of a project `{project}`"))
-        })?;
-        return Ok((live.ruleset(), None));
+        return Ok((live(service, project, key)?.ruleset(), None));
     };
     let (ruleset, at) = service.past(project, key, moment).await?;
     Ok((ruleset, Some(at)))

@@ -16,6 +16,7 @@ mod metrics;
 mod path;
 mod plan;
 mod post;
+mod preview;
 mod problem;
 mod project;
 mod propagation;
@@ -29,6 +30,7 @@ mod sdk_telemetry;
 mod segment;
 mod state;
 mod stream_life;
+mod tenant;
 mod token;
 mod trace;
 mod write;
@@ -157,6 +159,18 @@ fn segment_routes(routes: Routes) -> Routes {
 
 fn environment_routes(routes: Routes) -> Routes {
     routes
+        .route(&at("/tenants"), [get(VIEW, tenant::list), post(EDIT, tenant::upsert)])
+        .route(
+            &at("/tenants/{tenant}"),
+            [
+                get(VIEW, tenant::get),
+                put(EDIT, tenant::put),
+                patch(EDIT, tenant::patch),
+                delete(EDIT, tenant::delete),
+            ],
+        )
+        .route(&at("/preview"), [post(VIEW, preview::summary)])
+        .route(&at("/preview/tenants"), [post(VIEW, preview::tenants)])
         .route(&at("/evaluate"), [post(VIEW, evaluate::evaluate)])
         .route(&at("/explain"), [post(VIEW, evaluate::explain)])
         .route(&at("/schedule"), [get(VIEW, schedule::list), post(EDIT, schedule::create)])

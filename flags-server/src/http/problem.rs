@@ -171,6 +171,14 @@ impl From<Fault> for Problem {
             Fault::RolloutConflict(detail) => {
                 Self::new(StatusCode::CONFLICT, "rollout_conflict", detail)
             }
+            Fault::RevisionChanged { began, revision } => {
+                let detail = format!(
+                    "the list began at revision {began}, and the environment is at {revision}: \
+                     begin anew"
+                );
+                Self::new(StatusCode::CONFLICT, "revision_changed", detail)
+                    .member("revision", revision)
+            }
             Fault::LastAdminToken => Self::new(
                 StatusCode::CONFLICT,
                 "last_admin_token",

@@ -17,7 +17,7 @@ use crate::service::{Lane, Service, document};
 
 pub(super) async fn get(
     State(service): State<Arc<Service>>,
-    SdkAccess { environment, .. }: SdkAccess,
+    SdkAccess { environment, tenants, .. }: SdkAccess,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let known = known_revision(&headers, service.live.epoch().as_str());
@@ -28,8 +28,8 @@ pub(super) async fn get(
         return Ok(not_modified(&position));
     }
     let id = environment.id;
-    let read = service.read_in(Lane::Sdk, move |view| document::encode(view, id));
-    let snapshot = environment.snapshot(known, read).await?;
+    let read = service.read_in(Lane::Sdk, move |view| document::encode(view, id, tenants));
+    let snapshot = environment.snapshot(tenants, known, read).await?;
     let encoding = negotiate(&headers);
     let bytes = snapshot.bytes(encoding).await;
     let bytes = bytes.map_err(|error| Problem::internal(error.to_string()))?;

@@ -30,14 +30,15 @@ use crate::limits::{
     CHANGE_BYTES_PER_READ, CHANGES_PER_READ, HEARTBEAT_MS, MAX_STREAMED_CHANGE_BYTES,
     STREAM_RETRY_MS,
 };
-use crate::live::{LiveEnvironment, frame};
+use crate::live::{LiveEnvironment, frame, visible};
 use crate::metrics::StreamEnd;
 use crate::service::{Fault, Lane, Service, now};
-use crate::store::TokenKind;
+use crate::store::{Tenants, TokenKind};
 
 /// The environment of an SDK token.
 pub(super) struct SdkAccess {
     pub(super) environment: Arc<LiveEnvironment>,
+    pub(super) tenants: Tenants,
     access: Arc<Access>,
 }
 
@@ -49,16 +50,16 @@ impl FromRequestParts<Arc<Service>> for SdkAccess {
         service: &Arc<Service>,
     ) -> Result<Self, Problem> {
         let Authorized(access) = Authorized::from_request_parts(parts, service).await?;
-        let environment = match access.token.kind {
-            TokenKind::Sdk(id, _) => service.live.by_id(id),
+        let found = match access.token.kind {
+            TokenKind::Sdk(id, tenants) => service.live.by_id(id).map(|found| (found, tenants)),
             TokenKind::Personal(_) | TokenKind::Service(_) => None,
         };
-        let environment =
-            environment.ok_or_else(|| Problem::internal("a token without an environment"))?;
+        let (environment, tenants) =
+            found.ok_or_else(|| Problem::internal("a token without an environment"))?;
         if environment.is_archived() {
             return Err(Problem::forbidden("the environment of this token is archived"));
         }
-        Ok(Self { environment, access })
+        Ok(Self { environment, tenants, access })
     }
 }
 
@@ -73,7 +74,7 @@ const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
 
 pub(super) async fn get(
     State(service): State<Arc<Service>>,
-    SdkAccess { environment, access }: SdkAccess,
+    SdkAccess { environment, tenants, access }: SdkAccess,
     trail: Trail,
     headers: HeaderMap,
     query: Result<Query<StreamQuery>, axum::extract::rejection::QueryRejection>,
@@ -122,6 +123,7 @@ pub(super) async fn get(
                 ),
                 service,
                 environment,
+                tenants,
                 epoch,
                 watch,
                 access,
@@ -166,6 +168,8 @@ fn next_heartbeat() -> Instant {
 struct Stream {
     service: Arc<Service>,
     environment: Arc<LiveEnvironment>,
+    /// Whether it carries them.
+    tenants: Tenants,
     epoch: Epoch,
     watch: watch::Receiver<Revision>,
     /// Ends when its secret does, when the token is revoked, and when the server stops.
@@ -198,7 +202,7 @@ impl Stream {
             }
             let present = *self.watch.borrow_and_update();
             if self.after < present {
-                if let Some(frame) = self.environment.frame_after(self.after) {
+                if let Some(frame) = self.environment.frame_after(self.after, self.tenants) {
                     self.after += 1;
                     return Some(self.life.carry(frame));
                 }
@@ -240,7 +244,9 @@ impl Stream {
                 return Ok(());
             }
             let position = Position { epoch: self.epoch.clone(), revision: logged.revision };
-            self.ready.push_back(frame(&position, &logged.change));
+            let change = visible(&logged.change, self.tenants);
+            let change = change.map_err(|error| Fault::Internal(error.to_string()))?;
+            self.ready.push_back(frame(&position, &change));
             self.after = logged.revision;
         }
         if self.ready.is_empty() {
@@ -283,6 +289,7 @@ mod tests {
             epoch: service.live.epoch().clone(),
             watch: environment.watch(),
             environment,
+            tenants: Tenants::All,
             after: 0,
             ready: VecDeque::from([opening()]),
             is_reset: false,

@@ -5,7 +5,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use flags_core::{Position, Revision};
 
+use super::visible::Visible;
 use crate::limits::{MAX_RECENT_FRAME_BYTES, MAX_RECENT_FRAMES, MAX_STREAMED_CHANGE_BYTES};
+use crate::store::Tenants;
 
 /// The latest changes of an environment, each encoded once for all streams.
 #[derive(Default)]
@@ -25,27 +27,27 @@ pub(crate) struct Frame {
 struct Recent {
     /// The revision of the last frame.
     last: Revision,
-    frames: VecDeque<Frame>,
+    frames: VecDeque<(Visible<Bytes>, Instant)>,
     bytes: usize,
 }
 
 impl Frames {
     /// Adds the change that leads to `revision`, the one after the last.
-    pub(super) fn push(&self, revision: Revision, frame: Bytes) {
+    pub(super) fn push(&self, revision: Revision, frame: Visible<Bytes>) {
         let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
         recent.last = revision;
-        if frame.len() > MAX_STREAMED_CHANGE_BYTES {
+        if frame.all.len() > MAX_STREAMED_CHANGE_BYTES {
             // No stream carries it; what follows it is recent again.
             (recent.frames, recent.bytes) = (VecDeque::new(), 0);
             return;
         }
-        recent.bytes += frame.len();
-        recent.frames.push_back(Frame { bytes: frame, since: Instant::now() });
+        recent.bytes += frame.all.len();
+        recent.frames.push_back((frame, Instant::now()));
         while recent.frames.len() > MAX_RECENT_FRAMES || recent.bytes > MAX_RECENT_FRAME_BYTES {
             let Some(oldest) = recent.frames.pop_front() else {
                 return;
             };
-            recent.bytes -= oldest.bytes.len();
+            recent.bytes -= oldest.0.all.len();
         }
     }
 
@@ -56,11 +58,12 @@ impl Frames {
     }
 
     /// The change that follows `revision`.
-    pub(super) fn after(&self, revision: Revision) -> Option<Frame> {
+    pub(super) fn after(&self, revision: Revision, tenants: Tenants) -> Option<Frame> {
         let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
         let behind = usize::try_from(recent.last.checked_sub(revision)?).ok()?;
         let index = recent.frames.len().checked_sub(behind)?;
-        recent.frames.get(index).cloned()
+        let (frames, since) = recent.frames.get(index)?;
+        Some(Frame { bytes: frames.get(tenants).clone(), since: *since })
     }
 }
 
@@ -73,17 +76,21 @@ pub(crate) fn frame(position: &Position, line: &str) -> Bytes {
 mod tests {
     use super::*;
 
+    fn both(frame: Bytes) -> Visible<Bytes> {
+        Visible { none: frame.clone(), all: frame }
+    }
+
     #[test]
     fn recent_frames_are_found_by_the_revision_before_them() {
         let frames = Frames::default();
-        let after = |revision| frames.after(revision).map(|frame| frame.bytes);
+        let after = |revision| frames.after(revision, Tenants::All).map(|frame| frame.bytes);
         assert_eq!(after(0), None);
         for revision in 8..=10 {
-            frames.push(revision, Bytes::from(format!("{revision}")));
+            frames.push(revision, both(Bytes::from(format!("{revision}"))));
         }
         assert_eq!(after(6), None);
         assert_eq!(after(7).unwrap(), "8");
-        assert_eq!(after(9).unwrap(), "10");
+        assert_eq!(frames.after(9, Tenants::None).unwrap().bytes, "10");
         assert_eq!(after(10), None);
         assert_eq!(after(11), None);
     }
@@ -91,23 +98,23 @@ mod tests {
     #[test]
     fn old_frames_make_room_by_number_and_by_size() {
         let frames = Frames::default();
-        let after = |revision| frames.after(revision).map(|frame| frame.bytes);
+        let after = |revision| frames.after(revision, Tenants::All).map(|frame| frame.bytes);
         let last = MAX_RECENT_FRAMES as Revision + 5;
         for revision in 1..=last {
-            frames.push(revision, Bytes::from_static(b"x"));
+            frames.push(revision, both(Bytes::from_static(b"x")));
         }
         assert_eq!(after(4), None);
         assert!(after(5).is_some());
         let large = Bytes::from(vec![0; MAX_STREAMED_CHANGE_BYTES]);
         for revision in last + 1..=last + 3 {
-            frames.push(revision, large.clone());
+            frames.push(revision, both(large.clone()));
         }
         assert_eq!(after(last), None);
         assert!(after(last + 1).is_some());
-        frames.push(last + 4, Bytes::from(vec![0; MAX_STREAMED_CHANGE_BYTES + 1]));
+        frames.push(last + 4, both(Bytes::from(vec![0; MAX_STREAMED_CHANGE_BYTES + 1])));
         assert_eq!(after(last + 2), None);
         assert_eq!(after(last + 3), None, "it is not kept itself");
-        frames.push(last + 5, Bytes::from_static(b"x"));
+        frames.push(last + 5, both(Bytes::from_static(b"x")));
         assert!(after(last + 4).is_some());
     }
 }

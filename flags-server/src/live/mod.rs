@@ -6,10 +6,12 @@
 mod frames;
 mod instances;
 mod snapshot;
+mod visible;
 
 pub(crate) use self::frames::{Frame, frame};
 pub(crate) use self::instances::{About, Connected, Instance, Propagation};
 pub(crate) use self::snapshot::Encoding;
+pub(crate) use self::visible::visible;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +24,8 @@ use tokio::sync::watch;
 use self::frames::Frames;
 use self::instances::Instances;
 use self::snapshot::SnapshotCache;
-use crate::store::{Environment, EnvironmentId};
+use self::visible::{Visible, without_tenants};
+use crate::store::{Environment, EnvironmentId, Tenants};
 
 /// All environments.
 pub(crate) struct Live {
@@ -49,7 +52,7 @@ pub(crate) struct LiveEnvironment {
     instances: Instances,
     /// How many bytes of changes there have been since the start.
     changed_bytes: AtomicU64,
-    snapshot: SnapshotCache,
+    snapshots: Visible<SnapshotCache>,
     archived: watch::Sender<bool>,
 }
 
@@ -82,7 +85,7 @@ impl Live {
             frames: Frames::default(),
             instances: Instances::default(),
             changed_bytes: AtomicU64::new(0),
-            snapshot: SnapshotCache::default(),
+            snapshots: Visible::default(),
             archived: watch::Sender::new(environment.archived_at.is_some()),
         });
         let mut environments = Environments::clone(&self.environments.load());
@@ -130,9 +133,16 @@ impl Live {
             // The store gives out revisions without gaps.
             Err(gap) => tracing::error!(environment = id.0, %gap, "a change does not follow"),
         }
-        let frame = frame(&change.position(), line);
+        let all = frame(&change.position(), line);
+        let none = without_tenants(change).map(|change| {
+            // What was read from JSON can be written; a line that is none makes clients ask anew.
+            let line = serde_json::to_string(&change).unwrap_or_default();
+            frame(&change.position(), &line)
+        });
+        // Most changes have none, and both are one.
+        let frames = Visible { none: none.unwrap_or_else(|| all.clone()), all };
         environment.changed_bytes.fetch_add(line.len() as u64, Ordering::Release);
-        environment.frames.push(change.revision, frame);
+        environment.frames.push(change.revision, frames);
         environment.instances.committed(change.revision);
         // Last: whoever hears of the revision finds it everywhere.
         environment.revision.send_replace(change.revision);
@@ -184,8 +194,8 @@ impl LiveEnvironment {
     }
 
     /// The encoded change that follows `revision`, if it is a recent one.
-    pub(crate) fn frame_after(&self, revision: Revision) -> Option<Frame> {
-        self.frames.after(revision)
+    pub(crate) fn frame_after(&self, revision: Revision, tenants: Tenants) -> Option<Frame> {
+        self.frames.after(revision, tenants)
     }
 
     /// Whether the environment, or its project, is archived: then nobody may ask it.

@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, OnceCell};
 use tokio::task::spawn_blocking;
 
 use super::LiveEnvironment;
+use crate::store::Tenants;
 
 /// Fast, and small enough: a snapshot is encoded while somebody waits for it.
 const ZSTD_LEVEL: i32 = 3;
@@ -46,10 +47,11 @@ impl LiveEnvironment {
     /// comes while it is being read waits for the same one.
     pub(crate) async fn snapshot<E>(
         &self,
+        tenants: Tenants,
         known: Option<Revision>,
         read: impl Future<Output = Result<(Position, Vec<u8>), E>>,
     ) -> Result<Arc<Snapshot>, E> {
-        let mut latest = self.snapshot.latest.lock().await;
+        let mut latest = self.snapshots.get(tenants).latest.lock().await;
         if let Some(snapshot) = &*latest {
             let tail = self.changed_bytes().saturating_sub(snapshot.changed_bytes);
             let light = tail <= snapshot.identity.len() as u64 / MAX_TAIL_SHARE;

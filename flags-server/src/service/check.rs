@@ -12,7 +12,7 @@ use super::fold::fold;
 use super::project;
 use crate::limits::{AUDIT_ROWS_PER_READ, MAX_FINDINGS};
 use crate::store::chain::{AuditRow, ChainHead};
-use crate::store::{Environment, ObjectKind, Page, View};
+use crate::store::{Environment, ObjectKind, Page, Tenants, View};
 
 /// What a check came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -80,7 +80,7 @@ fn check_environment(
         report.find(place, format!("the log has revision {last}, the state ends at {revision}"));
     }
     let folded = fold(view, environment, environment.revision)?;
-    let state = document::read(view, environment)?;
+    let state = document::read(view, environment, Tenants::All)?;
     compare(place, &state, &folded, report);
     check_flags(view, environment, &state, place, report)
 }

@@ -2,18 +2,22 @@
 
 use std::collections::HashMap;
 
-use flags_core::{Document, Object, Position};
+use flags_core::{Document, Object, Position, TENANT_KIND};
 use serde_json::Value;
 
 use super::fault::Fault;
 use super::member_lists::MemberLists;
 use super::model::{FlagDocument, parse, wire_flag, wire_segment};
-use crate::store::{Environment, EnvironmentId, ObjectKind, Page, StoredObject, View};
+use crate::store::{Environment, EnvironmentId, ObjectKind, Page, StoredObject, Tenants, View};
 
 /// The definitions of an environment at the revision that the view shows.
 ///
 /// One that cannot be read is there without its definition: clients treat it alone as invalid.
-pub(crate) fn read(view: &dyn View, environment: &Environment) -> Result<Document, Fault> {
+pub(crate) fn read(
+    view: &dyn View,
+    environment: &Environment,
+    tenants: Tenants,
+) -> Result<Document, Fault> {
     let project = super::project::find_any(view, &environment.project)?;
     let mut flags = HashMap::new();
     for stored in view.flags(project.id, &Page::ALL)? {
@@ -46,6 +50,11 @@ pub(crate) fn read(view: &dyn View, environment: &Environment) -> Result<Documen
             objects.push(wire?);
         }
     }
+    if tenants.shows(TENANT_KIND) {
+        for tenant in view.tenants(environment.id, &Page::ALL)? {
+            objects.push(super::tenant::wire(tenant)?);
+        }
+    }
     Ok(Document { epoch: view.epoch()?, revision: environment.revision, objects })
 }
 
@@ -55,12 +64,16 @@ fn log_unreadable(environment: &Environment, kind: &str, key: &str, fault: &Faul
 }
 
 /// The same as JSON, and where it stands, by the environment's number.
-pub(crate) fn encode(view: &dyn View, id: EnvironmentId) -> Result<(Position, Vec<u8>), Fault> {
+pub(crate) fn encode(
+    view: &dyn View,
+    id: EnvironmentId,
+    tenants: Tenants,
+) -> Result<(Position, Vec<u8>), Fault> {
     let environments = view.environments(None, &Page::ALL)?;
     let environment = environments.into_iter().find(|environment| environment.id == id);
     let environment =
         environment.ok_or_else(|| Fault::NotFound("there is no such environment".into()))?;
-    let document = read(view, &environment)?;
+    let document = read(view, &environment, tenants)?;
     let json = serde_json::to_vec(&document).map_err(|error| Fault::Internal(error.to_string()))?;
     Ok((document.position(), json))
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use flags_core::{
     Change, Document, FlagState, KeysChange, Object, ObjectChange, Revision, SEGMENT_KIND,
-    is_context_key, is_key,
+    TENANT_KIND, is_context_key, is_key,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -77,6 +77,8 @@ pub(crate) struct Touched {
     pub(crate) flags: Vec<String>,
     /// Keys of segments that named it.
     pub(crate) segments: Vec<String>,
+    /// Whether a tenant was stored by it.
+    pub(crate) tenant: bool,
     /// The revision at which it was in force no more.
     pub(crate) revision: Revision,
     /// Entries of the change log that named it.
@@ -146,7 +148,8 @@ pub(crate) async fn erase(
 
 impl Touched {
     fn is_any(&self) -> bool {
-        !self.flags.is_empty() || !self.segments.is_empty() || self.changes > 0
+        let in_force = !self.flags.is_empty() || !self.segments.is_empty() || self.tenant;
+        in_force || self.changes > 0
     }
 }
 
@@ -249,6 +252,8 @@ fn record(unit: &mut Unit<'_>, action: &str, kind: &str, told: &Value) -> Result
 struct InForce {
     flags: Vec<(String, FlagDocument, FlagState)>,
     segments: Vec<(String, SegmentDocument, MembersEdit)>,
+    /// The key of what is stored of the tenant.
+    tenant: Option<String>,
 }
 
 impl InForce {
@@ -259,7 +264,12 @@ impl InForce {
         subject: &Subject,
     ) -> Result<Self, Fault> {
         let literal = subject.literal();
-        let mut found = Self { flags: Vec::new(), segments: Vec::new() };
+        let stored = match &*subject.kind {
+            TENANT_KIND => view.tenant(environment.id, &subject.key)?,
+            _ => None,
+        };
+        let tenant = stored.map(|tenant| tenant.key);
+        let mut found = Self { flags: Vec::new(), segments: Vec::new(), tenant };
         for object in view.objects(environment.id, ObjectKind::Flag, &Page::ALL)? {
             if !object.document.contains(&literal) {
                 continue;
@@ -306,6 +316,7 @@ impl InForce {
         for (key, document, members) in &self.segments {
             edits.push(Edit::Segment { key, document, members });
         }
+        edits.extend(self.tenant.iter().map(|key| Edit::Tenant { key, document: None }));
         Ok(edits)
     }
 
@@ -315,6 +326,7 @@ impl InForce {
             environment: environment.key.clone(),
             flags: self.flags.iter().map(|(key, ..)| key.clone()).collect(),
             segments: self.segments.iter().map(|(key, ..)| key.clone()).collect(),
+            tenant: self.tenant.is_some(),
             revision: environment.revision,
             changes: 0,
         }
@@ -373,7 +385,13 @@ impl LogScan {
         subject: &Subject,
         names_it: bool,
     ) -> Result<bool, Fault> {
-        let mut touched = false;
+        let before = change.objects.len();
+        change.objects.retain(|object| match object {
+            ObjectChange::Upsert(object) => !is_stored(object, subject),
+            // Who has an older revision must hear that the tenant is gone.
+            ObjectChange::Delete { .. } | ObjectChange::Members(_) => true,
+        });
+        let mut touched = change.objects.len() < before;
         for object in &mut change.objects {
             match object {
                 ObjectChange::Upsert(object) => {
@@ -393,6 +411,11 @@ impl LogScan {
         }
         Ok(touched)
     }
+}
+
+/// Whether an object is what is stored of the tenant whose key goes.
+fn is_stored(object: &Object, subject: &Subject) -> bool {
+    object.kind == TENANT_KIND && subject.kind == TENANT_KIND && object.key == subject.key
 }
 
 /// The key of a segment, and whose keys it lists.
@@ -421,7 +444,9 @@ fn redact_checkpoint(
         return Ok(None);
     }
     let mut document: Document = parse(&checkpoint.document)?;
-    let mut touched = false;
+    let before = document.objects.len();
+    document.objects.retain(|object| !is_stored(object, subject));
+    let mut touched = document.objects.len() < before;
     for object in &mut document.objects {
         touched |= redact_object(object, subject)?;
     }
@@ -479,13 +504,14 @@ fn redact_row(row: AuditRow, subject: &Subject, by: i64) -> Result<Option<Redact
         Some(erased) => parse(&erased)?,
         None => BTreeMap::new(),
     };
+    let gone = Value::from(MARKER).to_string();
     let document = |text: String| -> (String, bool) {
         if !text.contains(&literal) {
             return (text, false);
         }
         let Ok(mut value) = serde_json::from_str::<Value>(&text) else {
             // Whatever it is, it names the key.
-            return (Value::from(MARKER).to_string(), true);
+            return (gone.clone(), true);
         };
         let touched = subject.redact(&mut value);
         (if touched { value.to_string() } else { text }, touched)
@@ -498,6 +524,10 @@ fn redact_row(row: AuditRow, subject: &Subject, by: i64) -> Result<Option<Redact
         None => (reason, false),
     };
     let optional = |text: Option<String>| match text.map(document) {
+        // Whatever was stored of the tenant.
+        Some((text, _)) if is_subject && subject.kind == TENANT_KIND && text != gone => {
+            (Some(gone.clone()), true)
+        }
         Some((text, touched)) => (Some(text), touched),
         None => (None, false),
     };

@@ -2,13 +2,16 @@
 
 use std::io::{self, Write};
 
-use flags_core::FlagState;
+use flags_core::{FlagState, TenantDefinition};
 use serde::Serialize;
 
 use super::fault::Fault;
 use super::model::{FlagDocument, SegmentDocument, SharedFlag, parse};
 use crate::limits::EXPORT_ITEMS_PER_READ;
-use crate::store::{Environment, MemberList, ObjectKind, Page, Project, StoreError, View};
+use crate::store::{
+    Environment, MemberList, ObjectKind, Page, Project, StoreError, StoreResult, StoredFlag,
+    StoredObject, StoredTenant, View,
+};
 
 /// What an export says of its form.
 pub(crate) const FORMAT: u64 = 1;
@@ -19,6 +22,13 @@ struct ExportedFlag<'a> {
     #[serde(flatten)]
     shared: &'a SharedFlag,
     state: FlagState,
+}
+
+#[derive(Serialize)]
+struct ExportedTenant<'a> {
+    key: &'a str,
+    #[serde(flatten)]
+    definition: TenantDefinition,
 }
 
 /// Writes an environment, a few definitions in memory at a time.
@@ -36,7 +46,34 @@ pub(crate) fn write(
     flags(view, project, environment, out)?;
     text(out, "],\"segments\":[")?;
     segments(view, environment, out)?;
+    text(out, "],\"tenants\":[")?;
+    tenants(view, environment, out)?;
     text(out, "]}\n")
+}
+
+/// Writes the items of a list, a few in memory at a time.
+fn list<T>(
+    out: &mut dyn Write,
+    read: impl Fn(&Page) -> StoreResult<Vec<T>>,
+    key: impl Fn(&T) -> &str,
+    write: impl Fn(&mut dyn Write, &T) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut page = Page { after: None, limit: EXPORT_ITEMS_PER_READ, archived: false };
+    loop {
+        let items = read(&page)?;
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 || page.after.is_some() {
+                text(out, ",")?;
+            }
+            write(out, item)?;
+        }
+        match items.last() {
+            Some(last) if items.len() as u64 == u64::from(page.limit) => {
+                page.after = Some(key(last).to_owned());
+            }
+            _ => return Ok(()),
+        }
+    }
 }
 
 fn flags(
@@ -45,82 +82,50 @@ fn flags(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> Result<(), Fault> {
-    let mut page = Page { after: None, limit: EXPORT_ITEMS_PER_READ, archived: false };
-    loop {
+    let read = |page: &Page| {
         // Every flag that is not archived has a state: the two lists have the same keys.
-        let flags = view.flags(project.id, &page)?;
-        let states = view.objects(environment.id, ObjectKind::Flag, &page)?;
-        for (index, (flag, state)) in flags.iter().zip(&states).enumerate() {
-            if index > 0 || page.after.is_some() {
-                text(out, ",")?;
-            }
-            let FlagDocument { shared, .. } = FlagDocument::read(flag)?;
-            let state = parse(&state.document)?;
-            put(out, &ExportedFlag { key: &flag.key, shared: &shared, state })?;
-        }
-        match flags.last() {
-            Some(last) if flags.len() as u64 == u64::from(page.limit) => {
-                page.after = Some(last.key.clone());
-            }
-            _ => return Ok(()),
-        }
-    }
+        let flags = view.flags(project.id, page)?;
+        let states = view.objects(environment.id, ObjectKind::Flag, page)?;
+        Ok(flags.into_iter().zip(states).collect())
+    };
+    let write = |out: &mut dyn Write, (flag, state): &(StoredFlag, StoredObject)| {
+        let FlagDocument { shared, .. } = FlagDocument::read(flag)?;
+        let state = parse(&state.document)?;
+        put(out, &ExportedFlag { key: &flag.key, shared: &shared, state })
+    };
+    list(out, read, |(flag, _)| &flag.key, write)
 }
 
 fn segments(view: &dyn View, environment: &Environment, out: &mut dyn Write) -> Result<(), Fault> {
-    let mut page = Page { after: None, limit: EXPORT_ITEMS_PER_READ, archived: true };
-    loop {
-        let segments = view.objects(environment.id, ObjectKind::Segment, &page)?;
-        for (index, segment) in segments.iter().enumerate() {
-            if index > 0 || page.after.is_some() {
-                text(out, ",")?;
-            }
-            let SegmentDocument { kind, when } = parse(&segment.document)?;
-            text(out, "{\"key\":")?;
-            put(out, &segment.key)?;
-            text(out, ",\"kind\":")?;
-            put(out, &kind)?;
-            text(out, ",\"when\":")?;
-            put(out, &when)?;
-            for (name, list) in
-                [("included", MemberList::Included), ("excluded", MemberList::Excluded)]
-            {
-                write!(out, ",\"{name}\":[").map_err(broken)?;
-                members(view, environment, &segment.key, list, out)?;
-                text(out, "]")?;
-            }
-            text(out, "}")?;
+    let read = |page: &Page| view.objects(environment.id, ObjectKind::Segment, page);
+    let write = |out: &mut dyn Write, segment: &StoredObject| {
+        let SegmentDocument { kind, when } = parse(&segment.document)?;
+        text(out, "{\"key\":")?;
+        put(out, &segment.key)?;
+        text(out, ",\"kind\":")?;
+        put(out, &kind)?;
+        text(out, ",\"when\":")?;
+        put(out, &when)?;
+        for (name, which) in
+            [("included", MemberList::Included), ("excluded", MemberList::Excluded)]
+        {
+            write!(out, ",\"{name}\":[").map_err(broken)?;
+            let read = |page: &Page| view.members(environment.id, &segment.key, which, page);
+            list(out, read, |key| key, |out, key| put(out, key))?;
+            text(out, "]")?;
         }
-        match segments.last() {
-            Some(last) if segments.len() as u64 == u64::from(page.limit) => {
-                page.after = Some(last.key.clone());
-            }
-            _ => return Ok(()),
-        }
-    }
+        text(out, "}")
+    };
+    list(out, read, |segment| &segment.key, write)
 }
 
-fn members(
-    view: &dyn View,
-    environment: &Environment,
-    segment: &str,
-    list: MemberList,
-    out: &mut dyn Write,
-) -> Result<(), Fault> {
-    let mut page = Page { after: None, limit: EXPORT_ITEMS_PER_READ, archived: true };
-    loop {
-        let mut keys = view.members(environment.id, segment, list, &page)?;
-        for (index, key) in keys.iter().enumerate() {
-            if index > 0 || page.after.is_some() {
-                text(out, ",")?;
-            }
-            put(out, key)?;
-        }
-        match keys.pop() {
-            Some(last) if keys.len() as u64 + 1 == u64::from(page.limit) => page.after = Some(last),
-            _ => return Ok(()),
-        }
-    }
+fn tenants(view: &dyn View, environment: &Environment, out: &mut dyn Write) -> Result<(), Fault> {
+    let read = |page: &Page| view.tenants(environment.id, page);
+    let write = |out: &mut dyn Write, tenant: &StoredTenant| {
+        let definition = parse(&tenant.document)?;
+        put(out, &ExportedTenant { key: &tenant.key, definition })
+    };
+    list(out, read, |tenant| &tenant.key, write)
 }
 
 fn put(out: &mut dyn Write, value: &impl Serialize) -> Result<(), Fault> {

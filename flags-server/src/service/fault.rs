@@ -1,4 +1,4 @@
-use flags_core::Diagnostic;
+use flags_core::{Diagnostic, Revision};
 
 use crate::store::StoreError;
 
@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     RolloutConflict(String),
     /// The last token that can manage the others.
     LastAdminToken,
+    /// A list that was to go on with a revision which is no more the present one.
+    RevisionChanged { began: Revision, revision: Revision },
     /// A token that was revoked or has expired, and gets no new secret.
     TokenEnded,
     /// A scheduled change that was made, failed or was cancelled: its state.

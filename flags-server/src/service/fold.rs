@@ -61,20 +61,15 @@ pub(crate) fn fold_object(
     until: Revision,
     (kind, key): (ObjectKind, &str),
 ) -> Result<Option<Object>, Fault> {
-    let is_it = |other: &str, other_key: &str| other == kind.name() && other_key == key;
     let mut document = beginning(view, environment)?;
-    document.objects.retain(|object| is_it(&object.kind, &object.key));
+    document.objects.retain(|object| (&*object.kind, &*object.key) == (kind.name(), key));
     let document = on_from(document, view, environment, until, |logged| {
         // Keys stand in JSON as they are: most changes need not be read.
         if !logged.change.contains(key) {
             return Ok(Vec::new());
         }
         let mut objects = read(logged)?.objects;
-        objects.retain(|object| match object {
-            ObjectChange::Upsert(object) => is_it(&object.kind, &object.key),
-            ObjectChange::Delete { kind, key } => is_it(kind, key),
-            ObjectChange::Members(change) => is_it(&change.kind, &change.key),
-        });
+        objects.retain(|object| object.object() == (kind.name(), key));
         Ok(objects)
     })?;
     Ok(document.objects.into_iter().next())

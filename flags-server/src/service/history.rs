@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use flags_core::{Revision, Timestamp};
+use flags_core::{Revision, TENANT_KIND, Timestamp};
 use serde_json::{Value, json};
 
 use super::diff::{Differences, differences};
@@ -134,10 +134,19 @@ pub(super) fn told(record: &AuditRecord) -> Result<Told, Fault> {
 pub(super) fn tell(kind: &str, before: Option<Value>, after: Option<Value>) -> Told {
     let (before, after) = match kind {
         "segment" => with_counted_members(before, after),
+        TENANT_KIND => (before, after.map(with_few_tenants)),
         _ => (before, after),
     };
     let summary = sentence(before.as_ref(), after.as_ref());
     Told { summary, differences: differences(before.as_ref(), after.as_ref()) }
+}
+
+/// What became of many tenants, with the first of them.
+fn with_few_tenants(mut after: Value) -> Value {
+    if let Some(Value::Array(first)) = after.pointer_mut("/tenants/first") {
+        first.truncate(MAX_SHOWN_KEYS);
+    }
+    after
 }
 
 /// The documents of a segment with how many keys there are in place of the keys, and beside it how

@@ -16,7 +16,9 @@ use super::model::{Beginning, FlagDocument, SharedFlag};
 use super::plan::{Kept, Plan, Wanted, WantedFlag, WantedSegment};
 use super::precondition::Precondition;
 use super::received::{INVALID_KEY, all_right};
+use super::tenant::{self, UPSERTS, Upsert};
 use super::{project, rule_ids};
+use crate::limits::MAX_IMPORTED_TENANTS;
 use crate::store::{ObjectKind, ProjectId, Scope, View};
 
 static DOCUMENT: Shape = Shape::Object(&[
@@ -27,6 +29,7 @@ static DOCUMENT: Shape = Shape::Object(&[
     Field::optional("flags", &Shape::List(&FLAG)),
     // Checked without their keys, which a segment's definition does not have.
     Field::optional("segments", &Shape::List(&Shape::Any)),
+    Field::optional("tenants", &UPSERTS),
 ]);
 
 static FLAG: Shape = Shape::Object(&[
@@ -47,6 +50,7 @@ static FLAG: Shape = Shape::Object(&[
 pub(crate) struct Imported {
     flags: Vec<ImportedFlag>,
     segments: Vec<(String, SegmentDefinition)>,
+    tenants: Vec<Upsert>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,8 +86,13 @@ impl Imported {
             faults.push(diagnostic("/format", "unknown_format", message));
         }
         let (flags, segments) = (list(&mut document, "flags"), list(&mut document, "segments"));
+        let tenants = list(&mut document, "tenants");
         let segments = read_segments(segments, &mut faults);
         all_right(faults)?;
+        if tenants.len() > MAX_IMPORTED_TENANTS {
+            let maximum = MAX_IMPORTED_TENANTS as u64;
+            return Err(Fault::LimitExceeded { limit: "imported_tenants", maximum });
+        }
         let mut faults = Vec::new();
         let flags = flags.into_iter().enumerate();
         let flags: Vec<ImportedFlag> = flags
@@ -93,10 +102,14 @@ impl Imported {
                 })
             })
             .collect::<Result<_, _>>()?;
+        let tenants: Vec<Upsert> = serde_json::from_value(tenants.into())
+            .map_err(|error| Fault::at("/tenants", "invalid", error.to_string()))?;
         check_keys("flags", flags.iter().map(|flag| &*flag.key), &mut faults);
         check_keys("segments", segments.iter().map(|(key, _)| &**key), &mut faults);
+        faults.extend(tenant::check(&tenants));
+        faults.truncate(MAX_DIAGNOSTICS);
         all_right(faults)?;
-        Ok(Self { flags, segments })
+        Ok(Self { flags, segments, tenants })
     }
 }
 
@@ -195,6 +208,7 @@ pub(crate) fn plan(
     for (index, (key, definition)) in imported.segments.into_iter().enumerate() {
         wanted.segments.push(WantedSegment { at: format!("/segments/{index}"), key, definition });
     }
+    wanted.tenants = imported.tenants;
     Ok(Plan::new(view, place, wanted)?.keeping(kept))
 }
 

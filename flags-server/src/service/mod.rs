@@ -28,6 +28,7 @@ pub(crate) mod past;
 pub(crate) mod plan;
 mod precondition;
 mod prerequisites;
+pub(crate) mod preview;
 pub(crate) mod project;
 pub(crate) mod prune;
 mod publish;
@@ -43,6 +44,7 @@ mod sentence;
 pub(crate) mod shown_token;
 pub(crate) mod state;
 pub(crate) mod target;
+pub(crate) mod tenant;
 pub(crate) mod token;
 pub(crate) mod upkeep;
 mod writer;
@@ -57,19 +59,20 @@ pub(crate) use self::writer::panic_message;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use flags_core::Timestamp;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use flags_core::{Change, Timestamp};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
 use self::health::{Trial, WriteHealth};
 use self::lanes::Lanes;
 use self::past::PastRulesets;
+use self::publish::Effect;
 use self::writer::{Operation, Request, WriterThread};
 use crate::access::Tokens;
 use crate::limits::{MAX_COMPUTATIONS, MAX_EXPORTS, MAX_PROPAGATION_WAITS, MAX_QUEUED_WRITES};
 use crate::live::Live;
 use crate::metrics::Metrics;
-use crate::store::{Store, View};
+use crate::store::{EnvironmentId, Store, View};
 
 /// The present instant.
 pub(crate) fn now() -> Timestamp {
@@ -149,7 +152,31 @@ impl Service {
         author: Author,
         verb: impl FnOnce(&mut Unit<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let (request, answer) = Request::new(author, verb);
+        self.queue(Request::new(author, verb)).await
+    }
+
+    /// Runs a verb on the writer thread and undoes it; gives the changes that it would have made.
+    pub(crate) async fn attempt(
+        &self,
+        author: Author,
+        verb: impl FnOnce(&mut Unit<'_>) -> Result<(), Fault> + Send + 'static,
+    ) -> Result<Vec<(EnvironmentId, Change)>, Fault> {
+        let attempted = author.clone();
+        let verb = |unit: &mut Unit<'_>| {
+            verb(unit)?;
+            let changes = unit.effects.drain(..).filter_map(|effect| match effect {
+                Effect::Change { environment, change, .. } => Some((environment, change)),
+                _ => None,
+            });
+            Ok(changes.collect())
+        };
+        self.write(author, move |unit| unit.run_for(&attempted, false, verb)).await
+    }
+
+    async fn queue<T>(
+        &self,
+        (request, answer): (impl Operation + 'static, oneshot::Receiver<Result<T, Fault>>),
+    ) -> Result<T, Fault> {
         self.writes.try_send(Box::new(request)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Fault::Busy,
             mpsc::error::TrySendError::Closed(_) => Fault::Stopping,

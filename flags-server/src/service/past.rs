@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use super::fault::Fault;
 use super::fold::{cut_off, fold};
 use super::{Service, project};
-use crate::limits::MAX_PAST_RULESETS;
+use crate::limits::{MAX_PAST_RULESETS, MAX_PAST_TENANTS};
 use crate::store::{Environment, EnvironmentId, View};
 
 /// A moment in the life of an environment.
@@ -121,9 +121,57 @@ impl Service {
             }
         };
         rulesets.push_back((id, Arc::clone(&ruleset)));
-        while rulesets.len() > MAX_PAST_RULESETS {
-            rulesets.pop_front();
-        }
+        forget(&mut rulesets, MAX_PAST_RULESETS, MAX_PAST_TENANTS);
         Ok((ruleset, at))
+    }
+}
+
+/// Keeps the latest rulesets: so many, and such as know so many tenants besides the very latest.
+fn forget(
+    rulesets: &mut VecDeque<(EnvironmentId, Arc<Ruleset>)>,
+    maximum: usize,
+    max_tenants: usize,
+) {
+    let (mut kept, mut tenants) = (0, 0);
+    for (_, ruleset) in rulesets.iter().rev().take(maximum) {
+        if kept > 0 {
+            tenants += ruleset.tenants().len();
+        }
+        if tenants > max_tenants {
+            break;
+        }
+        kept += 1;
+    }
+    rulesets.drain(..rulesets.len() - kept);
+}
+
+#[cfg(test)]
+mod tests {
+    use flags_core::{Document, Object};
+
+    use super::*;
+
+    #[test]
+    fn rulesets_that_know_many_tenants_are_kept_for_less_long() {
+        let ruleset = |tenants: u32| {
+            let tenant = |number: u32| {
+                let key = number.to_string();
+                Object::new(flags_core::TENANT_KIND, &key, 1, &serde_json::json!({})).unwrap()
+            };
+            let objects = (0..tenants).map(tenant).collect();
+            let epoch = flags_core::Epoch::new("e");
+            let document = Document { epoch, revision: 1, objects };
+            (EnvironmentId(1), Arc::new(Ruleset::compile(&document).0))
+        };
+        let kept = |tenants: &[u32]| -> Vec<usize> {
+            let mut rulesets = tenants.iter().map(|tenants| ruleset(*tenants)).collect();
+            forget(&mut rulesets, 3, 10);
+            rulesets.iter().map(|(_, ruleset)| ruleset.tenants().len()).collect()
+        };
+        assert!(kept(&[]).is_empty());
+        assert_eq!(kept(&[1, 2, 3, 4]), [2, 3, 4]);
+        assert_eq!(kept(&[5, 5, 50]), [5, 5, 50]);
+        assert_eq!(kept(&[5, 6, 50]), [6, 50]);
+        assert_eq!(kept(&[1, 50, 1]), [1]);
     }
 }

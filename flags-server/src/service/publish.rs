@@ -3,7 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use flags_core::{
-    Change, Epoch, KeysChange, MembersChange, ObjectChange, Revision, SEGMENT_KIND, Timestamp,
+    Change, Epoch, KeysChange, MembersChange, ObjectChange, Revision, SEGMENT_KIND, TENANT_KIND,
+    Timestamp,
 };
 use serde_json::Value;
 
@@ -11,13 +12,15 @@ use super::fault::Fault;
 use super::member_lists::MemberLists;
 use super::members::MembersEdit;
 use super::model::{Revisions, SegmentDocument, SharedFlag, json, wire_flag, wire_segment};
+use super::tenant;
 use super::writer::panic_message;
 use crate::limits::{
     MAX_DEFINITION_BYTES, MAX_ENVIRONMENT_BYTES, MAX_SEGMENT_MEMBER_BYTES, MAX_SEGMENT_MEMBERS,
+    MAX_STORED_TENANT_BYTES, MAX_TENANTS,
 };
 use crate::store::{
     AuditEntry, Environment, EnvironmentId, LoggedChange, MemberCounts, MemberList, ObjectKind,
-    Project, Reference, StoredObject, StoredToken, Transaction,
+    Project, Reference, StoredObject, StoredTenant, StoredToken, Transaction,
 };
 
 /// Who asks for a write, and why.
@@ -114,6 +117,11 @@ pub(crate) enum Edit<'a> {
         kind: ObjectKind,
         key: &'a str,
     },
+    /// What is stored of a tenant, as JSON; `None` where that is to be nothing any more.
+    Tenant {
+        key: &'a str,
+        document: Option<&'a str>,
+    },
 }
 
 /// What an operation did, for the audit log.
@@ -162,6 +170,7 @@ impl Unit<'_> {
     ) -> Result<Revision, Fault> {
         let revision = environment.revision + 1;
         let bytes_before = self.tx.definition_bytes(environment.id)?;
+        let tenants_before = self.tx.tenant_counts(environment.id)?;
         let limited = edits
             .iter()
             .any(|edit| matches!(edit, Edit::Flag { limited: true, .. } | Edit::Segment { .. }));
@@ -174,6 +183,11 @@ impl Unit<'_> {
             let maximum = MAX_ENVIRONMENT_BYTES;
             return Err(Fault::LimitExceeded { limit: "environment_bytes", maximum });
         }
+        let tenants = self.tx.tenant_counts(environment.id)?;
+        check_growth([
+            ("tenants", MAX_TENANTS, tenants_before.tenants, tenants.tenants),
+            ("tenant_bytes", MAX_STORED_TENANT_BYTES, tenants_before.bytes, tenants.bytes),
+        ])?;
         self.append(environment, objects)
     }
 
@@ -266,6 +280,16 @@ impl Unit<'_> {
                 self.tx.delete_object(environment, kind, key)?;
                 Ok(ObjectChange::Delete { kind: kind.name().into(), key: key.into() })
             }
+            Edit::Tenant { key, document: Some(document) } => {
+                let (key, document) = (key.to_owned(), document.to_owned());
+                let tenant = StoredTenant { key, version: revision, document };
+                self.tx.put_tenant(environment, &tenant)?;
+                Ok(ObjectChange::Upsert(tenant::wire(tenant)?))
+            }
+            Edit::Tenant { key, document: None } => {
+                self.tx.delete_tenant(environment, key)?;
+                Ok(ObjectChange::Delete { kind: TENANT_KIND.into(), key: key.into() })
+            }
         }
     }
 
@@ -287,14 +311,10 @@ impl Unit<'_> {
         let included = write(MemberList::Included, &edit.included)?;
         let excluded = write(MemberList::Excluded, &edit.excluded)?;
         let after = self.tx.member_counts(environment)?;
-        for (limit, maximum, before, after) in [
+        check_growth([
             ("segment_members", MAX_SEGMENT_MEMBERS, before.keys(), after.keys()),
             ("segment_member_bytes", MAX_SEGMENT_MEMBER_BYTES, before.bytes, after.bytes),
-        ] {
-            if after > maximum && after > before {
-                return Err(Fault::LimitExceeded { limit, maximum });
-            }
-        }
+        ])?;
         Ok([included, excluded])
     }
 
@@ -323,4 +343,14 @@ impl Unit<'_> {
             revisions: &json(deed.revisions)?,
         })?)
     }
+}
+
+/// Refuses what is more than before, and more than the maximum.
+fn check_growth(limits: [(&'static str, u64, u64, u64); 2]) -> Result<(), Fault> {
+    for (limit, maximum, before, after) in limits {
+        if after > maximum && after > before {
+            return Err(Fault::LimitExceeded { limit, maximum });
+        }
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Taking one person's or one customer's key out of texts.
 
-use flags_core::KeysChange;
+use flags_core::{KeysChange, TENANT_KIND};
 use serde_json::{Map, Value};
 
 /// What stands where a key stood that cannot just be left out.
@@ -54,6 +54,8 @@ impl Subject {
                 "values" if asks_for_key => self.replace(value),
                 "keys" if is_of_kind => self.remove(value),
                 "included" | "excluded" if may_be_of_kind => self.remove(value),
+                // As the audit log tells of many that were stored at once.
+                "tenants" if self.kind == TENANT_KIND => self.remove(value),
                 _ => self.redact(value),
             };
         }

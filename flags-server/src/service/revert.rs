@@ -94,7 +94,7 @@ pub(crate) fn plan_segment(
     Plan::new(view, place, Wanted { segments: vec![segment], ..Wanted::default() })
 }
 
-/// All definitions of an environment at a revision.
+/// All definitions of an environment at a revision. Not its tenants, which stay as they are.
 pub(crate) fn environment_then(
     view: &dyn View,
     project: &str,

@@ -1,6 +1,6 @@
 //! A change in one sentence, for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -17,6 +17,9 @@ pub(crate) fn sentence(before: Option<&Value>, after: Option<&Value>) -> String 
     let mut parts = Vec::new();
     match (&old, &new) {
         (None, Some(new)) => {
+            if let Some(told) = new.get("tenants") {
+                return tenants(told);
+            }
             parts.push("created".to_owned());
             parts.extend(
                 new.get("fallthrough").map(|serve| format!("fallthrough: {}", served(serve))),
@@ -64,6 +67,7 @@ fn member(name: &str, before: Option<&Value>, after: Option<&Value>, parts: &mut
             parts.push(format!("fallthrough: {}", change_of_served(before, after)));
         }
         "when" => parts.push("condition changed".to_owned()),
+        "attributes" => attributes(before, after, parts),
         name => {
             let named = name.replace('_', " ");
             match (short(before), short(after)) {
@@ -176,6 +180,44 @@ fn rules(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>)
     }
 }
 
+/// What is stored of a tenant.
+fn attributes(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>) {
+    let names = [before, after].into_iter().flatten().filter_map(Value::as_object);
+    let names: BTreeSet<&String> = names.flat_map(Map::keys).collect();
+    for name in names {
+        let value = |attributes: Option<&'_ Value>| attributes?.get(name).cloned();
+        let (before, after) = (value(before), value(after));
+        if before == after {
+            continue;
+        }
+        parts.push(match (short(before.as_ref()), short(after.as_ref())) {
+            (Some(before), Some(after)) => format!("attribute {name}: {before} → {after}"),
+            _ => format!("attribute {name} changed"),
+        });
+    }
+}
+
+/// Such as `2 tenants created, 1 updated (acme, globex, …)`; from what [`tenant`](super::tenant) told.
+fn tenants(told: &Value) -> String {
+    let count = |name: &str| told.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let (created, updated) = (count("created"), count("updated"));
+    let noun = |count: u64| if count == 1 { "tenant" } else { "tenants" };
+    let done = match (created, updated) {
+        (created, 0) => format!("{created} {} created", noun(created)),
+        (0, updated) => format!("{updated} {} updated", noun(updated)),
+        _ => format!("{created} {} created, {updated} updated", noun(created)),
+    };
+    format!("{done} ({})", first_of(told.get("first"), created + updated))
+}
+
+/// The first of so many keys.
+fn first_of(keys: Option<&Value>, count: u64) -> String {
+    let keys = keys.and_then(Value::as_array);
+    let named: Vec<&str> = keys.into_iter().flatten().filter_map(Value::as_str).take(3).collect();
+    let more = if named.len() as u64 == count { "" } else { ", …" };
+    format!("{}{more}", named.join(", "))
+}
+
 fn variants(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>) {
     by_name("name", before, after, |name, old, new| match (old, new) {
         (None, _) => parts.push(format!("variant {name} added")),
@@ -257,12 +299,9 @@ fn keys(list: &str, before: Option<&Value>, after: &Value, parts: &mut Vec<Strin
         if count == 0 {
             continue;
         }
-        let first = told.and_then(|keys| keys.get("first")).and_then(Value::as_array);
-        let named: Vec<&str> =
-            first.into_iter().flatten().filter_map(Value::as_str).take(3).collect();
-        let more = if named.len() as u64 == count { "" } else { ", …" };
+        let named = first_of(told.and_then(|keys| keys.get("first")), count);
         let noun = if count == 1 { "key" } else { "keys" };
-        parts.push(format!("{count} {noun} {word} ({}{more})", named.join(", ")));
+        parts.push(format!("{count} {noun} {word} ({named})"));
     }
     let count = |value: &Value| value.get("count").and_then(Value::as_u64).unwrap_or(0);
     let (before, now) = (before.map_or(0, count), count(after));
@@ -323,6 +362,29 @@ mod tests {
         after["fallthrough"] = split(25_500);
         assert_eq!(sentence(Some(&before), Some(&after)), "fallthrough: 10 % on → 25.5 % on");
         assert_eq!(sentence(Some(&before), None), "deleted");
+    }
+
+    #[test]
+    fn one_tenant_is_told_by_its_attributes_and_many_are_counted() {
+        let before =
+            json!({"attributes": {"country": "DE", "trial": true, "notes": "n", "same": 1}});
+        let after = json!({"attributes": {"country": "FR", "regions": ["eu", "us"], "same": 1,
+                                          "notes": "n".repeat(50)}});
+        assert_eq!(
+            sentence(Some(&before), Some(&after)),
+            "attribute country: DE → FR; attribute notes changed; attribute regions: none → eu, us; \
+             attribute trial: true → none"
+        );
+        assert_eq!(sentence(None, Some(&after)), "created");
+        assert_eq!(sentence(Some(&before), None), "deleted");
+        for (created, updated, first, expected) in [
+            (1, 0, &["a"][..], "1 tenant created (a)"),
+            (0, 2, &["a", "b"], "2 tenants updated (a, b)"),
+            (3, 1, &["a", "b", "c", "d"], "3 tenants created, 1 updated (a, b, c, …)"),
+        ] {
+            let told = json!({"tenants": {"created": created, "updated": updated, "first": first}});
+            assert_eq!(sentence(None, Some(&told)), expected);
+        }
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub(super) fn check(open: impl Fn() -> Box<dyn Store>) {
     flags_and_objects(&*store, &mut *writer, environment);
     archives(&mut *writer, environment);
     members(&*store, &mut *writer, environment);
+    tenants(&*store, &mut *writer, environment);
     references(&mut *writer, environment);
     revisions_have_no_gaps(&mut *writer, environment);
     checkpoints(&*store, &mut *writer, environment);
@@ -133,6 +134,36 @@ fn flags_and_objects(store: &dyn Store, writer: &mut dyn Writer, environment: En
     assert_eq!(view.count(scope).unwrap(), 2);
     assert_eq!(view.key_like(scope, "s2").unwrap().unwrap(), "s2");
     assert_eq!(view.definition_bytes(environment).unwrap(), 51 + 41 + 1 + 1);
+}
+
+fn tenants(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {
+    let tenant = |key: &str, version, document: &str| StoredTenant {
+        key: key.into(),
+        version,
+        document: document.into(),
+    };
+    let counts = |tenants, bytes| TenantCounts { tenants, bytes };
+    write(writer, |tx| {
+        for (version, document) in [(1, "{}"), (2, "{\"a\":1}")] {
+            for key in ["b", "ä", "B", "."] {
+                tx.put_tenant(environment, &tenant(key, version, document)).unwrap();
+            }
+        }
+        tx.delete_tenant(environment, ".").unwrap();
+        assert!(tx.delete_tenant(environment, ".").is_err(), "it is not there");
+        assert!(tx.tenant(environment, ".").unwrap().is_none());
+    });
+    let view = store.view().unwrap();
+    let expected = ["B", "b", "ä"].map(|key| tenant(key, 2, "{\"a\":1}"));
+    assert_eq!(view.tenants(environment, &Page::ALL).unwrap(), expected);
+    assert_eq!(view.tenants(environment, &page("B", 1)).unwrap(), expected[1..2]);
+    assert_eq!(view.tenant(environment, "ä").unwrap().unwrap(), expected[2]);
+    assert_eq!(view.tenant_counts(environment).unwrap(), counts(3, 4 + 3 * 7));
+    let other = view.environments(None, &Page::ALL).unwrap();
+    let other = other.into_iter().find(|other| other.id != environment).unwrap().id;
+    assert_eq!(view.tenants(other, &Page::ALL).unwrap(), []);
+    assert_eq!(view.tenant(other, "b").unwrap(), None);
+    assert_eq!(view.tenant_counts(other).unwrap(), counts(0, 0));
 }
 
 fn archives(writer: &mut dyn Writer, environment: EnvironmentId) {

@@ -9,9 +9,11 @@ mod conformance;
 mod schedule;
 mod size;
 pub(crate) mod sqlite;
+mod tenant;
 mod token;
 
 pub(crate) use self::schedule::{NextChange, ScheduleFilter, ScheduleState, ScheduledChange};
+pub(crate) use self::tenant::{StoredTenant, TenantCounts};
 pub(crate) use self::token::{
     Grant, Place, Reach, Role, StoredSecret, StoredToken, Tenants, TokenKind,
 };
@@ -598,6 +600,14 @@ pub(crate) trait View {
     /// What all segments of an environment list together.
     fn member_counts(&self, environment: EnvironmentId) -> StoreResult<MemberCounts>;
 
+    /// Tenants of an environment.
+    fn tenants(&self, environment: EnvironmentId, page: &Page) -> StoreResult<Vec<StoredTenant>>;
+
+    fn tenant(&self, environment: EnvironmentId, key: &str) -> StoreResult<Option<StoredTenant>>;
+
+    /// What all tenants of an environment come to.
+    fn tenant_counts(&self, environment: EnvironmentId) -> StoreResult<TenantCounts>;
+
     /// The sum of [`StoredObject::bytes`] of an environment.
     fn definition_bytes(&self, environment: EnvironmentId) -> StoreResult<u64>;
 }
@@ -686,6 +696,12 @@ pub(crate) trait Transaction: View {
         list: MemberList,
         keys: &'k [String],
     ) -> StoreResult<Vec<&'k str>>;
+
+    /// Writes a tenant, which may be there.
+    fn put_tenant(&mut self, environment: EnvironmentId, tenant: &StoredTenant) -> StoreResult<()>;
+
+    /// Deletes a tenant that is there.
+    fn delete_tenant(&mut self, environment: EnvironmentId, key: &str) -> StoreResult<()>;
 
     /// Deletes up to `limit` of the keys that deleted segments listed; whether there were any.
     fn sweep(&mut self, limit: u32) -> StoreResult<bool>;

@@ -49,6 +49,11 @@ impl Tenants {
             Self::None => "none",
         }
     }
+
+    /// Whether objects of a kind are for such an SDK: the one place that says so.
+    pub(crate) fn shows(self, kind: &str) -> bool {
+        self == Self::All || kind != flags_core::TENANT_KIND
+    }
 }
 
 /// What a token may do in the admin API, and where.

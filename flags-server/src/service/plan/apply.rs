@@ -42,6 +42,7 @@ impl Plan {
         }
         let delete = |segment| Edit::Delete { kind: ObjectKind::Segment, key: segment };
         edits.extend(self.deleted.iter().map(|segment| delete(&*segment.key)));
+        edits.extend(self.tenants.edits());
         done.revision = unit.publish(&mut self.environment, edits)?;
         let revisions = project::at_revision(&self.environment, done.revision);
         done.revisions.extend(revisions.clone());

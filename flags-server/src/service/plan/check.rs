@@ -15,6 +15,7 @@ use crate::service::prerequisites::Prerequisites;
 use crate::service::received::all_right;
 use crate::service::segment::{difference, read_whole};
 use crate::service::state::{self, segments_of};
+use crate::service::tenant::TenantsEdit;
 use crate::store::{Environment, MemberCounts, MemberList, ObjectKind, Project, Scope, View};
 
 impl Plan {
@@ -31,6 +32,7 @@ impl Plan {
             flags: Vec::new(),
             segments: Vec::new(),
             deleted: Vec::new(),
+            tenants: TenantsEdit::default(),
             kept: Vec::new(),
         };
         let mut faults = Vec::new();
@@ -43,6 +45,7 @@ impl Plan {
         all_right(faults)?;
         plan.check_cycles(view, &places)?;
         plan.add_deleted(view, wanted.gone)?;
+        plan.tenants = TenantsEdit::of(view, plan.environment.id, &wanted.tenants)?;
         plan.check_limits(view)?;
         Ok(plan)
     }

@@ -4,13 +4,14 @@
 mod apply;
 mod check;
 
-use flags_core::{FlagState, Revision, SegmentDefinition};
+use flags_core::{FlagState, Revision, SegmentDefinition, TENANT_KIND};
 use serde_json::{Value, json};
 
 use super::history::{Touched, tell};
 use super::members::MembersEdit;
 use super::model::{FlagDocument, Revisions, Segment};
 use super::segment::{shown, with_changed};
+use super::tenant::{TenantsEdit, Upsert};
 use crate::limits::MAX_SHOWN_OBJECTS;
 use crate::store::{Environment, ObjectKind, Project};
 
@@ -21,6 +22,7 @@ pub(crate) struct Wanted {
     pub(crate) segments: Vec<WantedSegment>,
     /// Segments that are to go.
     pub(crate) gone: Vec<String>,
+    pub(crate) tenants: Vec<Upsert>,
 }
 
 /// A flag as it is to be.
@@ -50,6 +52,7 @@ pub(crate) struct Plan {
     flags: Vec<PlannedFlag>,
     segments: Vec<PlannedSegment>,
     deleted: Vec<Segment>,
+    tenants: TenantsEdit,
     kept: Vec<Kept>,
 }
 
@@ -97,7 +100,13 @@ impl Plan {
     }
 
     fn is_empty(&self) -> bool {
-        self.flags.is_empty() && self.segments.is_empty() && self.deleted.is_empty()
+        self.count() == 0
+    }
+
+    /// How many [documents](Self::documents) there are.
+    fn count(&self) -> usize {
+        let tenants = usize::from(!self.tenants.is_empty());
+        self.flags.len() + self.segments.len() + self.deleted.len() + tenants
     }
 
     /// What it would do.
@@ -107,17 +116,16 @@ impl Plan {
             let change = tell(kind, before, after);
             objects.push(Touched { kind: kind.to_owned(), key: key.to_owned(), change });
         }
-        let count = self.flags.len() + self.segments.len() + self.deleted.len();
         Done {
             revision: self.environment.revision,
             revisions: Revisions::new(),
             objects,
-            objects_count: count as u64,
+            objects_count: self.count() as u64,
             kept: self.kept.clone(),
         }
     }
 
-    /// Each object with what the audit log says of it, before and after.
+    /// Each object with what the audit log says of it, before and after; all tenants are one.
     fn documents(&self) -> impl Iterator<Item = (&str, &str, Option<Value>, Option<Value>)> {
         let flags = self.flags.iter().map(|flag| {
             let before = flag.before.as_ref().map(|before| json!(before));
@@ -131,6 +139,8 @@ impl Plan {
             .deleted
             .iter()
             .map(|segment| ("segment", &*segment.key, Some(shown(segment)), None));
-        flags.chain(segments).chain(deleted)
+        let tenants =
+            (!self.tenants.is_empty()).then(|| (TENANT_KIND, "", None, Some(self.tenants.told())));
+        flags.chain(segments).chain(deleted).chain(tenants)
     }
 }

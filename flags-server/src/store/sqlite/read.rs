@@ -7,8 +7,8 @@ use crate::store::{
     AuditFilter, AuditPage, AuditRecord, Checkpoint, Damage, Environment, EnvironmentId, Grant,
     LoggedChange, MemberCounts, MemberList, NextChange, ObjectKind, Page, Place, Project,
     ProjectId, Reach, Referrer, Role, ScheduleFilter, ScheduledChange, Scope, StoreError,
-    StoreResult, StoredAnswer, StoredFlag, StoredObject, StoredSecret, StoredToken, Tenants,
-    TokenKind, View,
+    StoreResult, StoredAnswer, StoredFlag, StoredObject, StoredSecret, StoredTenant, StoredToken,
+    TenantCounts, Tenants, TokenKind, View,
 };
 
 /// Whatever has a connection that is inside a transaction.
@@ -494,6 +494,32 @@ impl<T: Rows> View for T {
         Ok(counts.unwrap_or_default())
     }
 
+    fn tenants(&self, environment: EnvironmentId, page: &Page) -> StoreResult<Vec<StoredTenant>> {
+        self.all(
+            "SELECT key, version, document FROM tenant WHERE environment_id = ?1 AND key > ?2
+             ORDER BY key LIMIT ?3",
+            (environment.0, after(page), page.limit),
+            tenant,
+        )
+    }
+
+    fn tenant(&self, environment: EnvironmentId, key: &str) -> StoreResult<Option<StoredTenant>> {
+        self.one(
+            "SELECT key, version, document FROM tenant WHERE environment_id = ?1 AND key = ?2",
+            (environment.0, key),
+            tenant,
+        )
+    }
+
+    fn tenant_counts(&self, environment: EnvironmentId) -> StoreResult<TenantCounts> {
+        let counts = self.one(
+            "SELECT tenants, tenant_bytes FROM environment WHERE id = ?1",
+            [environment.0],
+            |row| Ok(TenantCounts { tenants: row.get(0)?, bytes: row.get(1)? }),
+        )?;
+        Ok(counts.unwrap_or_default())
+    }
+
     fn definition_bytes(&self, environment: EnvironmentId) -> StoreResult<u64> {
         self.number("SELECT definition_bytes FROM environment WHERE id = ?1", [environment.0])
     }
@@ -544,6 +570,10 @@ fn object(kind: ObjectKind, row: &Row<'_>) -> rusqlite::Result<StoredObject> {
         bytes: row.get(5)?,
         document: row.get(6)?,
     })
+}
+
+fn tenant(row: &Row<'_>) -> rusqlite::Result<StoredTenant> {
+    Ok(StoredTenant { key: row.get(0)?, version: row.get(1)?, document: row.get(2)? })
 }
 
 /// From three columns, the first of which is `first`.

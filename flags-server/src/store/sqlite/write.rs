@@ -11,7 +11,7 @@ use crate::store::chain::{ChainHead, Parts, Seals};
 use crate::store::{
     AuditEntry, Checkpoint, EnvironmentId, LoggedChange, MemberList, ObjectKind, Place, ProjectId,
     Reach, Reference, ScheduledChange, StoreError, StoreResult, StoredAnswer, StoredFlag,
-    StoredObject, StoredSecret, StoredToken, TokenKind, Transaction, Writer,
+    StoredObject, StoredSecret, StoredTenant, StoredToken, TokenKind, Transaction, Writer,
 };
 
 pub(super) struct SqliteWriter {
@@ -123,6 +123,26 @@ impl SqliteTransaction<'_> {
             "UPDATE environment SET included = included + ?2, excluded = excluded + ?3,
              member_bytes = member_bytes + ?4 WHERE id = ?1",
             (environment, included, excluded, bytes),
+        )
+    }
+
+    /// Counts a tenant, or none, instead of what it counted so far.
+    fn count_tenant(
+        &mut self,
+        environment: EnvironmentId,
+        key: &str,
+        tenants: usize,
+        bytes: usize,
+    ) -> StoreResult<()> {
+        let number = |size| i64::try_from(size).map_err(StoreError::new);
+        self.execute_one(
+            "UPDATE environment SET (tenants, tenant_bytes) = (
+                 SELECT environment.tenants + ?3 - count(*),
+                        environment.tenant_bytes + ?4 -
+                            coalesce(sum(octet_length(t.key) + octet_length(t.document)), 0)
+                 FROM tenant AS t WHERE t.environment_id = ?1 AND t.key = ?2
+             ) WHERE id = ?1",
+            (environment.0, key, number(tenants)?, number(bytes)?),
         )
     }
 
@@ -352,6 +372,24 @@ impl Transaction for SqliteTransaction<'_> {
         let (rows, bytes) = sizes(&removed)?;
         self.count_members(environment, segment, list, (-rows, -bytes))?;
         Ok(removed)
+    }
+
+    fn put_tenant(&mut self, environment: EnvironmentId, tenant: &StoredTenant) -> StoreResult<()> {
+        self.count_tenant(environment, &tenant.key, 1, tenant.key.len() + tenant.document.len())?;
+        self.execute_one(
+            "INSERT INTO tenant (environment_id, key, version, document) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (environment_id, key)
+             DO UPDATE SET version = excluded.version, document = excluded.document",
+            (environment.0, &tenant.key, tenant.version, &tenant.document),
+        )
+    }
+
+    fn delete_tenant(&mut self, environment: EnvironmentId, key: &str) -> StoreResult<()> {
+        self.count_tenant(environment, key, 0, 0)?;
+        self.execute_one(
+            "DELETE FROM tenant WHERE environment_id = ?1 AND key = ?2",
+            (environment.0, key),
+        )
     }
 
     fn sweep(&mut self, limit: u32) -> StoreResult<bool> {

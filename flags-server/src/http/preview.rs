@@ -1,0 +1,319 @@
+//! `/api/v1/projects/{p}/environments/{e}/preview` and `…/preview/tenants`
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Json;
+use axum::extract::{FromRequestParts, Query, State};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use flags_core::{Change, Field, Shape};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::auth::Authorized;
+use super::body::{Checked, Shaped};
+use super::evaluate::live;
+use super::path::Keys;
+use super::problem::Problem;
+use super::request::RequestId;
+use crate::limits::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
+use crate::service::preview::{Affected, Effects, Preview, Transition, affected};
+use crate::service::{Author, Fault, Precondition, Service, Unit, now, segment, state};
+
+/// What is proposed, as the body of the write itself would be.
+#[derive(Deserialize)]
+pub(super) struct Proposal {
+    flag: Option<String>,
+    segment: Option<String>,
+    /// As PUT would have it.
+    put: Option<Value>,
+    /// As PATCH would have it.
+    patch: Option<Value>,
+    /// Of the flags whose answers it may alter, these alone.
+    flags: Option<Vec<String>>,
+}
+
+impl Shaped for Proposal {
+    const SHAPE: &'static Shape = &Shape::Object(&[
+        Field::optional("flag", &Shape::String),
+        Field::optional("segment", &Shape::String),
+        Field::optional("put", &Shape::Any),
+        Field::optional("patch", &Shape::Any),
+        Field::optional("flags", &Shape::List(&Shape::String)),
+    ]);
+}
+
+/// Which object, and what it is to be.
+enum Object {
+    Flag(state::Path),
+    Segment(segment::Path),
+}
+
+enum How {
+    Put(Value),
+    Patch(Value),
+}
+
+impl Proposal {
+    fn take(self, project: &str, environment: &str) -> Result<(Object, How), Problem> {
+        let (project, environment) = (project.to_owned(), environment.to_owned());
+        let object = match (self.flag, self.segment) {
+            (Some(flag), None) => Object::Flag(state::Path { project, environment, flag }),
+            (None, Some(segment)) => {
+                Object::Segment(segment::Path { project, environment, segment })
+            }
+            _ => return Err(one_of("`flag` and `segment`")),
+        };
+        match (self.put, self.patch) {
+            (Some(body), None) => Ok((object, How::Put(body))),
+            (None, Some(body)) => Ok((object, How::Patch(body))),
+            _ => Err(one_of("`put` and `patch`")),
+        }
+    }
+}
+
+fn one_of(names: &str) -> Problem {
+    Fault::at("", "missing_field", format!("one of {names} is needed here, and only one")).into()
+}
+
+/// Does what is proposed, for it to be undone.
+fn attempt(unit: &mut Unit<'_>, object: &Object, how: How) -> Result<(), Fault> {
+    // What it is now is what it is compared with, whichever version that has.
+    let present = &Precondition::Exists;
+    let (done, at) = match (object, how) {
+        (Object::Flag(path), How::Put(body)) => {
+            (state::put(unit, path, present, body).map(drop), "/put")
+        }
+        (Object::Flag(path), How::Patch(body)) => {
+            (state::patch(unit, path, present, body).map(drop), "/patch")
+        }
+        (Object::Segment(path), How::Put(body)) => {
+            (segment::put(unit, path, present, body).map(drop), "/put")
+        }
+        (Object::Segment(path), How::Patch(body)) => {
+            (segment::patch(unit, path, present, body).map(drop), "/patch")
+        }
+    };
+    done.map_err(|fault| fault.below(at))
+}
+
+/// Who asks; of no write that stays, so that there is no reason for it.
+pub(super) struct Asker(Author);
+
+impl<S: Send + Sync> FromRequestParts<S> for Asker {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Authorized(access) = Authorized::from_request_parts(parts, state).await?;
+        let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
+        let request_id = request_id.unwrap_or_default();
+        let (actor, actor_name) = (access.token.id.clone(), access.token.name.clone());
+        Ok(Self(Author { actor, actor_name, request_id, reason: None }))
+    }
+}
+
+/// Tells a computation, when it is dropped, that nobody waits for it any more.
+#[derive(Default)]
+struct Caller {
+    gone: Arc<AtomicBool>,
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.gone.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Tries what is proposed, and lets `answer` say what came of it.
+async fn preview(
+    service: &Service,
+    Keys((project, environment)): Keys<(String, String)>,
+    Asker(author): Asker,
+    mut proposal: Proposal,
+    answer: impl FnOnce(&Preview, &AtomicBool) -> Option<Result<Response, Problem>> + Send + 'static,
+) -> Result<Response, Problem> {
+    let live = live(service, &project, &environment)?;
+    let only = proposal.flags.take();
+    let (object, how) = proposal.take(&project, &environment)?;
+    let changes = service.attempt(author, move |unit| attempt(unit, &object, how)).await?;
+    let before = live.ruleset();
+    let id = live.id;
+    let of_this = |change: (_, Change)| (change.0 == id).then_some(change.1);
+    let changes: Vec<Change> = changes.into_iter().filter_map(of_this).collect();
+    let objects: Vec<_> = changes.iter().flat_map(|change| change.objects.clone()).collect();
+    let mut flags = service.read(move |view| affected(view, id, &objects)).await?;
+    if let Some(only) = only {
+        flags.retain(|flag| only.contains(flag));
+    }
+    let caller = Caller::default();
+    let gone = Arc::clone(&caller.gone);
+    let answered = service.compute(move || {
+        let preview = Preview::new(before, &changes, flags.into_iter().collect(), now())?;
+        answer(&preview, &gone).unwrap_or_else(|| Err(Problem::internal("nobody waited")))
+    });
+    answered.await?
+}
+
+#[derive(Serialize)]
+struct Shown<'p> {
+    revision: u64,
+    tenants: usize,
+    flags: Vec<ShownFlag<'p>>,
+}
+
+#[derive(Serialize)]
+struct ShownFlag<'p> {
+    flag: &'p str,
+    changed: usize,
+    unchanged: usize,
+    transitions: Vec<ShownTransition<'p>>,
+    dependent: Dependent<'p>,
+}
+
+/// Those whose answers depend on more than the tenant, apart.
+#[derive(Serialize)]
+struct Dependent<'p> {
+    tenants: usize,
+    transitions: Vec<ShownTransition<'p>>,
+}
+
+#[derive(Serialize)]
+struct ShownTransition<'p> {
+    from: Option<&'p str>,
+    to: Option<&'p str>,
+    tenants: usize,
+    examples: Vec<&'p str>,
+}
+
+fn show(effects: Effects<'_>) -> ShownFlag<'_> {
+    let mut shown = ShownFlag {
+        flag: effects.flag,
+        changed: 0,
+        unchanged: 0,
+        transitions: Vec::new(),
+        dependent: Dependent { tenants: 0, transitions: Vec::new() },
+    };
+    for (Transition { from, to, dependent }, seen) in effects.transitions {
+        let (tenants, examples) = (seen.tenants, seen.examples.into_sorted_vec());
+        let transition = ShownTransition { from, to, tenants, examples };
+        if dependent {
+            shown.dependent.tenants += tenants;
+            shown.dependent.transitions.push(transition);
+        } else {
+            *(if from == to { &mut shown.unchanged } else { &mut shown.changed }) += tenants;
+            shown.transitions.push(transition);
+        }
+    }
+    shown
+}
+
+pub(super) async fn summary(
+    State(service): State<Arc<Service>>,
+    keys: Keys<(String, String)>,
+    asker: Asker,
+    Checked(proposal): Checked<Proposal>,
+) -> Result<Response, Problem> {
+    let answer = |preview: &Preview, gone: &AtomicBool| {
+        let flags = preview.effects(gone)?.into_iter().map(show).collect();
+        let (revision, tenants) = (preview.revision(), preview.tenants());
+        Some(Ok(Json(Shown { revision, tenants, flags }).into_response()))
+    };
+    preview(&service, keys, asker, proposal, answer).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PageQuery {
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+/// Where a list goes on; bound to the revision that it began with.
+#[derive(Serialize, Deserialize)]
+struct Cursor {
+    revision: u64,
+    flag: String,
+    tenant: String,
+}
+
+impl Cursor {
+    fn read(text: &str) -> Option<Self> {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()
+    }
+
+    fn write(&self) -> Result<String, Problem> {
+        let json = serde_json::to_vec(self);
+        let json = json.map_err(|error| Problem::internal(error.to_string()))?;
+        Ok(URL_SAFE_NO_PAD.encode(json))
+    }
+}
+
+#[derive(Serialize)]
+struct Page<'p> {
+    revision: u64,
+    items: Vec<Item<'p>>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Item<'p> {
+    flag: &'p str,
+    tenant: &'p str,
+    from: Option<&'p str>,
+    to: Option<&'p str>,
+    dependent: bool,
+}
+
+fn page(
+    preview: &Preview,
+    after: Option<&Cursor>,
+    limit: usize,
+    gone: &AtomicBool,
+) -> Option<Result<Response, Problem>> {
+    let revision = preview.revision();
+    if let Some(began) = after.map(|cursor| cursor.revision).filter(|began| *began != revision) {
+        return Some(Err(Fault::RevisionChanged { began, revision }.into()));
+    }
+    let after = after.map(|cursor| (&*cursor.flag, &*cursor.tenant));
+    // One more tells whether there is a next page.
+    let mut found = preview.changed(after, limit + 1, gone)?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next_cursor = found.last().filter(|_| more).map(|last| {
+        let (flag, tenant) = (last.flag.to_owned(), last.tenant.to_owned());
+        Cursor { revision, flag, tenant }.write()
+    });
+    let items = found.into_iter().map(|Affected { flag, tenant, transition }| {
+        let Transition { from, to, dependent } = transition;
+        Item { flag, tenant, from, to, dependent }
+    });
+    let items = items.collect();
+    Some(
+        next_cursor
+            .transpose()
+            .map(|next_cursor| Json(Page { revision, items, next_cursor }).into_response()),
+    )
+}
+
+pub(super) async fn tenants(
+    State(service): State<Arc<Service>>,
+    keys: Keys<(String, String)>,
+    asker: Asker,
+    query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
+    Checked(proposal): Checked<Proposal>,
+) -> Result<Response, Problem> {
+    let Query(query) = query.map_err(|rejection| Problem::query_rejected(&rejection))?;
+    let limit = query.limit.unwrap_or(DEFAULT_PAGE_ITEMS);
+    if !(1..=MAX_PAGE_ITEMS).contains(&limit) {
+        return Err(Problem::query(format!("`limit` is 1 to {MAX_PAGE_ITEMS}")));
+    }
+    let unread = || Problem::query("`cursor` is not one that a preview gave");
+    let after = query.cursor.map(|text| Cursor::read(&text).ok_or_else(unread)).transpose()?;
+    let answer = move |preview: &Preview, gone: &AtomicBool| {
+        page(preview, after.as_ref(), limit as usize, gone)
+    };
+    preview(&service, keys, asker, proposal, answer).await
+}
