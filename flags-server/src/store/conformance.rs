@@ -272,6 +272,11 @@ fn references(writer: &mut dyn Writer, environment: EnvironmentId) {
     let flag = object(ObjectKind::Flag, "f2", 2, 0);
     assert!(tx.put_object(environment, &flag, &dangling).is_err());
     drop(tx);
+    // At the latest when it is committed.
+    let mut tx = writer.begin().unwrap();
+    tx.defer_references().unwrap();
+    tx.delete_object(environment, ObjectKind::Segment, "s1").unwrap();
+    assert!(tx.commit().is_err());
     // They are replaced with the object, and go with it.
     write(writer, |tx| {
         let needs = [reference(ObjectKind::Segment, "s2", &[])];

@@ -670,6 +670,10 @@ pub(crate) trait Transaction: View {
         version: Revision,
     ) -> StoreResult<()>;
 
+    /// From now on, whether references are whole is asked when the transaction is committed, and not
+    /// at each write: for objects that are exchanged for others.
+    fn defer_references(&mut self) -> StoreResult<()>;
+
     /// Deletes an object with what it needs. What it lists is there no more, and takes room until it
     /// is [swept](Self::sweep).
     fn delete_object(

@@ -301,6 +301,11 @@ impl Transaction for SqliteTransaction<'_> {
         )
     }
 
+    fn defer_references(&mut self) -> StoreResult<()> {
+        // Ends with the transaction.
+        Ok(self.sql.pragma_update(None, "defer_foreign_keys", true)?)
+    }
+
     fn delete_object(
         &mut self,
         environment: EnvironmentId,
