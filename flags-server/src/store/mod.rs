@@ -551,6 +551,17 @@ pub(crate) trait View {
         filter: &ScheduleFilter,
     ) -> StoreResult<Vec<ScheduledChange>>;
 
+    /// Scheduled changes of an environment that have a text in their body, reason or problem, with
+    /// their bodies: all, or those of one state, in order of their ids and after one.
+    fn scheduled_with(
+        &self,
+        environment: EnvironmentId,
+        text: &str,
+        state: Option<ScheduleState>,
+        after: &str,
+        limit: u32,
+    ) -> StoreResult<Vec<ScheduledChange>>;
+
     /// The open change of all environments whose time comes first.
     fn next_scheduled(&self) -> StoreResult<Option<NextChange>>;
 
