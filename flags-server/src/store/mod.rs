@@ -24,6 +24,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use flags_core::{Epoch, FLAG_KIND, Revision, SEGMENT_KIND, Timestamp};
+use serde::{Serialize, Serializer};
 
 use self::chain::{AuditRow, ChainHead, Parts, Seals};
 
@@ -89,6 +90,12 @@ impl ObjectKind {
             Self::Flag => FLAG_KIND,
             Self::Segment => SEGMENT_KIND,
         }
+    }
+}
+
+impl Serialize for ObjectKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 
