@@ -127,7 +127,7 @@ pub(super) async fn import(
     let imported = service.compute(read).await??;
     let plan =
         move |view: &dyn View| import::plan(view, &project, &environment, &precondition, imported);
-    carry_out(&service, dry_run, post, "environment.import", plan).await
+    carry_out(&service, dry_run, post, import::ACTION, plan).await
 }
 
 #[cfg(test)]

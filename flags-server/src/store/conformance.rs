@@ -527,6 +527,27 @@ fn schedule(store: &dyn Store, writer: &mut dyn Writer, environment: Environment
     assert_eq!(ids(None, None, 9), ["d", "b", "c", "a"]);
     assert_eq!(ids(None, Some((20, "b")), 1), ["c"]);
     assert_eq!(ids(Some(ScheduleState::Open), None, 9), ["a"]);
+    let quoted = ScheduledChange {
+        reason: Some("for \"ada\"".into()),
+        problem: Some(r#"{"detail":"not \"grace\""}"#.into()),
+        ..change("f", 1, ScheduleState::Failed, Some(r#"{"keys":["\"bob\""]}"#))
+    };
+    write(writer, |tx| tx.put_scheduled(&quoted).unwrap());
+    let view = store.view().unwrap();
+    let with = |text, state, after, limit| {
+        let found = view.scheduled_with(environment, text, state, after, limit).unwrap();
+        found.into_iter().map(|change| change.id).collect::<Vec<_>>()
+    };
+    for text in ["\"ada\"", "\"grace\"", "\"bob\""] {
+        assert_eq!(with(text, None, "", 9), ["f"], "{text}");
+    }
+    assert_eq!(with("\u{e4}", None, "", 9), ["a"]);
+    assert_eq!(with("launch", None, "", 2), ["a", "b"]);
+    assert_eq!(with("launch", None, "b", 9), ["c", "d"]);
+    assert_eq!(with("launch", Some(ScheduleState::Cancelled), "", 9), ["b"]);
+    assert_eq!(view.scheduled_with(environment, "bob", None, "", 9).unwrap(), [quoted]);
+    let other = EnvironmentId(environment.0 + 1);
+    assert_eq!(view.scheduled_with(other, "launch", None, "", 9).unwrap(), []);
 }
 
 fn chain(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {

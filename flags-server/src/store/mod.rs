@@ -24,6 +24,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use flags_core::{Epoch, FLAG_KIND, Revision, SEGMENT_KIND, Timestamp};
+use serde::{Serialize, Serializer};
 
 use self::chain::{AuditRow, ChainHead, Parts, Seals};
 
@@ -89,6 +90,12 @@ impl ObjectKind {
             Self::Flag => FLAG_KIND,
             Self::Segment => SEGMENT_KIND,
         }
+    }
+}
+
+impl Serialize for ObjectKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 
@@ -549,6 +556,17 @@ pub(crate) trait View {
         &self,
         environment: EnvironmentId,
         filter: &ScheduleFilter,
+    ) -> StoreResult<Vec<ScheduledChange>>;
+
+    /// Scheduled changes of an environment that have a text in their body, reason or problem, with
+    /// their bodies: all, or those of one state, in order of their ids and after one.
+    fn scheduled_with(
+        &self,
+        environment: EnvironmentId,
+        text: &str,
+        state: Option<ScheduleState>,
+        after: &str,
+        limit: u32,
     ) -> StoreResult<Vec<ScheduledChange>>;
 
     /// The open change of all environments whose time comes first.

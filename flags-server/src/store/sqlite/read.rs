@@ -6,9 +6,9 @@ use crate::store::chain::{AuditRow, ChainHead};
 use crate::store::{
     AuditFilter, AuditPage, AuditRecord, Checkpoint, Damage, Environment, EnvironmentId, Grant,
     LoggedChange, MemberCounts, MemberList, NextChange, ObjectKind, Page, Place, Project,
-    ProjectId, Reach, Referrer, Role, ScheduleFilter, ScheduledChange, Scope, StoreError,
-    StoreResult, StoredAnswer, StoredFlag, StoredObject, StoredSecret, StoredTenant, StoredToken,
-    TenantCounts, Tenants, TokenKind, View,
+    ProjectId, Reach, Referrer, Role, ScheduleFilter, ScheduleState, ScheduledChange, Scope,
+    StoreError, StoreResult, StoredAnswer, StoredFlag, StoredObject, StoredSecret, StoredTenant,
+    StoredToken, TenantCounts, Tenants, TokenKind, View,
 };
 
 /// Whatever has a connection that is inside a transaction.
@@ -366,6 +366,17 @@ impl<T: Rows> View for T {
         filter: &ScheduleFilter,
     ) -> StoreResult<Vec<ScheduledChange>> {
         super::schedule::list(self.connection()?, environment, filter)
+    }
+
+    fn scheduled_with(
+        &self,
+        environment: EnvironmentId,
+        text: &str,
+        state: Option<ScheduleState>,
+        after: &str,
+        limit: u32,
+    ) -> StoreResult<Vec<ScheduledChange>> {
+        super::schedule::with(self.connection()?, environment, text, state, after, limit)
     }
 
     fn next_scheduled(&self) -> StoreResult<Option<NextChange>> {
