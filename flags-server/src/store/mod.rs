@@ -157,6 +157,8 @@ pub(crate) struct LoggedChange {
     pub(crate) revision: Revision,
     /// A [`flags_core::Change`] as JSON, on one line.
     pub(crate) change: String,
+    /// Whether who has an older revision needs a snapshot to get over it.
+    pub(crate) resets: bool,
 }
 
 /// What the changes up to a revision add up to.
