@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use flags_core::{Field, Shape};
+use flags_core::{Document, Field, Shape};
 use serde::{Deserialize, Serialize};
 
 use super::auth::Reaching;
@@ -99,6 +99,25 @@ pub(super) async fn carry_out(
     post.run(service, verb, |done| show(done, false)).await
 }
 
+/// Makes a plan with what was, which is read away from the writer thread, and carries it out.
+async fn go_back<T: Send + 'static>(
+    service: &Service,
+    dry_run: DryRun,
+    post: Post,
+    action: &'static str,
+    then: impl FnOnce(&dyn View) -> Result<T, Fault> + Send + 'static,
+    plan: impl FnOnce(&dyn View, T) -> Result<Plan, Fault> + Send + 'static,
+) -> Result<Response, Problem> {
+    // What was may be cut off by now, or of a flag that is archived.
+    if !dry_run.0
+        && let Some(answer) = post.answered(service).await?
+    {
+        return Ok(answer);
+    }
+    let then = service.read_log(then).await?;
+    carry_out(service, dry_run, post, action, move |view| plan(view, then)).await
+}
+
 #[derive(Deserialize)]
 pub(super) struct Revert {
     revision: u64,
@@ -127,14 +146,12 @@ pub(super) async fn revert_environment(
     post: Post,
     Checked(Revert { revision }): Checked<Revert>,
 ) -> Result<Response, Problem> {
-    // What was is read away from the writer thread.
     let (p, e) = (project.clone(), environment.clone());
-    let then =
-        service.read_log(move |view| revert::environment_then(view, &p, &e, revision)).await?;
-    let plan = move |view: &dyn View| {
+    let then = move |view: &dyn View| revert::environment_then(view, &p, &e, revision);
+    let plan = move |view: &dyn View, then: Document| {
         revert::plan_environment(view, &project, &environment, &precondition, &then)
     };
-    carry_out(&service, dry_run, post, "environment.revert", plan).await
+    go_back(&service, dry_run, post, "environment.revert", then, plan).await
 }
 
 pub(super) async fn revert_flag(
@@ -147,9 +164,9 @@ pub(super) async fn revert_flag(
 ) -> Result<Response, Problem> {
     let path = state::Path { project, environment, flag };
     let of = path.clone();
-    let then = service.read_log(move |view| revert::flag_then(view, &of, revision)).await?;
-    let plan = move |view: &dyn View| revert::plan_flag(view, &path, &precondition, then);
-    carry_out(&service, dry_run, post, "flag_state.revert", plan).await
+    let then = move |view: &dyn View| revert::flag_then(view, &of, revision);
+    let plan = move |view: &dyn View, then| revert::plan_flag(view, &path, &precondition, then);
+    go_back(&service, dry_run, post, "flag_state.revert", then, plan).await
 }
 
 pub(super) async fn revert_segment(
@@ -162,9 +179,9 @@ pub(super) async fn revert_segment(
 ) -> Result<Response, Problem> {
     let path = segment::Path { project, environment, segment };
     let of = path.clone();
-    let then = service.read_log(move |view| revert::segment_then(view, &of, revision)).await?;
-    let plan = move |view: &dyn View| revert::plan_segment(view, &path, &precondition, then);
-    carry_out(&service, dry_run, post, "segment.revert", plan).await
+    let then = move |view: &dyn View| revert::segment_then(view, &of, revision);
+    let plan = move |view: &dyn View, then| revert::plan_segment(view, &path, &precondition, then);
+    go_back(&service, dry_run, post, "segment.revert", then, plan).await
 }
 
 pub(super) async fn copy_flag(

@@ -21,7 +21,7 @@ use super::publish::{Author, Deed, Edit, Effect, Unit};
 use super::received::all_right;
 use super::redact::{MARKER, Subject};
 use super::state::references;
-use super::{Service, fold, project, schedule};
+use super::{Service, fold, idempotency, project, schedule};
 use crate::limits::{AUDIT_ROWS_PER_READ, CHANGES_PER_FOLD, ERASED_BYTES_PER_WRITE};
 use crate::store::chain::{AuditRow, ERASED, PARTS, Parts, Seals};
 use crate::store::{
@@ -145,9 +145,7 @@ pub(crate) async fn erase(
             None => break,
         }
     }
-    let text = erasure.subject.text();
-    let answers = service.write(author.clone(), move |unit| Ok(unit.tx.erase_answers(&text)?));
-    report.answers = answers.await?;
+    report.answers = idempotency::erase(service, &author, &erasure.subject).await?;
     service.forget_past().await;
     let (kind, told) = (erasure.subject.kind, json!({"by": row, "audit_rows": report.audit_rows}));
     service.write(author, move |unit| record(unit, "erase.finish", &kind, &told)).await?;
@@ -169,7 +167,7 @@ impl Touched {
 
 /// Everything that an erasure would touch.
 fn look(view: &dyn View, erasure: &Erasure) -> Result<Report, Fault> {
-    let answers = view.answers_with(&erasure.subject.text())?;
+    let answers = idempotency::look(view, &erasure.subject)?;
     let mut report = Report { dry_run: true, answers, ..Report::default() };
     for (project, environment) in places(view, erasure)? {
         let found = InForce::find(view, &project, &environment, &erasure.subject)?;

@@ -584,8 +584,14 @@ pub(crate) trait View {
         revision: Revision,
     ) -> StoreResult<Option<String>>;
 
-    /// How many answers have a text in them.
-    fn answers_with(&self, text: &str) -> StoreResult<u64>;
+    /// Answers that have a text in their body, with their keys: in order of these and after one, of
+    /// which nothing is before all.
+    fn answers_with(
+        &self,
+        text: &str,
+        after: &[u8],
+        limit: u32,
+    ) -> StoreResult<Vec<([u8; 32], StoredAnswer)>>;
 
     /// The key in `scope` whose [folded form](flags_core::folded_key) is `folded`.
     fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>>;
@@ -786,9 +792,6 @@ pub(crate) trait Transaction: View {
 
     /// Writes a scheduled change, instead of an older one with that id.
     fn put_scheduled(&mut self, change: &ScheduledChange) -> StoreResult<()>;
-
-    /// Removes the answers that have a text in them; gives how many.
-    fn erase_answers(&mut self, text: &str) -> StoreResult<u64>;
 
     fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()>;
 
