@@ -59,6 +59,15 @@ impl Fault {
         Self::Invalid(vec![diagnostic(pointer, code, message)])
     }
 
+    /// What the log says where the store failed. Of a document that cannot be read that is where, and not
+    /// what stands there: it may be somebody's key.
+    pub(crate) fn logged(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => Some(error.logged()),
+            _ => None,
+        }
+    }
+
     /// The same of a body that is a part of another one, there at `place`.
     pub(crate) fn below(mut self, place: &str) -> Self {
         if let Self::Invalid(faults) = &mut self {

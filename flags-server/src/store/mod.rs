@@ -367,6 +367,17 @@ impl StoreError {
         self.cause.is::<serde_json::Error>()
     }
 
+    /// What happened, without what stands in a document that cannot be read.
+    pub(crate) fn logged(&self) -> String {
+        match self.cause.downcast_ref::<serde_json::Error>() {
+            Some(error) => {
+                let (line, column) = (error.line(), error.column());
+                format!("{:?} error at line {line}, column {column}", error.classify())
+            }
+            None => self.to_string(),
+        }
+    }
+
     /// What happened, without saying that it happened to the database.
     pub(crate) fn cause(&self) -> &dyn fmt::Display {
         &self.cause
