@@ -56,7 +56,7 @@ impl Erase {
                     "dry_run": self.dry_run});
                 let reason = self.reason.as_deref().map(|reason| ("reason", reason));
                 let query: Vec<_> = reason.into_iter().collect();
-                let answer = api.send(Method::POST, "/api/v1/erasures", &query, Some(&body))?;
+                let answer = api.send(Method::POST, &["erasures"], &query, Some(&body))?;
                 serde_json::from_value(answer)
                     .map_err(|error| Error::new(format!("the answer makes no sense: {error}")))?
             }

@@ -96,7 +96,7 @@ impl Tokens {
                     "project": project, "environment": environment, "tenants": tenants,
                     "expires_at": expires_at});
                 let created = match api {
-                    Some(api) => api.send(Method::POST, "/api/v1/tokens", &query, Some(&body))?,
+                    Some(api) => api.send(Method::POST, &["tokens"], &query, Some(&body))?,
                     None => {
                         let new = serde_json::from_value(body).map_err(|error| {
                             Error::new(format!("there is no such token: {error}"))
@@ -115,9 +115,10 @@ impl Tokens {
             }
             Verb::Rotate { id, overlap_seconds } => {
                 let body = json!({"overlap_seconds": overlap_seconds});
-                let path = format!("/api/v1/tokens/{id}/rotate");
                 let rotated = match api {
-                    Some(api) => api.send(Method::POST, &path, &query, Some(&body))?,
+                    Some(api) => {
+                        api.send(Method::POST, &["tokens", &id, "rotate"], &query, Some(&body))?
+                    }
                     None => {
                         let (token, secret) =
                             with_service(database, reason, async |service, author| {
@@ -148,9 +149,7 @@ impl Tokens {
             }
             Verb::Revoke { id } => {
                 let revoked = match api {
-                    Some(api) => {
-                        api.send(Method::DELETE, &format!("/api/v1/tokens/{id}"), &query, None)?
-                    }
+                    Some(api) => api.send(Method::DELETE, &["tokens", &id], &query, None)?,
                     None => {
                         let token = with_service(database, reason, async |service, author| {
                             let revoke = move |unit: &mut Unit<'_>| {
@@ -174,7 +173,7 @@ fn list(api: &super::api::Api) -> Result<Vec<Value>, Error> {
     loop {
         let query: Vec<_> =
             cursor.as_deref().map(|cursor| ("cursor", cursor)).into_iter().collect();
-        let mut page = api.send(Method::GET, "/api/v1/tokens", &query, None)?;
+        let mut page = api.send(Method::GET, &["tokens"], &query, None)?;
         if let Some(items) = page.get_mut("items").and_then(Value::as_array_mut) {
             tokens.append(items);
         }
