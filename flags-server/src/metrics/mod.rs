@@ -4,9 +4,11 @@
 //! environments, which are bounded: nothing that a request made up, no key of a flag, a tenant or
 //! a user, no token.
 
+mod backups;
 mod gauges;
 mod process;
 
+pub(crate) use self::backups::BackupMetrics;
 pub(crate) use self::gauges::{EnvironmentReading, Readings};
 pub(crate) use self::process::Process;
 
