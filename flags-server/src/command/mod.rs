@@ -59,7 +59,8 @@ enum Command {
     Import(import::Import),
     /// Removes a user's or a tenant's key from definitions, history and audit log
     Erase(erase::Erase),
-    /// Cuts off the beginnings of the change logs and of the audit log, on a file that no server has
+    /// Cuts off the beginnings of the change logs and of the audit log, and scheduled changes that have
+    /// ended, on a file that no server has
     Prune(prune::Prune),
     /// Creates, lists and revokes tokens
     Token(token::Tokens),

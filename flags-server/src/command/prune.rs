@@ -36,6 +36,9 @@ struct What {
     /// Cuts off the rows of the audit log before this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     audit_before: Option<Timestamp>,
+    /// Removes scheduled changes that were done, failed or were cancelled before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    schedule_before: Option<Timestamp>,
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {
@@ -44,8 +47,8 @@ fn time(text: &str) -> Result<Timestamp, String> {
 
 impl Prune {
     pub(super) fn execute(&self) -> Result<(), Failure> {
-        let What { history_before, audit_before } = self.what;
-        let cut = Cut { history_before, audit_before };
+        let What { history_before, audit_before, schedule_before } = self.what;
+        let cut = Cut { history_before, audit_before, schedule_before };
         progress("reading the logs");
         let report = self.report(&cut);
         end_progress();
@@ -77,6 +80,7 @@ impl Prune {
             text.push_str(&format!("{place}: changes up to revision {revision}\n"));
         }
         text.push_str(&format!("audit log: rows up to {}\n", report.audit_through));
+        text.push_str(&format!("scheduled changes that have ended: {}\n", report.scheduled));
         text.push_str(match self.yes {
             true => "are cut off",
             false => "would be cut off; say --yes to do it",

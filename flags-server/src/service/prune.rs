@@ -1,4 +1,5 @@
-//! Retention: the beginnings of the logs are replaced by what they add up to.
+//! Retention: the beginnings of the logs are replaced by what they add up to, and scheduled changes
+//! that have ended go.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ pub(crate) const ACTION: &str = "prune";
 pub(crate) struct Cut {
     pub(crate) history_before: Option<Timestamp>,
     pub(crate) audit_before: Option<Timestamp>,
+    pub(crate) schedule_before: Option<Timestamp>,
 }
 
 /// What was cut off, or would be.
@@ -30,6 +32,8 @@ pub(crate) struct Report {
     pub(crate) changes_through: BTreeMap<String, Revision>,
     /// The last row that is in the audit log no more; 0 where all are there.
     pub(crate) audit_through: i64,
+    /// How many scheduled changes had ended.
+    pub(crate) scheduled: u64,
 }
 
 /// What a cut would leave.
@@ -47,6 +51,9 @@ pub(crate) fn look(view: &dyn View, cut: &Cut) -> Result<Report, Fault> {
     if let Some(at) = cut.audit_before {
         report.audit_through = report.audit_through.max(view.audit_before(at)?.id);
     }
+    if let Some(at) = cut.schedule_before {
+        report.scheduled = view.ended_scheduled(at)?;
+    }
     Ok(report)
 }
 
@@ -62,6 +69,9 @@ pub(crate) fn prune(unit: &mut Unit<'_>, cut: &Cut) -> Result<Report, Fault> {
             let checkpoint = Checkpoint { revision: through, document };
             unit.tx.put_checkpoint(environment.id, &checkpoint)?;
         }
+    }
+    if let Some(at) = cut.schedule_before {
+        unit.tx.cut_schedule(at)?;
     }
     let anchor = unit.tx.audit_anchor()?;
     let through = match cut.audit_before {
