@@ -115,7 +115,9 @@ pub(crate) async fn erase(
                 if !rewritten.is_empty() {
                     unit.effects.push(Effect::Rewritten(scan.environment.id));
                 }
-                Ok((scan, rewritten.len() as u64))
+                let others = rewritten.iter().filter(|change| !scan.is_own(change));
+                let count = others.count() as u64;
+                Ok((scan, count))
             });
             let count;
             (scan, count) = part.await?;
@@ -175,7 +177,7 @@ fn look(view: &dyn View, erasure: &Erasure) -> Result<Report, Fault> {
         let checkpoint = redact_checkpoint(view, &environment, &erasure.subject)?;
         touched.changes += u64::from(checkpoint.is_some());
         touched.add(schedule::erase::look(view, &environment, &erasure.subject)?);
-        let mut scan = LogScan::new(view, environment)?;
+        let mut scan = LogScan::new(view, environment, None)?;
         while !scan.is_done() {
             touched.changes += scan.next(view, &erasure.subject)?.len() as u64;
         }
@@ -211,9 +213,10 @@ fn begin(unit: &mut Unit<'_>, erasure: &Erasure) -> Result<(i64, Vec<(LogScan, T
     for (project, mut environment) in places(unit.tx, erasure)? {
         let found = InForce::find(unit.tx, &project, &environment, &erasure.subject)?;
         let edits = found.edits()?;
+        let mut own = None;
         if !edits.is_empty() {
             // Whole definitions: who has an older revision must not need what is erased.
-            unit.publish(&mut environment, edits)?;
+            own = Some(unit.publish(&mut environment, edits)?);
             changed.push((project.clone(), environment.clone()));
         }
         let mut touched = found.touched(&environment);
@@ -224,7 +227,7 @@ fn begin(unit: &mut Unit<'_>, erasure: &Erasure) -> Result<(i64, Vec<(LogScan, T
         // In the same transaction: it would bring the key back.
         let place = (&project, &environment);
         touched.add(schedule::erase::open(unit, place, &erasure.subject)?);
-        all.push((LogScan::new(unit.tx, environment)?, touched));
+        all.push((LogScan::new(unit.tx, environment, own)?, touched));
     }
     let row = unit.record_row(&Deed {
         action: ACTION,
@@ -355,18 +358,28 @@ impl InForce {
 struct LogScan {
     environment: Environment,
     after: Revision,
+    /// The revision that the erasure itself made, if it made one.
+    own: Option<Revision>,
     /// Of each segment, whose keys it lists; a change of its members alone does not say.
     kinds: HashMap<String, String>,
 }
 
 impl LogScan {
-    fn new(view: &dyn View, environment: Environment) -> Result<Self, Fault> {
+    fn new(
+        view: &dyn View,
+        environment: Environment,
+        own: Option<Revision>,
+    ) -> Result<Self, Fault> {
         let beginning = fold::beginning(view, &environment)?;
         let mut kinds = HashMap::new();
         for object in &beginning.objects {
             kinds.extend(kind_of(object));
         }
-        Ok(Self { environment, after: beginning.revision, kinds })
+        Ok(Self { environment, after: beginning.revision, own, kinds })
+    }
+
+    fn is_own(&self, change: &LoggedChange) -> bool {
+        self.own == Some(change.revision)
     }
 
     fn is_done(&self) -> bool {
@@ -389,9 +402,11 @@ impl LogScan {
                 continue;
             }
             let mut change = fold::read(&logged)?;
+            // Who has what was stored of a tenant can then no longer be told that it is gone.
+            let resets = logged.resets || change.objects.iter().any(|o| deletes(o, subject));
             if self.redact(&mut change, subject, names_it)? {
                 let change = to_json(&change)?;
-                rewritten.push(LoggedChange { change, ..logged });
+                rewritten.push(LoggedChange { change, resets, ..logged });
             }
         }
         Ok(rewritten)
@@ -406,8 +421,8 @@ impl LogScan {
         let before = change.objects.len();
         change.objects.retain(|object| match object {
             ObjectChange::Upsert(object) => !is_stored(object, subject),
-            // Who has an older revision must hear that the tenant is gone.
-            ObjectChange::Delete { .. } | ObjectChange::Members(_) => true,
+            ObjectChange::Delete { .. } => !deletes(object, subject),
+            ObjectChange::Members(_) => true,
         });
         let mut touched = change.objects.len() < before;
         for object in &mut change.objects {
@@ -434,6 +449,16 @@ impl LogScan {
 /// Whether an object is what is stored of the tenant whose key goes.
 fn is_stored(object: &Object, subject: &Subject) -> bool {
     object.kind == TENANT_KIND && subject.kind == TENANT_KIND && object.key == subject.key
+}
+
+/// Whether it deletes what was stored of the tenant whose key goes.
+fn deletes(change: &ObjectChange, subject: &Subject) -> bool {
+    match change {
+        ObjectChange::Delete { kind, key } => {
+            kind == TENANT_KIND && subject.kind == TENANT_KIND && *key == subject.key
+        }
+        ObjectChange::Upsert(_) | ObjectChange::Members(_) => false,
+    }
 }
 
 /// The key of a segment, and whose keys it lists.

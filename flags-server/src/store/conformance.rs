@@ -272,6 +272,11 @@ fn references(writer: &mut dyn Writer, environment: EnvironmentId) {
     let flag = object(ObjectKind::Flag, "f2", 2, 0);
     assert!(tx.put_object(environment, &flag, &dangling).is_err());
     drop(tx);
+    // At the latest when it is committed.
+    let mut tx = writer.begin().unwrap();
+    tx.defer_references().unwrap();
+    tx.delete_object(environment, ObjectKind::Segment, "s1").unwrap();
+    assert!(tx.commit().is_err());
     // They are replaced with the object, and go with it.
     write(writer, |tx| {
         let needs = [reference(ObjectKind::Segment, "s2", &[])];
@@ -285,7 +290,7 @@ fn references(writer: &mut dyn Writer, environment: EnvironmentId) {
 }
 
 fn change(revision: Revision) -> LoggedChange {
-    LoggedChange { revision, change: format!("{{\"revision\":{revision}}}") }
+    LoggedChange { revision, change: format!("{{\"revision\":{revision}}}"), resets: false }
 }
 
 fn revisions_have_no_gaps(writer: &mut dyn Writer, environment: EnvironmentId) {
@@ -297,6 +302,12 @@ fn revisions_have_no_gaps(writer: &mut dyn Writer, environment: EnvironmentId) {
         let mut tx = writer.begin().unwrap();
         assert!(tx.append_change(environment, &change(wrong), NOW).is_err(), "{wrong}");
     }
+    let mut tx = writer.begin().unwrap();
+    let erased = LoggedChange { change: "{}".into(), resets: true, ..change(1) };
+    tx.rewrite_change(environment, &erased).unwrap();
+    assert_eq!(tx.changes(environment, 0, 9, 1_000).unwrap(), [erased, change(2)]);
+    assert!(tx.rewrite_change(environment, &change(3)).is_err());
+    drop(tx);
     let tx = writer.begin().unwrap();
     assert_eq!(tx.changes(environment, 0, 9, 1_000).unwrap(), [change(1), change(2)]);
     assert_eq!(tx.changes(environment, 0, 1, 1_000).unwrap(), [change(1)]);

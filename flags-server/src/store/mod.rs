@@ -157,6 +157,8 @@ pub(crate) struct LoggedChange {
     pub(crate) revision: Revision,
     /// A [`flags_core::Change`] as JSON, on one line.
     pub(crate) change: String,
+    /// Whether who has an older revision needs a snapshot to get over it.
+    pub(crate) resets: bool,
 }
 
 /// What the changes up to a revision add up to.
@@ -693,6 +695,10 @@ pub(crate) trait Transaction: View {
         key: &str,
         version: Revision,
     ) -> StoreResult<()>;
+
+    /// From now on, whether references are whole is asked when the transaction is committed, and not
+    /// at each write: for objects that are exchanged for others.
+    fn defer_references(&mut self) -> StoreResult<()>;
 
     /// Deletes an object with what it needs. What it lists is there no more, and takes room until it
     /// is [swept](Self::sweep).

@@ -181,7 +181,7 @@ impl<T: Rows> View for T {
         limit: u32,
         bytes: usize,
     ) -> StoreResult<Vec<LoggedChange>> {
-        let sql = "SELECT revision, change FROM change_log
+        let sql = "SELECT revision, change, resets FROM change_log
                    WHERE environment_id = ?1 AND revision > ?2 ORDER BY revision LIMIT ?3";
         let mut statement = self.connection()?.prepare_cached(sql)?;
         let mut rows = statement.query((environment.0, after, limit))?;
@@ -189,7 +189,8 @@ impl<T: Rows> View for T {
         while read < bytes
             && let Some(row) = rows.next()?
         {
-            let change = LoggedChange { revision: row.get(0)?, change: row.get(1)? };
+            let change =
+                LoggedChange { revision: row.get(0)?, change: row.get(1)?, resets: row.get(2)? };
             read += change.change.len();
             changes.push(change);
         }
