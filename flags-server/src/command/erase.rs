@@ -7,7 +7,9 @@ use super::api::Server;
 use super::local::with_service;
 use super::output::{Failure, Output, end_progress, progress};
 use crate::Error;
-use crate::service::erase::{Erasure, Report, erase};
+use crate::database::attach;
+use crate::service::erase::{Erasure, Report, erase, look};
+use crate::store::Store;
 
 /// The arguments of `flags-server erase`.
 #[derive(Args)]
@@ -62,9 +64,13 @@ impl Erase {
             }
             None => {
                 let erasure = Erasure::new(kind.to_owned(), key, self.project)?;
-                with_service(&self.file.path()?, self.reason, async |service, author| {
-                    erase(service, author, erasure, self.dry_run).await
-                })?
+                let database = &self.file.path()?;
+                match self.dry_run {
+                    true => look(&*attach(database)?.view()?, &erasure, progress)?,
+                    false => with_service(database, self.reason, async |service, author| {
+                        erase(service, author, erasure, progress).await
+                    })?,
+                }
             }
         };
         end_progress();

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::DatabaseFile;
 use super::output::{Failure, Output, end_progress, progress};
 use crate::Error;
-use crate::database::open_existing;
+use crate::database::{attach, open_existing};
 use crate::service::prune::{Cut, Report, look, prune};
 use crate::service::{Author, Unit, now};
 use crate::store::{Store, StoreError};
@@ -56,10 +56,11 @@ impl Prune {
     }
 
     fn report(&self, cut: &Cut) -> Result<Report, Error> {
-        let store = open_existing(&self.file.path()?)?;
+        let database = &self.file.path()?;
         if !self.yes {
-            return Ok(look(&*store.view()?, cut)?);
+            return Ok(look(&*attach(database)?.view()?, cut, &mut progress)?);
         }
+        let store = open_existing(database)?;
         let request_id = Uuid::now_v7().simple().to_string();
         let author = Author::operator(request_id, self.reason.clone());
         let mut report = Report::default();
@@ -67,7 +68,7 @@ impl Prune {
             let epoch: Epoch = tx.epoch()?;
             let effects = Vec::new();
             let mut unit = Unit { tx, epoch: &epoch, author: &author, now: now(), effects };
-            let pruned = prune(&mut unit, cut).map_err(Error::from);
+            let pruned = prune(&mut unit, cut, &mut progress).map_err(Error::from);
             report = pruned.map_err(|error| StoreError::new(error.to_string()))?;
             Ok(())
         })?;

@@ -7,10 +7,11 @@ use super::api::Server;
 use super::local::with_service;
 use super::output::{Failure, Output};
 use crate::Error;
+use crate::database::attach;
+use crate::service::Unit;
 use crate::service::shown_token::Shown;
 use crate::service::token::{self, Token};
-use crate::service::{Fault, Unit};
-use crate::store::{Page, Reach, View};
+use crate::store::{Page, Reach, Store};
 
 /// The arguments of `flags-server token`.
 #[derive(Args)]
@@ -135,12 +136,11 @@ impl Tokens {
             Verb::List => {
                 let tokens: Vec<Value> = match api {
                     Some(api) => list(&api)?,
-                    None => with_service(database, None, async |service, _| {
-                        let list =
-                            |view: &dyn View| token::list(view, &Reach::Everything, &Page::ALL);
-                        let tokens = service.read(list).await?;
-                        Ok::<_, Fault>(tokens.into_iter().map(show).collect())
-                    })?,
+                    None => {
+                        let store = attach(database)?;
+                        let tokens = token::list(&*store.view()?, &Reach::Everything, &Page::ALL)?;
+                        tokens.into_iter().map(show).collect()
+                    }
                 };
                 Ok(output.print(&tokens, |tokens| {
                     let lines: Vec<String> = tokens.iter().map(line).collect();
