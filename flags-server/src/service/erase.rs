@@ -57,8 +57,9 @@ impl Erasure {
     }
 }
 
-/// What was erased, or would be.
+/// What was erased, or would be. A server of another version may tell less of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Report {
     pub(crate) dry_run: bool,
     pub(crate) environments: Vec<Touched>,
@@ -70,6 +71,7 @@ pub(crate) struct Report {
 
 /// What was erased in one environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Touched {
     pub(crate) project: String,
     pub(crate) environment: String,
