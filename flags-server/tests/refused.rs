@@ -116,7 +116,7 @@ async fn nothing_dangles() {
     assert!(messages.iter().all(|(pointer, _)| *pointer == "/variants"), "{faults}");
     for said in [
         "in environment `production`, the flag `a` has `b` as a prerequisite with the variant `on`",
-        "in environment `development`, at /fallthrough/variant of the state: the flag has no variant `on`",
+        "in environment `development`, at /fallthrough/variant of the state: the flag has no variant `on`; its variants are `yes`, `off`",
     ] {
         assert!(messages.iter().any(|(_, message)| *message == said), "{said}: {faults}");
     }
