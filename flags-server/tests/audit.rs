@@ -112,6 +112,8 @@ async fn searches_are_checked_and_guarded() {
     let server = TestServer::start().await;
     for wrong in [
         "?environment=production",
+        "?actor=ana",
+        "?action=off",
         "?from=yesterday",
         "?to=1",
         "?who=x",

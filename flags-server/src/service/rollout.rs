@@ -45,7 +45,8 @@ pub(crate) fn roll_out(
         (Some(by), _) => by,
         (None, Some(present)) => present.by.to_owned(),
         (None, None) => {
-            let message = "`by` is missing, and there is no split yet that says it";
+            let message =
+                "`by` is missing, such as `\"by\": \"tenant\"`: there is no split yet that says it";
             return Err(Fault::at("", "missing_field", message));
         }
     };

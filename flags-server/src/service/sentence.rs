@@ -252,10 +252,10 @@ fn prerequisites(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<
 /// Such as `10 % on → 25 % on`.
 fn change_of_served(before: &Value, after: &Value) -> String {
     let (old, new) = (served(before), served(after));
-    let by = unit(after).filter(|by| unit(before) != Some(by) || old == new);
-    match by {
-        Some(by) => format!("{old} → {new} by {by}"),
-        None => format!("{old} → {new}"),
+    match (unit(before), unit(after)) {
+        (Some(was), Some(by)) if was != by => format!("{old} by {was} → {new} by {by}"),
+        (was, Some(by)) if was.is_none() || old == new => format!("{old} → {new} by {by}"),
+        _ => format!("{old} → {new}"),
     }
 }
 
@@ -350,6 +350,11 @@ mod tests {
             "tenant acme: off → on; tenant globex set to on; tenant old no longer set to off",
         );
         check(|state| state["fallthrough"] = split(10_000), "fallthrough: off → 10 % on by tenant");
+        let mut by_user = split(10_000);
+        by_user["split"]["by"] = json!("user");
+        let change = change_of_served(&split(10_000), &by_user);
+        assert_eq!(change, "10 % on by tenant → 10 % on by user");
+        assert_eq!(change_of_served(&split(10_000), &split(25_000)), "10 % on → 25 % on");
         let rules = json!([{"id": "b", "when": {"all": [1]}, "serve": {"variant": "off"}},
                            {"id": "a", "when": {"all": []}, "serve": {"variant": "on"}},
                            {"id": "c", "when": {"all": []}, "serve": split(1)}]);
