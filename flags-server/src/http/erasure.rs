@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::body::{Checked, Shaped};
 use super::problem::Problem;
+pub(super) use crate::service::erase::Report;
 use crate::service::erase::{Erasure, erase};
 use crate::service::{Author, Service};
 

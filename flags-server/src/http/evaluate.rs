@@ -7,13 +7,16 @@ use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use flags_core::{Evaluation, Explanation, Field, JsonContext, Ruleset, Shape, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::body::{Checked, Shaped};
+use super::openapi::{Describes, Operation};
 use super::path::Keys;
 use super::problem::Problem;
 use crate::live::LiveEnvironment;
+use crate::schema;
 use crate::service::past::Moment;
 use crate::service::{Service, now};
 
@@ -43,21 +46,38 @@ impl Shaped for Explain {
     ]);
 }
 
-#[derive(Serialize)]
-struct Answer<'r> {
+/// The answer of a flag.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Answer")]
+pub(super) struct Answer<'r> {
     flag: &'r str,
     #[serde(flatten)]
+    #[schemars(schema_with = "schema::evaluation")]
     evaluation: Evaluation<'r>,
 }
 
-#[derive(Serialize)]
-struct Answers<'r> {
+/// The answers of all flags, sorted by key.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Answers")]
+pub(super) struct Answers<'r> {
     answers: Vec<Answer<'r>>,
 }
 
-#[derive(Serialize)]
-struct Explained<'r> {
+/// What [`evaluate`] answers.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(super) enum Answered<'r> {
+    One(Answer<'r>),
+    All(Answers<'r>),
+}
+
+/// The answer of a flag, with every step to it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Explanation")]
+pub(super) struct Explained<'r> {
     #[serde(flatten)]
+    #[schemars(schema_with = "schema::explanation")]
     explanation: Explanation<'r>,
     text: String,
 }
@@ -77,10 +97,13 @@ pub(super) fn live(
 /// The moment that is asked for; the present where none is.
 pub(super) struct When(Option<Moment>);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WhenQuery {
+    /// With the definitions of this revision.
     revision: Option<u64>,
+    /// With the definitions of that time, as RFC 3339 writes it.
+    #[schemars(extend("format" = "date-time"))]
     at: Option<String>,
 }
 
@@ -108,6 +131,12 @@ impl<S: Send + Sync> FromRequestParts<S> for When {
             }
             _ => Err(Problem::query("`revision` and `at` are two ways to say the same thing")),
         }
+    }
+}
+
+impl Describes for When {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.query::<WhenQuery>();
     }
 }
 
@@ -146,13 +175,13 @@ pub(super) async fn evaluate(
     let answered = service.compute(move || {
         if let Some(flag) = body.flag {
             let evaluation = ruleset.evaluate(&*flag, &context, now);
-            return Json(Answer { flag: &flag, evaluation }).into_response();
+            return Json(Answered::One(Answer { flag: &flag, evaluation })).into_response();
         }
         let answers = ruleset.evaluate_all(&context, now);
         let mut answers: Vec<_> =
             answers.map(|(flag, evaluation)| Answer { flag, evaluation }).collect();
         answers.sort_unstable_by_key(|answer| answer.flag);
-        Json(Answers { answers }).into_response()
+        Json(Answered::All(Answers { answers })).into_response()
     });
     Ok(answered.await?)
 }

@@ -9,11 +9,12 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use schemars::{Schema, SchemaGenerator};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::body::{Bulk, parse};
+use super::body::{Bulk, Form, parse};
 use super::path::Keys;
 use super::plan::{DryRun, carry_out};
 use super::post::Post;
@@ -104,13 +105,21 @@ impl io::Write for Chunks {
     }
 }
 
+impl Form for Imported {
+    const NAME: &'static str = "ImportedDocument";
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        Self::document(generator)
+    }
+}
+
 pub(super) async fn import(
     State(service): State<Arc<Service>>,
     Keys((project, environment)): Keys<(String, String)>,
     precondition: Precondition,
     dry_run: DryRun,
     post: Post,
-    Bulk(body): Bulk,
+    Bulk(body, ..): Bulk<Imported>,
 ) -> Result<Response, Problem> {
     let read = move || -> Result<Imported, Problem> { Ok(Imported::read(parse(&body)?)?) };
     let imported = service.compute(read).await??;
