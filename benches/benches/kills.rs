@@ -1,10 +1,10 @@
 //! Kills the server again and again while it writes, and looks whether anything is lost.
 //!
 //! The server is a process of its own and gets SIGKILL at a random moment: while several writers
-//! write, while it starts again after the last kill, while it creates its database, and while it
-//! migrates one of the first version. Then it starts, and everything must be there: each
+//! write and it makes one backup after the other, while it starts again after the last kill, while it
+//! creates its database, and while it migrates one of the first version. Then it starts, and everything must be there: each
 //! acknowledged write, revisions without gaps, the fold of the change log as what SDKs get, and a
-//! real SDK that has lived through all of it answers by it.
+//! real SDK that has lived through all of it answers by it. What is called a backup has to be whole, too.
 //!
 //! `-- quick` kills ten times, otherwise five hundred. It does not show what a power cut does:
 //! the system keeps what a killed process has written. `powercuts` does.
@@ -48,6 +48,9 @@ struct Count {
     kills: usize,
     acknowledged: usize,
     while_writing: usize,
+    /// Of these.
+    in_a_backup: usize,
+    backups: usize,
     while_starting: usize,
     while_creating: usize,
     while_migrating: usize,
@@ -69,8 +72,9 @@ fn main() {
         println!("{count:?}, {} s", begin.elapsed().as_secs());
     }
     println!(
-        "{} kills, {} acknowledged writes, all of them there",
-        count.kills, count.acknowledged
+        "{} kills, {} acknowledged writes, all of them there; {} kills in a backup, {} backups, all \
+         of them whole",
+        count.kills, count.acknowledged, count.in_a_backup, count.backups
     );
 }
 
@@ -164,7 +168,11 @@ fn first_version(path: &Path) {
 async fn writing(kills: usize, count: &mut Count) {
     let folder = tempfile::tempdir().expect("a folder");
     let database = folder.path().join("flags.db");
-    let mut server = Server::start(&database);
+    let backups = folder.path().join("backups");
+    let start = |listen: &str| {
+        Server::spawn(command(&database, listen).arg(&backups)).expect("the server listens")
+    };
+    let mut server = start("127.0.0.1:0");
     // The same address each time: SDKs come back to it.
     let address = server.address;
     let development = development_token(address).await;
@@ -177,11 +185,12 @@ async fn writing(kills: usize, count: &mut Count) {
         server.kill();
         writers.join().await;
         (count.kills, count.while_writing) = (count.kills + 1, count.while_writing + 1);
+        whole_backups(&backups, count);
         if kill.is_multiple_of(3) {
             killed_early(&database, random(0, 60));
             (count.kills, count.while_starting) = (count.kills + 1, count.while_starting + 1);
         }
-        server = Server::start_at(&database, &address.to_string());
+        server = start(&address.to_string());
         let acks = acks.lock().expect("no writer panicked").clone();
         let folded = check(&database, &acks).expect("a whole database");
         for (environment, token) in [("production", SDK), ("development", &*development)] {
@@ -193,6 +202,22 @@ async fn writing(kills: usize, count: &mut Count) {
         }
     }
     count.acknowledged += acks.lock().expect("no writer panicked").len();
+}
+
+/// Checks what is called a backup, and counts what was on its way to becoming one.
+fn whole_backups(folder: &Path, count: &mut Count) {
+    for entry in folder.read_dir().into_iter().flatten() {
+        let path = entry.expect("an entry").path();
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("db") => {
+                check(&path, &[]).expect("a whole backup");
+                count.backups += 1;
+            }
+            Some("part") => count.in_a_backup += 1,
+            // Its journal.
+            _ => {}
+        }
+    }
 }
 
 /// Waits for the SDK to be where the server is; then all its answers are those of the log.

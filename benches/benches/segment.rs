@@ -1,43 +1,20 @@
 //! A segment of a million keys: what it holds in memory beyond the keys' bytes, and what one member
 //! more or less costs.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+mod memory;
+
 use std::hint::black_box;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use flags_core::{
     Change, Document, Epoch, KeysChange, MembersChange, Object, ObjectChange, Ruleset,
     SEGMENT_KIND, SegmentDefinition,
 };
+use memory::held;
 
 /// As many as an environment may have.
 const KEYS: usize = 1_000_000;
 const ROUNDS: usize = 101;
-
-struct Counting;
-
-/// Bytes that are allocated now, as they were asked for.
-static HELD: AtomicUsize = AtomicUsize::new(0);
-
-#[expect(unsafe_code, reason = "a global allocator is unsafe to write; this one only counts")]
-// SAFETY: every call is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn main() {
     println!("one segment of {KEYS} keys; medians of {ROUNDS} rounds\n");
@@ -46,11 +23,11 @@ fn main() {
     for (name, key) in KINDS {
         let document = document(key);
         let text: usize = (0..KEYS).map(|number| key(number).len()).sum();
-        let before = HELD.load(Ordering::Relaxed);
+        let before = held();
         let start = Instant::now();
         let (ruleset, report) = Ruleset::compile(&document);
         let took = start.elapsed();
-        let held = HELD.load(Ordering::Relaxed) - before;
+        let held = held() - before;
         assert!(report.is_clean(), "{report:?}");
         let beyond = (held as f64 - text as f64) / KEYS as f64;
         let (mean, took) = (text as f64 / KEYS as f64, took.as_secs_f64() * 1_000.0);

@@ -1,14 +1,15 @@
 //! A million stored tenants: what they hold in memory, what one changed costs, and what one asked
 //! for costs.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+mod memory;
+
 use std::hint::black_box;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use flags_core::{
     Change, Document, Entity, Epoch, Object, ObjectChange, Ruleset, TENANT_KIND, Timestamp,
 };
+use memory::held;
 use serde_json::json;
 
 /// As many as an environment may have.
@@ -16,30 +17,6 @@ const TENANTS: usize = 1_000_000;
 /// Tenants that one request stores.
 const PER_CHANGE: usize = 1_000;
 const ROUNDS: usize = 101;
-
-struct Counting;
-
-/// Bytes that are allocated now, as they were asked for.
-static HELD: AtomicUsize = AtomicUsize::new(0);
-
-#[expect(unsafe_code, reason = "a global allocator is unsafe to write; this one only counts")]
-// SAFETY: every call is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn main() {
     println!("{TENANTS} tenants of six attributes; medians of {ROUNDS} rounds\n");
@@ -130,11 +107,11 @@ fn object(kind: &str, key: &str, definition: &serde_json::Value) -> Object {
 }
 
 fn made(how: &str, make: impl FnOnce() -> Ruleset) -> Ruleset {
-    let before = HELD.load(Ordering::Relaxed);
+    let before = held();
     let start = Instant::now();
     let ruleset = make();
     let took = start.elapsed().as_secs_f64() * 1_000.0;
-    let held = (HELD.load(Ordering::Relaxed) - before) as f64;
+    let held = (held() - before) as f64;
     assert_eq!(ruleset.tenants().len(), TENANTS);
     println!("| {how} | {:.1} | {:.1} | {took:.0} |", held / 1e6, held / TENANTS as f64);
     ruleset

@@ -5,11 +5,12 @@ use std::time::Duration;
 /// Largest event on the stream, in bytes. A larger change is fetched as a snapshot.
 pub const MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
 
-/// Largest snapshot, in bytes before compression.
-pub const MAX_SNAPSHOT_BYTES: usize = 256 * 1024 * 1024;
+/// Largest snapshot, in bytes before compression: more than an environment has at all of the
+/// server's limits.
+pub const MAX_SNAPSHOT_BYTES: usize = 512 * 1024 * 1024;
 
 /// Largest cache file that is read, in bytes.
-pub const MAX_CACHE_BYTES: u64 = 512 * 1024 * 1024;
+pub const MAX_CACHE_BYTES: u64 = 768 * 1024 * 1024;
 
 /// Most changes that wait to be written to the cache file, in bytes.
 pub(crate) const MAX_PENDING_CACHE_BYTES: usize = 16 * 1024 * 1024;

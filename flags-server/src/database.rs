@@ -8,7 +8,7 @@ use crate::limits::MIN_TOKEN_CHARS;
 use crate::service::now;
 use crate::service::token::new_token;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Grant, Page, Reach, Role, Store, StoreError, Tenants, TokenKind};
+use crate::store::{Damage, Grant, Page, Reach, Role, Store, StoreError, Tenants, TokenKind};
 
 const FIRST_PROJECT: (&str, &str) = ("default", "Default");
 const FIRST_ENVIRONMENTS: [(&str, &str); 2] =
@@ -41,6 +41,10 @@ impl Database {
             check(bootstrap)?;
         }
         let store = SqliteStore::open(path, now()).map_err(|error| cannot_open(path, &error))?;
+        for Damage { place, message } in damage_after_upgrade(&store)? {
+            // It serves all the same: nobody is helped by a server that does not start.
+            tracing::error!(place, message, "the database was upgraded, and is not in order");
+        }
         let is_new = store.view()?.projects(&Page { limit: 1, ..Page::ALL })?.is_empty();
         let first = if is_new {
             check(bootstrap)?;
@@ -62,6 +66,13 @@ pub(crate) fn open_existing(path: &Path) -> Result<SqliteStore, Error> {
         return Err(Error::new(format!("cannot open {}: there is no such file", path.display())));
     }
     SqliteStore::open(path, now()).map_err(|error| cannot_open(path, &error))
+}
+
+/// What is wrong with a database that was just brought from an earlier version: the queries that
+/// verify what migrations filled in. Nothing where it was of this version already, or is new.
+pub(crate) fn damage_after_upgrade(store: &SqliteStore) -> Result<Vec<Damage>, Error> {
+    let (from, to) = store.versions();
+    if from == 0 || from == to { Ok(Vec::new()) } else { Ok(store.view()?.damage()?) }
 }
 
 /// Looks at a database file that a server may have open, and writes nothing.

@@ -188,6 +188,30 @@ async fn an_environment_goes_back_in_one_revision() {
     answer(stale).await.problem(412, "version_mismatch");
 }
 
+/// Keys that differ in their case alone are one key; of two such segments, each was there once.
+#[tokio::test]
+async fn a_segment_comes_back_in_the_place_of_its_namesake() {
+    let server = story().await;
+    let flag = format!("{PRODUCTION}/flags/f");
+    let without = json!({"rules": []});
+    server.patch(&flag, 5, without).await.is(200);
+    let beta = server.request(Method::DELETE, &format!("{PRODUCTION}/segments/beta"), ADMIN);
+    answer(beta.header("if-match", "\"4\"")).await.is(200);
+    let segment = json!({"key": "Beta", "kind": "tenant", "included": ["umbrella"]});
+    server.post(&format!("{PRODUCTION}/segments"), segment).await.is(201);
+    let rules = json!([{"when": {"segment": "Beta"}, "serve": {"variant": "on"}}]);
+    server.patch(&flag, 6, json!({"rules": rules})).await.is(200);
+
+    let done = revert(&server, "/revert", 5).await.is(200);
+    assert_eq!(done["revision"], 10, "{done}");
+    let beta = server.get(&format!("{PRODUCTION}/segments/beta")).await.is(200);
+    assert_eq!(beta["member_counts"]["included"], 1);
+    server.get(&format!("{PRODUCTION}/segments/Beta")).await.is(404);
+    let asked = json!({"flag": "f", "context": {"tenant": {"key": "acme"}}});
+    let answer = server.post(&format!("{PRODUCTION}/evaluate"), asked).await.is(200);
+    assert_eq!(answer["variant"], "on", "{answer}");
+}
+
 #[tokio::test]
 async fn prerequisites_are_reverted_together() {
     let server = TestServer::start().await;

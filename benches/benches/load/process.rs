@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -14,6 +14,10 @@ pub const ADMIN: &str = "admin-token-of-the-bench-0123456789abcdef";
 
 /// The first argument of a process that is the server.
 const SERVER: &str = "server";
+
+/// Where backups are made at all: so often that there is always one under way, or nearly.
+const BACKUP_EVERY: Duration = Duration::from_millis(20);
+const BACKUP_KEEP: usize = 2;
 
 /// What the kernel counts a process's time in, wherever Linux runs.
 const TICK: Duration = Duration::from_millis(10);
@@ -27,6 +31,7 @@ pub fn was_the_server() -> bool {
         return false;
     }
     let (database, listen) = (arguments.next(), arguments.next());
+    let backup_dir = arguments.next().map(PathBuf::from);
     flags_server::run(Config {
         database: database.expect("the path of the database").into(),
         listen: listen.expect("an address"),
@@ -34,6 +39,9 @@ pub fn was_the_server() -> bool {
         // A bench writes as fast as it can.
         quotas: Quotas { admin_requests_per_minute: NonZeroU32::MAX, ..Quotas::default() },
         bootstrap: Bootstrap { admin_token: Some(ADMIN.into()), sdk_token: Some(SDK.into()) },
+        backup_dir,
+        backup_every: BACKUP_EVERY,
+        backup_keep: BACKUP_KEEP,
         ..Config::default()
     })
     .expect("the server runs");
@@ -108,7 +116,7 @@ impl Server {
     pub fn kill(self) {}
 }
 
-/// The command that starts the server.
+/// The command that starts the server; with the name of a folder behind it, it makes backups there.
 pub fn command(database: &Path, listen: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this executable"));
     command.arg(SERVER).arg(database).arg(listen);

@@ -81,7 +81,14 @@ fn text(report: &Report) -> String {
                 text.push_str(&format!("{what} {}; ", keys.join(", ")));
             }
         }
-        text.push_str(&format!("{} entries of the change log\n", touched.changes));
+        text.push_str(&format!("{} entries of the change log; ", touched.changes));
+        text.push_str(&format!("{} scheduled changes\n", touched.scheduled));
+        let verb = if report.dry_run { "would be" } else { "is" };
+        for id in &touched.cancelled {
+            text.push_str(&format!(
+                "  the scheduled change {id} {verb} cancelled: it was about nobody else\n"
+            ));
+        }
     }
     let verb = if report.dry_run { "would be erased" } else { "erased" };
     text.push_str(&format!("{} rows of the audit log\n", report.audit_rows));

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::api::words;
 use crate::Error;
 use crate::database::open_existing;
+use crate::http;
 use crate::quota::Quotas;
 use crate::server::load;
 use crate::service::{Author, Fault, Service};
@@ -35,14 +37,10 @@ pub(super) fn with_service<T>(
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         Self::new(match fault {
-            Fault::NotFound(message) | Fault::Internal(message) | Fault::InUse(message) => message,
-            Fault::Invalid(errors) => {
-                errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-            }
-            Fault::LimitExceeded { limit, maximum } => format!("the limit `{limit}` is {maximum}"),
-            Fault::LastAdminToken => "this is the last admin token".to_owned(),
+            // What the API keeps to itself.
+            Fault::Internal(message) => message,
             Fault::Store(error) => error.to_string(),
-            other => format!("{other:?}"),
+            fault => words(&http::tell(fault)).unwrap_or_default(),
         })
     }
 }

@@ -7,8 +7,11 @@ mod api;
 mod backup;
 mod check;
 mod erase;
+mod export;
+mod import;
 mod local;
 mod migrate;
+mod new_file;
 mod output;
 mod prune;
 mod restore;
@@ -50,6 +53,10 @@ enum Command {
     Restore(restore::Restore),
     /// Tells whether a database is whole; also beside a live server
     Check(check::Check),
+    /// Writes all definitions of an environment as one document; also beside a live server
+    Export(export::Export),
+    /// Makes an environment what an exported document says, as one revision
+    Import(import::Import),
     /// Removes a user's or a tenant's key from definitions, history and audit log
     Erase(erase::Erase),
     /// Cuts off the beginnings of the change logs and of the audit log, on a file that no server has
@@ -108,6 +115,8 @@ fn perform(arguments: Arguments) -> Result<(), Failure> {
         Some(Command::Restore(restore)) => restore.execute(),
         Some(Command::Prune(prune)) => prune.execute(),
         Some(Command::Token(tokens)) => tokens.execute(),
+        Some(Command::Export(export)) => export.execute(),
+        Some(Command::Import(import)) => import.execute(),
         Some(Command::Check(check)) => check.execute(),
         Some(Command::Erase(erase)) => erase.execute(),
     }

@@ -24,12 +24,18 @@ use crate::schema::{named, of_shape};
 /// A body with a fixed shape.
 pub(super) trait Shaped: DeserializeOwned {
     const SHAPE: &'static Shape;
+
+    /// One such body, as JSON, for the document.
+    const EXAMPLE: &'static str;
 }
 
 /// What a body must look like that is checked behind its handler.
 pub(super) trait Form {
     /// What the document calls it.
     const NAME: &'static str;
+
+    /// One such body, as JSON.
+    const EXAMPLE: &'static str;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema;
 }
@@ -101,28 +107,29 @@ impl<S: Sync> FromRequest<S> for Nothing {
 impl<F: Form> Describes for Definition<F> {
     fn describe(operation: &mut Operation<'_>) {
         let schema = named(F::NAME, operation.generator, F::schema);
-        operation.body(true, MAX_BODY_BYTES, schema);
+        operation.body(MAX_BODY_BYTES, schema, F::EXAMPLE);
     }
 }
 
 impl<T: Shaped> Describes for Checked<T> {
     fn describe(operation: &mut Operation<'_>) {
         let schema = of_shape(T::SHAPE, operation.generator);
-        operation.body(true, MAX_BODY_BYTES, schema);
+        operation.body(MAX_BODY_BYTES, schema, T::EXAMPLE);
     }
 }
 
 impl<F: Form> Describes for Bulk<F> {
     fn describe(operation: &mut Operation<'_>) {
         let schema = named(F::NAME, operation.generator, F::schema);
-        operation.body(true, MAX_BULK_BODY_BYTES, schema);
+        operation.body(MAX_BULK_BODY_BYTES, schema, F::EXAMPLE);
     }
 }
 
 impl Describes for Nothing {
     fn describe(operation: &mut Operation<'_>) {
         let schema = of_shape(&Shape::Object(&[]), operation.generator);
-        operation.body(false, MAX_BODY_BYTES, schema);
+        operation.body(MAX_BODY_BYTES, schema, "{}");
+        operation.may_have_no_body();
     }
 }
 

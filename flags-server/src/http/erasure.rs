@@ -23,6 +23,7 @@ pub(super) struct Wanted {
 }
 
 impl Shaped for Wanted {
+    const EXAMPLE: &'static str = r#"{"kind": "user", "key": "ada@example.com", "dry_run": true}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::required("kind", &Shape::String),
         Field::required("key", &Shape::String),

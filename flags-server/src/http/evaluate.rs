@@ -27,6 +27,7 @@ pub(super) struct Evaluate {
 }
 
 impl Shaped for Evaluate {
+    const EXAMPLE: &'static str = r#"{"context": {"user": {"key": "u-17"}, "tenant": {"key": "acme"}}, "flag": "new-checkout"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::required("context", &Shape::Any),
         Field::optional("flag", &Shape::String),
@@ -40,6 +41,7 @@ pub(super) struct Explain {
 }
 
 impl Shaped for Explain {
+    const EXAMPLE: &'static str = r#"{"context": {"user": {"key": "u-17"}, "tenant": {"key": "acme"}}, "flag": "new-checkout"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::required("context", &Shape::Any),
         Field::required("flag", &Shape::String),

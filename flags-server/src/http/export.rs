@@ -1,8 +1,7 @@
 //! `…/export` and `…/import`: a whole environment as one document.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -43,51 +42,62 @@ pub(super) async fn export(
                     document::write(view, &project, &environment, &mut chunks)
                 })
                 .map_err(|fault| io::Error::other(format!("{fault:?}")))
-                .and_then(|()| chunks.send());
+                .and_then(|()| chunks.end());
             if let Err(error) = written {
                 tracing::warn!(%error, "an export ends early");
-                // The body ends without its end: nobody takes it for a whole one.
-                chunks.fail(error);
             }
         })
         .await?;
-    let chunks = futures_util::stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|chunk| (chunk, receiver))
-    });
     let headers = [
         (CONTENT_TYPE, "application/json".to_owned()),
         (CONTENT_DISPOSITION, name),
         (CACHE_CONTROL, "no-store".to_owned()),
     ];
-    Ok((headers, Body::from_stream(chunks)).into_response())
+    Ok((headers, body(receiver)).into_response())
+}
+
+enum Chunk {
+    Bytes(Bytes),
+    /// That was all. Whoever gives up, or panics, does not say so.
+    End,
+}
+
+fn body(receiver: mpsc::Receiver<Chunk>) -> Body {
+    Body::from_stream(futures_util::stream::unfold(Some(receiver), |receiver| async move {
+        let mut receiver = receiver?;
+        match receiver.recv().await {
+            Some(Chunk::Bytes(bytes)) => Some((Ok(bytes), Some(receiver))),
+            Some(Chunk::End) => None,
+            // The body ends without its end: nobody takes it for a whole one.
+            None => Some((Err(io::Error::other("the export ended early")), None)),
+        }
+    }))
 }
 
 /// Gathers what is written into pieces and hands them on, as fast as they are taken; not for ever.
 struct Chunks {
     buffer: Vec<u8>,
-    sender: mpsc::Sender<io::Result<Bytes>>,
+    sender: mpsc::Sender<Chunk>,
     deadline: Instant,
 }
 
 impl Chunks {
-    fn new(sender: mpsc::Sender<io::Result<Bytes>>) -> Self {
+    fn new(sender: mpsc::Sender<Chunk>) -> Self {
         Self { buffer: Vec::new(), sender, deadline: Instant::now() + EXPORT_TIMEOUT }
     }
 
-    fn send(&mut self) -> io::Result<()> {
-        let chunk = Bytes::from(std::mem::take(&mut self.buffer));
-        let sent = timeout_at(self.deadline, self.sender.send(Ok(chunk)));
+    fn end(mut self) -> io::Result<()> {
+        self.flush()?;
+        self.send(Chunk::End)
+    }
+
+    fn send(&self, chunk: Chunk) -> io::Result<()> {
+        let sent = timeout_at(self.deadline, self.sender.send(chunk));
         match Handle::current().block_on(sent) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(io::Error::other("the client has gone away")),
             Err(_) => Err(io::Error::other("the client took too long")),
         }
-    }
-
-    fn fail(self, error: io::Error) {
-        let last = self.sender.send(Err(error));
-        // The client may have gone away, or read no more.
-        let _ = Handle::current().block_on(tokio::time::timeout(Duration::from_secs(1), last));
     }
 }
 
@@ -95,18 +105,24 @@ impl io::Write for Chunks {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= EXPORT_CHUNK_BYTES {
-            self.send()?;
+            self.flush()?;
         }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        let bytes = Bytes::from(std::mem::take(&mut self.buffer));
+        if bytes.is_empty() { Ok(()) } else { self.send(Chunk::Bytes(bytes)) }
     }
 }
 
 impl Form for Imported {
     const NAME: &'static str = "ImportedDocument";
+    const EXAMPLE: &'static str = r#"{"format": 1, "flags": [{"key": "new-checkout", "type": "boolean",
+        "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
+        "state": {"on": false, "off_variant": "off", "fallthrough": {"variant": "on"}}}],
+        "segments": [{"key": "beta-tenants", "kind": "tenant", "included": ["acme"]}],
+        "tenants": [{"key": "acme", "attributes": {"country": "DE"}}]}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         Self::document(generator)
@@ -125,5 +141,24 @@ pub(super) async fn import(
     let imported = service.compute(read).await??;
     let plan =
         move |view: &dyn View| import::plan(view, &project, &environment, &precondition, imported);
-    carry_out(&service, dry_run, post, "environment.import", plan).await
+    carry_out(&service, dry_run, post, import::ACTION, plan).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+
+    #[tokio::test]
+    async fn what_ends_early_is_not_taken_for_whole() {
+        let (sender, receiver) = mpsc::channel(2);
+        sender.send(Chunk::Bytes("half".into())).await.unwrap();
+        drop(sender);
+        assert!(body(receiver).collect().await.is_err());
+
+        let (sender, receiver) = mpsc::channel(2);
+        sender.send(Chunk::Bytes("all".into())).await.unwrap();
+        sender.send(Chunk::End).await.unwrap();
+        assert_eq!(body(receiver).collect().await.unwrap().to_bytes(), "all");
+    }
 }

@@ -48,6 +48,10 @@ pub(super) struct Patch;
 
 impl Form for New {
     const NAME: &'static str = "NewFlag";
+    const EXAMPLE: &'static str = r#"{"key": "new-checkout", "type": "boolean",
+        "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
+        "off_variant": "off", "fallthrough": "on", "name": "New checkout", "owner": "payments",
+        "tags": ["checkout"], "permanent": false, "expiry": "2027-03-01T00:00:00Z"}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         let key = json!({"type": "string"});
@@ -58,6 +62,8 @@ impl Form for New {
 
 impl Form for Whole {
     const NAME: &'static str = "WholeFlag";
+    const EXAMPLE: &'static str = r#"{"variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
+        "name": "New checkout", "owner": "payments", "tags": ["checkout"]}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         // What creates one says more than what replaces it.
@@ -71,6 +77,7 @@ impl Form for Whole {
 
 impl Form for Patch {
     const NAME: &'static str = "FlagPatch";
+    const EXAMPLE: &'static str = r#"{"owner": "payments", "expiry": null}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         let flag_type = of_shape(&FLAG_TYPE, generator);

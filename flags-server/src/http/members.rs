@@ -60,6 +60,8 @@ pub(super) async fn change(
 
 impl Form for MembersEdit {
     const NAME: &'static str = "MembersEdit";
+    const EXAMPLE: &'static str = r#"{"included": {"add": ["globex", "initech"], "remove": ["acme"]},
+        "excluded": {"remove": ["globex"]}}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         of_shape(&EDIT, generator)

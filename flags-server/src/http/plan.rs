@@ -119,6 +119,7 @@ pub(super) struct Revert {
 }
 
 impl Shaped for Revert {
+    const EXAMPLE: &'static str = r#"{"revision": 57}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[Field::required("revision", &Shape::U64)]);
 }
 
@@ -128,6 +129,7 @@ pub(super) struct Copy {
 }
 
 impl Shaped for Copy {
+    const EXAMPLE: &'static str = r#"{"from": "development"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[Field::required("from", &Shape::String)]);
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Proposal {
 }
 
 impl Shaped for Proposal {
+    const EXAMPLE: &'static str =
+        r#"{"flag": "new-checkout", "patch": {"fallthrough": {"variant": "on"}}}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::optional("flag", &Shape::String),
         Field::optional("segment", &Shape::String),

@@ -28,6 +28,7 @@ pub(super) struct Create {
 }
 
 impl Shaped for Create {
+    const EXAMPLE: &'static str = r#"{"key": "shop", "name": "The shop"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::required("key", &Shape::String),
         Field::optional("name", &Shape::Nullable(&Shape::String)),
@@ -41,6 +42,7 @@ pub(super) struct Rename {
 }
 
 impl Shaped for Rename {
+    const EXAMPLE: &'static str = r#"{"name": "The shop"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[Field::required("name", &Shape::String)]);
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Create {
 }
 
 impl Shaped for Create {
+    const EXAMPLE: &'static str = r#"{"at": "2026-11-27T09:00:00Z", "change": {
+        "action": "flag_state.rollout", "key": "new-checkout", "body": {"variant": "on", "percent": 50}}}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::required("at", &Shape::String),
         Field::required("change", &Shape::Any),
@@ -46,6 +48,7 @@ pub(super) struct Edit {
 }
 
 impl Shaped for Edit {
+    const EXAMPLE: &'static str = r#"{"at": "2026-11-28T09:00:00Z"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::optional("at", &Shape::String),
         Field::optional("change", &Shape::Any),

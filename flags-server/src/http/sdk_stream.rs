@@ -263,7 +263,8 @@ impl Stream {
         for logged in changes.await? {
             let is_next = logged.revision == self.after + 1;
             let is_of_epoch = logged.change.starts_with(&format!("{{\"epoch\":\"{}\"", self.epoch));
-            if !is_next || !is_of_epoch || logged.change.len() > MAX_STREAMED_CHANGE_BYTES {
+            let is_large = logged.change.len() > MAX_STREAMED_CHANGE_BYTES;
+            if !is_next || !is_of_epoch || is_large || logged.resets {
                 // What was cut off the log is in snapshots alone, and what was before the database was
                 // restored is no history of this epoch. A large change would be a copy for each
                 // connection; a snapshot is shared.

@@ -78,6 +78,8 @@ fn sent_back(body: Body) -> Body {
 
 impl Form for New {
     const NAME: &'static str = "NewSegment";
+    const EXAMPLE: &'static str = r#"{"key": "beta-tenants", "kind": "tenant", "included": ["acme"],
+        "when": {"attribute": "tenant.plan", "op": "equals", "values": ["pro"]}}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         sent_back(Body::of(&SEGMENT, generator)).requires("key").schema()
@@ -86,6 +88,8 @@ impl Form for New {
 
 impl Form for Whole {
     const NAME: &'static str = "WholeSegment";
+    const EXAMPLE: &'static str =
+        r#"{"kind": "tenant", "included": ["acme"], "excluded": [], "when": null}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         sent_back(Body::of(&SEGMENT, generator)).schema()
@@ -94,6 +98,7 @@ impl Form for Whole {
 
 impl Form for Patch {
     const NAME: &'static str = "SegmentPatch";
+    const EXAMPLE: &'static str = r#"{"included": ["acme", "globex"]}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         sent_back(Body::of(&SEGMENT, generator).patch()).schema()

@@ -57,6 +57,15 @@ pub(super) struct Patch;
 
 impl Form for Whole {
     const NAME: &'static str = "WholeState";
+    const EXAMPLE: &'static str = r#"{"on": true, "off_variant": "off",
+        "prerequisites": [{"flag": "payments-v2", "variants": ["on"]}],
+        "targets": [{"kind": "tenant", "keys": ["acme"], "variant": "on"}],
+        "rules": [{"id": "eu-pro", "when": {"all": [
+            {"attribute": "tenant.country", "op": "in", "values": ["DE", "FR"]},
+            {"segment": "beta-tenants"}]},
+            "serve": {"split": {"by": "tenant", "weights": [
+                {"variant": "on", "weight": 5000}, {"weight": 95000}]}}}],
+        "fallthrough": {"variant": "off"}}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         Body::of(&FLAG_STATE, generator).rules_without_ids().sent_back().schema()
@@ -65,6 +74,7 @@ impl Form for Whole {
 
 impl Form for Patch {
     const NAME: &'static str = "StatePatch";
+    const EXAMPLE: &'static str = r#"{"fallthrough": {"variant": "on"}}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         Body::of(&FLAG_STATE, generator).rules_without_ids().patch().sent_back().schema()
@@ -169,6 +179,7 @@ async fn switch(
 }
 
 impl Shaped for Rollout {
+    const EXAMPLE: &'static str = r#"{"variant": "on", "percent": 12.5, "by": "tenant"}"#;
     const SHAPE: &'static Shape = &ROLLOUT;
 }
 
@@ -190,6 +201,7 @@ pub(super) struct TenantVariant {
 }
 
 impl Shaped for TenantVariant {
+    const EXAMPLE: &'static str = r#"{"variant": "on"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[Field::required("variant", &Shape::String)]);
 }
 

@@ -56,6 +56,8 @@ pub(super) struct Patch;
 
 impl Form for Whole {
     const NAME: &'static str = "WholeTenant";
+    const EXAMPLE: &'static str =
+        r#"{"attributes": {"country": "DE", "employees": 120, "regions": ["eu", "us"]}}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         let body = Body::of(&TENANT, generator).with("key", json!({"type": "string"}));
@@ -65,6 +67,7 @@ impl Form for Whole {
 
 impl Form for Patch {
     const NAME: &'static str = "TenantPatch";
+    const EXAMPLE: &'static str = r#"{"attributes": {"country": "FR", "trial": null}}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         let body = Body::of(&TENANT, generator).patch().with("key", json!({"type": "string"}));
@@ -74,6 +77,8 @@ impl Form for Patch {
 
 impl Form for Upserts {
     const NAME: &'static str = "TenantsUpsert";
+    const EXAMPLE: &'static str =
+        r#"{"tenants": [{"key": "acme", "attributes": {"country": "DE"}}]}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         of_shape(Self::SHAPE, generator)

@@ -22,6 +22,9 @@ use crate::service::token::{self, Token};
 use crate::service::{Author, Service, Unit};
 
 impl Shaped for NewToken {
+    const EXAMPLE: &'static str = r#"{"name": "release bot", "kind": "service", "role": "editor",
+        "scope": [{"project": "default", "environment": "production"}, {"project": "shop"}],
+        "expires_at": "2027-12-31T23:59:59Z"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::required("name", &Shape::String),
         Field::required("kind", &Shape::Word(&["sdk", "personal", "service"])),
@@ -46,6 +49,7 @@ pub(super) struct Rotate {
 }
 
 impl Shaped for Rotate {
+    const EXAMPLE: &'static str = r#"{"overlap_seconds": 3600}"#;
     const SHAPE: &'static Shape =
         &Shape::Object(&[Field::required("overlap_seconds", &Shape::U32)]);
 }

@@ -12,7 +12,7 @@ use super::fold::fold;
 use super::project;
 use crate::limits::{AUDIT_ROWS_PER_READ, MAX_FINDINGS};
 use crate::store::chain::{AuditRow, ChainHead};
-use crate::store::{Environment, ObjectKind, Page, Tenants, View};
+use crate::store::{Damage, Environment, ObjectKind, Page, Tenants, View};
 
 /// What a check came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -33,6 +33,12 @@ pub(crate) struct Finding {
     /// Such as `environment default/production` or `audit row 17`.
     pub(crate) place: String,
     pub(crate) message: String,
+}
+
+impl From<Damage> for Finding {
+    fn from(Damage { place, message }: Damage) -> Self {
+        Self { place, message }
+    }
 }
 
 impl Report {

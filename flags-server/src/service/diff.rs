@@ -18,8 +18,9 @@ pub(crate) struct Difference {
 }
 
 /// The differences, up to [`MAX_DIFFERENCES`], and whether that is all of them.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct Differences {
+    #[serde(rename = "diff")]
     pub(crate) found: Vec<Difference>,
     pub(crate) complete: bool,
 }

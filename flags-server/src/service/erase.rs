@@ -1,5 +1,5 @@
-//! Erasing a user's or a tenant's key: from what is in force, from the change log, from the audit
-//! log. The one exception to both logs' being append-only, described in ADR 21.
+//! Erasing a user's or a tenant's key: from what is in force and what is scheduled, from the change
+//! log, from the audit log. The one exception to both logs' being append-only, described in ADR 21.
 //!
 //! What is in force is changed in one operation, and the logs are rewritten in parts, so that other
 //! writes go on in between. Each part leaves the state as the fold of the log, and the audit log
@@ -22,7 +22,7 @@ use super::publish::{Author, Deed, Edit, Effect, Unit};
 use super::received::all_right;
 use super::redact::{MARKER, Subject};
 use super::state::references;
-use super::{Service, fold, project};
+use super::{Service, fold, project, schedule};
 use crate::limits::{AUDIT_ROWS_PER_READ, CHANGES_PER_FOLD, ERASED_BYTES_PER_WRITE};
 use crate::store::chain::{AuditRow, ERASED, PARTS, Parts, Seals};
 use crate::store::{
@@ -86,6 +86,10 @@ pub(crate) struct Touched {
     pub(crate) revision: Revision,
     /// Entries of the change log that named it.
     pub(crate) changes: u64,
+    /// How many scheduled changes named it, whatever became of them.
+    pub(crate) scheduled: u64,
+    /// The ids of those that were cancelled, because they were about nobody else.
+    pub(crate) cancelled: Vec<String>,
 }
 
 /// Erases a key everywhere, or tells where it is.
@@ -114,12 +118,17 @@ pub(crate) async fn erase(
                 if !rewritten.is_empty() {
                     unit.effects.push(Effect::Rewritten(scan.environment.id));
                 }
-                Ok((scan, rewritten.len() as u64))
+                let others = rewritten.iter().filter(|change| !scan.is_own(change));
+                let count = others.count() as u64;
+                Ok((scan, count))
             });
             let count;
             (scan, count) = part.await?;
             touched.changes += count;
         }
+        touched.add(
+            schedule::erase::all(service, &author, &scan.environment, &erasure.subject).await?,
+        );
         report.environments.push(touched);
     }
     let mut after = 0;
@@ -152,7 +161,12 @@ pub(crate) async fn erase(
 impl Touched {
     fn is_any(&self) -> bool {
         let in_force = !self.flags.is_empty() || !self.segments.is_empty() || self.tenant;
-        in_force || self.changes > 0
+        in_force || self.changes > 0 || self.scheduled > 0
+    }
+
+    fn add(&mut self, reached: schedule::erase::Reached) {
+        self.scheduled += reached.count;
+        self.cancelled.extend(reached.cancelled);
     }
 }
 
@@ -165,7 +179,8 @@ fn look(view: &dyn View, erasure: &Erasure) -> Result<Report, Fault> {
         let mut touched = found.touched(&environment);
         let checkpoint = redact_checkpoint(view, &environment, &erasure.subject)?;
         touched.changes += u64::from(checkpoint.is_some());
-        let mut scan = LogScan::new(view, environment)?;
+        touched.add(schedule::erase::look(view, &environment, &erasure.subject)?);
+        let mut scan = LogScan::new(view, environment, None)?;
         while !scan.is_done() {
             touched.changes += scan.next(view, &erasure.subject)?.len() as u64;
         }
@@ -201,17 +216,21 @@ fn begin(unit: &mut Unit<'_>, erasure: &Erasure) -> Result<(i64, Vec<(LogScan, T
     for (project, mut environment) in places(unit.tx, erasure)? {
         let found = InForce::find(unit.tx, &project, &environment, &erasure.subject)?;
         let edits = found.edits()?;
+        let mut own = None;
         if !edits.is_empty() {
             // Whole definitions: who has an older revision must not need what is erased.
-            unit.publish(&mut environment, edits)?;
-            changed.push((project, environment.clone()));
+            own = Some(unit.publish(&mut environment, edits)?);
+            changed.push((project.clone(), environment.clone()));
         }
         let mut touched = found.touched(&environment);
         if let Some(checkpoint) = redact_checkpoint(unit.tx, &environment, &erasure.subject)? {
             unit.tx.put_checkpoint(environment.id, &checkpoint)?;
             touched.changes += 1;
         }
-        all.push((LogScan::new(unit.tx, environment)?, touched));
+        // In the same transaction: it would bring the key back.
+        let place = (&project, &environment);
+        touched.add(schedule::erase::open(unit, place, &erasure.subject)?);
+        all.push((LogScan::new(unit.tx, environment, own)?, touched));
     }
     let row = unit.record_row(&Deed {
         action: ACTION,
@@ -332,6 +351,8 @@ impl InForce {
             tenant: self.tenant.is_some(),
             revision: environment.revision,
             changes: 0,
+            scheduled: 0,
+            cancelled: Vec::new(),
         }
     }
 }
@@ -340,18 +361,28 @@ impl InForce {
 struct LogScan {
     environment: Environment,
     after: Revision,
+    /// The revision that the erasure itself made, if it made one.
+    own: Option<Revision>,
     /// Of each segment, whose keys it lists; a change of its members alone does not say.
     kinds: HashMap<String, String>,
 }
 
 impl LogScan {
-    fn new(view: &dyn View, environment: Environment) -> Result<Self, Fault> {
+    fn new(
+        view: &dyn View,
+        environment: Environment,
+        own: Option<Revision>,
+    ) -> Result<Self, Fault> {
         let beginning = fold::beginning(view, &environment)?;
         let mut kinds = HashMap::new();
         for object in &beginning.objects {
             kinds.extend(kind_of(object));
         }
-        Ok(Self { environment, after: beginning.revision, kinds })
+        Ok(Self { environment, after: beginning.revision, own, kinds })
+    }
+
+    fn is_own(&self, change: &LoggedChange) -> bool {
+        self.own == Some(change.revision)
     }
 
     fn is_done(&self) -> bool {
@@ -374,9 +405,11 @@ impl LogScan {
                 continue;
             }
             let mut change = fold::read(&logged)?;
+            // Who has what was stored of a tenant can then no longer be told that it is gone.
+            let resets = logged.resets || change.objects.iter().any(|o| deletes(o, subject));
             if self.redact(&mut change, subject, names_it)? {
                 let change = to_json(&change)?;
-                rewritten.push(LoggedChange { change, ..logged });
+                rewritten.push(LoggedChange { change, resets, ..logged });
             }
         }
         Ok(rewritten)
@@ -391,8 +424,8 @@ impl LogScan {
         let before = change.objects.len();
         change.objects.retain(|object| match object {
             ObjectChange::Upsert(object) => !is_stored(object, subject),
-            // Who has an older revision must hear that the tenant is gone.
-            ObjectChange::Delete { .. } | ObjectChange::Members(_) => true,
+            ObjectChange::Delete { .. } => !deletes(object, subject),
+            ObjectChange::Members(_) => true,
         });
         let mut touched = change.objects.len() < before;
         for object in &mut change.objects {
@@ -419,6 +452,16 @@ impl LogScan {
 /// Whether an object is what is stored of the tenant whose key goes.
 fn is_stored(object: &Object, subject: &Subject) -> bool {
     object.kind == TENANT_KIND && subject.kind == TENANT_KIND && object.key == subject.key
+}
+
+/// Whether it deletes what was stored of the tenant whose key goes.
+fn deletes(change: &ObjectChange, subject: &Subject) -> bool {
+    match change {
+        ObjectChange::Delete { kind, key } => {
+            kind == TENANT_KIND && subject.kind == TENANT_KIND && *key == subject.key
+        }
+        ObjectChange::Upsert(_) | ObjectChange::Members(_) => false,
+    }
 }
 
 /// The key of a segment, and whose keys it lists.
@@ -508,15 +551,24 @@ fn redact_row(row: AuditRow, subject: &Subject, by: i64) -> Result<Option<Redact
         None => BTreeMap::new(),
     };
     let gone = Value::from(MARKER).to_string();
+    let is_scheduled = object_kind == schedule::AUDIT_KIND;
+    let names_it = |text: &str| match is_scheduled {
+        // Whose problem has sentences.
+        true => text.contains(&subject.text()),
+        false => text.contains(&literal),
+    };
     let document = |text: String| -> (String, bool) {
-        if !text.contains(&literal) {
+        if !names_it(&text) {
             return (text, false);
         }
         let Ok(mut value) = serde_json::from_str::<Value>(&text) else {
             // Whatever it is, it names the key.
             return (gone.clone(), true);
         };
-        let touched = subject.redact(&mut value);
+        let mut touched = subject.redact(&mut value);
+        if is_scheduled && let Some(problem) = value.get_mut("problem") {
+            touched |= subject.redact_problem(problem);
+        }
         (if touched { value.to_string() } else { text }, touched)
     };
     let [key, reason, before, after] = parts;

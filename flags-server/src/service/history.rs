@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use flags_core::{Revision, TENANT_KIND, Timestamp};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::diff::{Differences, differences};
@@ -40,17 +41,19 @@ pub(crate) struct Entry {
 }
 
 /// An object that was touched, and how.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Touched {
     pub(crate) kind: String,
     pub(crate) key: String,
+    #[serde(flatten)]
     pub(crate) change: Told,
 }
 
 /// A change as it is told.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Told {
     pub(crate) summary: String,
+    #[serde(flatten)]
     pub(crate) differences: Differences,
 }
 

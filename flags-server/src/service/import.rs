@@ -23,6 +23,9 @@ use crate::limits::MAX_IMPORTED_TENANTS;
 use crate::schema::Body;
 use crate::store::{ObjectKind, ProjectId, Scope, View};
 
+/// What the audit log calls it.
+pub(crate) const ACTION: &str = "environment.import";
+
 static DOCUMENT: Shape = Shape::Object(&[
     Field::optional("format", &Shape::U64),
     Field::optional("project", &Shape::String),

@@ -220,7 +220,7 @@ impl Unit<'_> {
         let previous = environment.revision;
         let revision = previous + 1;
         let change = Change { epoch: self.epoch.clone(), revision, previous, objects };
-        let logged = LoggedChange { revision, change: json(&change)? };
+        let logged = LoggedChange { revision, change: json(&change)?, resets: false };
         self.tx.append_change(environment.id, &logged, self.now)?;
         let line = logged.change;
         self.effects.push(Effect::Change { environment: environment.id, change, line });

@@ -109,6 +109,30 @@ impl Subject {
         change.add.len() + change.remove.len() < before
     }
 
+    /// Takes the key out of what a problem says in sentences; whether there was anything.
+    pub(crate) fn redact_problem(&self, problem: &mut Value) -> bool {
+        let mut touched = false;
+        if let Value::Object(members) = problem {
+            for (name, value) in members.iter_mut() {
+                touched |= match (&**name, &mut *value) {
+                    ("detail" | "message", Value::String(text)) => match self.redact_text(text) {
+                        Some(redacted) => {
+                            *text = redacted;
+                            true
+                        }
+                        None => false,
+                    },
+                    ("errors", Value::Array(errors)) => {
+                        let each = errors.iter_mut().map(|error| self.redact_problem(error));
+                        each.fold(false, |any, one| any | one)
+                    }
+                    _ => false,
+                };
+            }
+        }
+        touched
+    }
+
     /// Out of a sentence; where the key is there as a word of its own.
     pub(crate) fn redact_text(&self, text: &str) -> Option<String> {
         let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
@@ -166,6 +190,17 @@ mod tests {
         // As the audit log tells of a change of lists.
         let told = json!({"included": {"add": {"count": 1, "first": ["on"]}, "remove": {"count": 0, "first": []}}});
         assert_eq!(redacted(told).unwrap()["included"]["add"], json!({"count": 1, "first": []}));
+    }
+
+    #[test]
+    fn a_key_goes_from_the_sentences_of_a_problem() {
+        let subject = Subject { kind: "user".into(), key: "invalid".into() };
+        let error = |message| json!({"pointer": "/invalid", "code": "invalid", "message": message});
+        let problem = |text| json!({"code": "invalid", "detail": text, "errors": [error(text)]});
+        let mut said = problem("`invalid` is twice");
+        assert!(subject.redact_problem(&mut said));
+        assert_eq!(said, problem("`[erased]` is twice"));
+        assert!(!subject.redact_problem(&mut said));
     }
 
     #[test]

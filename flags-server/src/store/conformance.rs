@@ -272,6 +272,11 @@ fn references(writer: &mut dyn Writer, environment: EnvironmentId) {
     let flag = object(ObjectKind::Flag, "f2", 2, 0);
     assert!(tx.put_object(environment, &flag, &dangling).is_err());
     drop(tx);
+    // At the latest when it is committed.
+    let mut tx = writer.begin().unwrap();
+    tx.defer_references().unwrap();
+    tx.delete_object(environment, ObjectKind::Segment, "s1").unwrap();
+    assert!(tx.commit().is_err());
     // They are replaced with the object, and go with it.
     write(writer, |tx| {
         let needs = [reference(ObjectKind::Segment, "s2", &[])];
@@ -285,7 +290,7 @@ fn references(writer: &mut dyn Writer, environment: EnvironmentId) {
 }
 
 fn change(revision: Revision) -> LoggedChange {
-    LoggedChange { revision, change: format!("{{\"revision\":{revision}}}") }
+    LoggedChange { revision, change: format!("{{\"revision\":{revision}}}"), resets: false }
 }
 
 fn revisions_have_no_gaps(writer: &mut dyn Writer, environment: EnvironmentId) {
@@ -297,6 +302,12 @@ fn revisions_have_no_gaps(writer: &mut dyn Writer, environment: EnvironmentId) {
         let mut tx = writer.begin().unwrap();
         assert!(tx.append_change(environment, &change(wrong), NOW).is_err(), "{wrong}");
     }
+    let mut tx = writer.begin().unwrap();
+    let erased = LoggedChange { change: "{}".into(), resets: true, ..change(1) };
+    tx.rewrite_change(environment, &erased).unwrap();
+    assert_eq!(tx.changes(environment, 0, 9, 1_000).unwrap(), [erased, change(2)]);
+    assert!(tx.rewrite_change(environment, &change(3)).is_err());
+    drop(tx);
     let tx = writer.begin().unwrap();
     assert_eq!(tx.changes(environment, 0, 9, 1_000).unwrap(), [change(1), change(2)]);
     assert_eq!(tx.changes(environment, 0, 1, 1_000).unwrap(), [change(1)]);
@@ -522,6 +533,27 @@ fn schedule(store: &dyn Store, writer: &mut dyn Writer, environment: Environment
     assert_eq!(ids(None, None, 9), ["d", "b", "c", "a"]);
     assert_eq!(ids(None, Some((20, "b")), 1), ["c"]);
     assert_eq!(ids(Some(ScheduleState::Open), None, 9), ["a"]);
+    let quoted = ScheduledChange {
+        reason: Some("for \"ada\"".into()),
+        problem: Some(r#"{"detail":"not \"grace\""}"#.into()),
+        ..change("f", 1, ScheduleState::Failed, Some(r#"{"keys":["\"bob\""]}"#))
+    };
+    write(writer, |tx| tx.put_scheduled(&quoted).unwrap());
+    let view = store.view().unwrap();
+    let with = |text, state, after, limit| {
+        let found = view.scheduled_with(environment, text, state, after, limit).unwrap();
+        found.into_iter().map(|change| change.id).collect::<Vec<_>>()
+    };
+    for text in ["\"ada\"", "\"grace\"", "\"bob\""] {
+        assert_eq!(with(text, None, "", 9), ["f"], "{text}");
+    }
+    assert_eq!(with("\u{e4}", None, "", 9), ["a"]);
+    assert_eq!(with("launch", None, "", 2), ["a", "b"]);
+    assert_eq!(with("launch", None, "b", 9), ["c", "d"]);
+    assert_eq!(with("launch", Some(ScheduleState::Cancelled), "", 9), ["b"]);
+    assert_eq!(view.scheduled_with(environment, "bob", None, "", 9).unwrap(), [quoted]);
+    let other = EnvironmentId(environment.0 + 1);
+    assert_eq!(view.scheduled_with(other, "launch", None, "", 9).unwrap(), []);
 }
 
 fn chain(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {

@@ -24,6 +24,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use flags_core::{Epoch, FLAG_KIND, Revision, SEGMENT_KIND, Timestamp};
+use serde::{Serialize, Serializer};
 
 use self::chain::{AuditRow, ChainHead, Parts, Seals};
 
@@ -92,6 +93,12 @@ impl ObjectKind {
     }
 }
 
+impl Serialize for ObjectKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
 /// One definition of an environment, as JSON; that of a segment is without the keys it lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredObject {
@@ -150,6 +157,8 @@ pub(crate) struct LoggedChange {
     pub(crate) revision: Revision,
     /// A [`flags_core::Change`] as JSON, on one line.
     pub(crate) change: String,
+    /// Whether who has an older revision needs a snapshot to get over it.
+    pub(crate) resets: bool,
 }
 
 /// What the changes up to a revision add up to.
@@ -551,6 +560,17 @@ pub(crate) trait View {
         filter: &ScheduleFilter,
     ) -> StoreResult<Vec<ScheduledChange>>;
 
+    /// Scheduled changes of an environment that have a text in their body, reason or problem, with
+    /// their bodies: all, or those of one state, in order of their ids and after one.
+    fn scheduled_with(
+        &self,
+        environment: EnvironmentId,
+        text: &str,
+        state: Option<ScheduleState>,
+        after: &str,
+        limit: u32,
+    ) -> StoreResult<Vec<ScheduledChange>>;
+
     /// The open change of all environments whose time comes first.
     fn next_scheduled(&self) -> StoreResult<Option<NextChange>>;
 
@@ -669,6 +689,10 @@ pub(crate) trait Transaction: View {
         key: &str,
         version: Revision,
     ) -> StoreResult<()>;
+
+    /// From now on, whether references are whole is asked when the transaction is committed, and not
+    /// at each write: for objects that are exchanged for others.
+    fn defer_references(&mut self) -> StoreResult<()>;
 
     /// Deletes an object with what it needs. What it lists is there no more, and takes room until it
     /// is [swept](Self::sweep).

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
-mod contract;
+pub mod contract;
 
 use std::net::TcpListener;
 use std::path::PathBuf;

@@ -85,14 +85,23 @@ impl<'g> Operation<'g> {
         self.may_be_refused([400]);
     }
 
-    /// It reads a body.
-    pub(in crate::http) fn body(&mut self, required: bool, maximum_bytes: usize, schema: Schema) {
+    /// It reads a body, such as `example`.
+    pub(in crate::http) fn body(&mut self, maximum_bytes: usize, schema: Schema, example: &str) {
+        // That examples are JSON, and have their schemas, is tested.
+        let example: Value = serde_json::from_str(example).unwrap_or_default();
         self.body = Some(json!({
-            "required": required,
+            "required": true,
             "description": format!("At most {maximum_bytes} bytes."),
-            "content": {"application/json": {"schema": schema}},
+            "content": {"application/json": {"schema": schema, "example": example}},
         }));
         self.may_be_refused([400, 408, 413, 422]);
+    }
+
+    /// It does without the body that it reads, too.
+    pub(in crate::http) fn may_have_no_body(&mut self) {
+        if let Some(Value::Object(body)) = &mut self.body {
+            body.insert("required".to_owned(), false.into());
+        }
     }
 }
 

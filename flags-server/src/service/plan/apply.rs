@@ -1,3 +1,6 @@
+use std::collections::HashSet;
+
+use flags_core::folded_key;
 use serde_json::json;
 
 use super::{Done, Plan, PlannedFlag, PlannedSegment};
@@ -18,8 +21,18 @@ impl Plan {
             return Ok(done);
         }
         done.revisions = self.create_flags(unit)?;
-        let mut edits = Vec::new();
-        // In this order, whatever is needed is there.
+        // In this order, whatever is needed is there; what makes room for a key like its own goes
+        // before that.
+        let delete = |segment| Edit::Delete { kind: ObjectKind::Segment, key: segment };
+        let come: HashSet<String> =
+            self.segments.iter().map(|segment| folded_key(&segment.after.key)).collect();
+        let (first, last): (Vec<&Segment>, Vec<&Segment>) =
+            self.deleted.iter().partition(|segment| come.contains(&folded_key(&segment.key)));
+        if !first.is_empty() {
+            unit.tx.defer_references()?;
+        }
+        let mut edits: Vec<Edit<'_>> =
+            first.into_iter().map(|segment| delete(&*segment.key)).collect();
         for PlannedSegment { before, after, members } in &self.segments {
             let Segment { key, document, .. } = after;
             let alone = before.as_ref().is_some_and(|before| {
@@ -40,8 +53,7 @@ impl Plan {
                 limited: true,
             });
         }
-        let delete = |segment| Edit::Delete { kind: ObjectKind::Segment, key: segment };
-        edits.extend(self.deleted.iter().map(|segment| delete(&*segment.key)));
+        edits.extend(last.into_iter().map(|segment| delete(&*segment.key)));
         edits.extend(self.tenants.edits());
         done.revision = unit.publish(&mut self.environment, edits)?;
         let revisions = project::at_revision(&self.environment, done.revision);

@@ -37,7 +37,7 @@ impl Plan {
         };
         let mut faults = Vec::new();
         let mut places = BTreeMap::new();
-        plan.add_segments(view, wanted.segments, &mut faults)?;
+        plan.add_segments(view, wanted.segments, &wanted.gone, &mut faults)?;
         plan.add_flags(view, wanted.flags, &mut faults, &mut places)?;
         all_right(faults)?;
         let mut faults = Vec::new();
@@ -54,6 +54,7 @@ impl Plan {
         &mut self,
         view: &dyn View,
         wanted: Vec<WantedSegment>,
+        gone: &[String],
         faults: &mut Vec<Diagnostic>,
     ) -> Result<(), Fault> {
         let environment = self.environment.id;
@@ -69,6 +70,7 @@ impl Plan {
             if before.is_none()
                 && let Some(existing) = view
                     .key_like(Scope::Objects(environment, ObjectKind::Segment), &folded_key(&key))?
+                && !gone.contains(&existing)
             {
                 let message = format!("`{key}` is too like the segment `{existing}`");
                 faults.push(diagnostic(&at, "key_conflict", message));

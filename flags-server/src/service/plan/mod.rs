@@ -5,6 +5,7 @@ mod apply;
 mod check;
 
 use flags_core::{FlagState, Revision, SegmentDefinition, TENANT_KIND};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::history::{Touched, tell};
@@ -57,7 +58,7 @@ pub(crate) struct Plan {
 }
 
 /// Something that stays as it is, though it might be expected to change.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Kept {
     pub(crate) kind: ObjectKind,
     pub(crate) key: String,
@@ -81,11 +82,12 @@ struct PlannedSegment {
 }
 
 /// What was done, or would be.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Done {
     /// The present one where nothing was done.
     pub(crate) revision: Revision,
     /// Of all environments that changed; only flags that are created change others.
+    #[serde(skip_serializing_if = "Revisions::is_empty")]
     pub(crate) revisions: Revisions,
     /// The first of the objects.
     pub(crate) objects: Vec<Touched>,

@@ -1,6 +1,7 @@
 //! Changes that are to be made at a time: scheduled, edited, cancelled, and [made](run).
 
 mod change;
+pub(super) mod erase;
 pub(crate) mod run;
 
 use flags_core::{Diagnostic, Timestamp};
@@ -16,6 +17,9 @@ use super::publish::{Deed, Effect, Unit};
 use super::received::all_right;
 use crate::limits::{MAX_SCHEDULE_AHEAD_MS, MAX_SCHEDULED, MAX_SCHEDULED_BYTES};
 use crate::store::{Environment, Project, ScheduleFilter, ScheduleState, ScheduledChange, View};
+
+/// What the audit log calls a scheduled change.
+pub(super) const AUDIT_KIND: &str = "schedule";
 
 /// Where scheduled changes are found.
 #[derive(Debug, Clone)]
@@ -230,12 +234,22 @@ fn save(
         }
         unit.effects.push(Effect::Scheduled);
     }
+    record(unit, action, (project, environment), before, after)
+}
+
+fn record(
+    unit: &mut Unit<'_>,
+    action: &str,
+    (project, environment): (&Project, &Environment),
+    before: Option<&ScheduledChange>,
+    after: &ScheduledChange,
+) -> Result<(), Fault> {
     let before = before.map(described);
     unit.record(&Deed {
         action,
         project: Some(project),
         environment: Some(environment),
-        kind: "schedule",
+        kind: AUDIT_KIND,
         key: &after.id,
         before: before.as_ref(),
         after: Some(&described(after)),

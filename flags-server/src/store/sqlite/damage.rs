@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row};
 use crate::store::{Damage, StoreResult};
 
 /// Sums that are kept beside the rows that they are of: a place, what is kept, and what it is.
-const SUMS: [&str; 2] = [
+const SUMS: [&str; 3] = [
     "SELECT 'segment ' || o.key || ' of environment ' || o.environment_id,
             o.included || ', ' || o.excluded || ', ' || o.member_bytes AS kept,
             count(*) FILTER (WHERE m.excluded = 0) || ', ' ||
@@ -22,6 +22,11 @@ const SUMS: [&str; 2] = [
             coalesce(sum(o.included), 0) || ', ' || coalesce(sum(o.excluded), 0) || ', ' ||
             coalesce(sum(o.member_bytes), 0) || ', ' || coalesce(sum(o.bytes), 0) AS counted
      FROM environment AS e LEFT JOIN object AS o ON o.environment_id = e.id
+     GROUP BY e.id HAVING kept <> counted",
+    "SELECT 'environment ' || e.key, e.tenants || ', ' || e.tenant_bytes AS kept,
+            count(t.key) || ', ' ||
+            coalesce(sum(octet_length(t.key) + octet_length(t.document)), 0) AS counted
+     FROM environment AS e LEFT JOIN tenant AS t ON t.environment_id = e.id
      GROUP BY e.id HAVING kept <> counted",
 ];
 

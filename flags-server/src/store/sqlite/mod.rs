@@ -411,7 +411,8 @@ mod tests {
                  INSERT INTO environment (id, project_id, key, folded, name, revision, created_at)
                  VALUES (1, 1, 'a', 'a', 'A', 3, 0), (2, 1, 'b', 'b', 'B', 1, 0),
                      (3, 2, 'a', 'a', 'A', 0, 0);
-                 INSERT INTO change_log VALUES (1, 1, '{}', 0), (1, 2, '{}', 0), (2, 1, '{}', 0);
+                 INSERT INTO change_log (environment_id, revision, change, committed_at)
+                 VALUES (1, 1, '{}', 0), (1, 2, '{}', 0), (2, 1, '{}', 0);
                  INSERT INTO audit (at, actor, request_id, action, project, environment,
                      object_kind, object_key, revisions) VALUES
                      (1, 't', 'r', 'flag.create', 'p', NULL, 'flag', 'f', '{\"a\":1,\"b\":1}'),

@@ -6,9 +6,9 @@ use crate::store::chain::{AuditRow, ChainHead};
 use crate::store::{
     AuditFilter, AuditPage, AuditRecord, Checkpoint, Damage, Environment, EnvironmentId, Grant,
     LoggedChange, MemberCounts, MemberList, NextChange, ObjectKind, Page, Place, Project,
-    ProjectId, Reach, Referrer, Role, ScheduleFilter, ScheduledChange, Scope, StoreError,
-    StoreResult, StoredAnswer, StoredFlag, StoredObject, StoredSecret, StoredTenant, StoredToken,
-    TenantCounts, Tenants, TokenKind, View,
+    ProjectId, Reach, Referrer, Role, ScheduleFilter, ScheduleState, ScheduledChange, Scope,
+    StoreError, StoreResult, StoredAnswer, StoredFlag, StoredObject, StoredSecret, StoredTenant,
+    StoredToken, TenantCounts, Tenants, TokenKind, View,
 };
 
 /// Whatever has a connection that is inside a transaction.
@@ -181,7 +181,7 @@ impl<T: Rows> View for T {
         limit: u32,
         bytes: usize,
     ) -> StoreResult<Vec<LoggedChange>> {
-        let sql = "SELECT revision, change FROM change_log
+        let sql = "SELECT revision, change, resets FROM change_log
                    WHERE environment_id = ?1 AND revision > ?2 ORDER BY revision LIMIT ?3";
         let mut statement = self.connection()?.prepare_cached(sql)?;
         let mut rows = statement.query((environment.0, after, limit))?;
@@ -189,7 +189,8 @@ impl<T: Rows> View for T {
         while read < bytes
             && let Some(row) = rows.next()?
         {
-            let change = LoggedChange { revision: row.get(0)?, change: row.get(1)? };
+            let change =
+                LoggedChange { revision: row.get(0)?, change: row.get(1)?, resets: row.get(2)? };
             read += change.change.len();
             changes.push(change);
         }
@@ -366,6 +367,17 @@ impl<T: Rows> View for T {
         filter: &ScheduleFilter,
     ) -> StoreResult<Vec<ScheduledChange>> {
         super::schedule::list(self.connection()?, environment, filter)
+    }
+
+    fn scheduled_with(
+        &self,
+        environment: EnvironmentId,
+        text: &str,
+        state: Option<ScheduleState>,
+        after: &str,
+        limit: u32,
+    ) -> StoreResult<Vec<ScheduledChange>> {
+        super::schedule::with(self.connection()?, environment, text, state, after, limit)
     }
 
     fn next_scheduled(&self) -> StoreResult<Option<NextChange>> {

@@ -5,7 +5,8 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::store::{
-    EnvironmentId, NextChange, ScheduleFilter, ScheduleState, ScheduledChange, StoreResult,
+    EnvironmentId, NextChange, ScheduleFilter, ScheduleState, ScheduledChange, StoreError,
+    StoreResult,
 };
 
 /// What [`scheduled_change`] reads besides the body, of `scheduled_change AS s`.
@@ -40,6 +41,30 @@ pub(super) fn list(
     let state = filter.state.map(ScheduleState::name);
     let rows =
         statement.query_map((environment.0, state, at, id, filter.limit), scheduled_change)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn with(
+    connection: &Connection,
+    environment: EnvironmentId,
+    text: &str,
+    state: Option<ScheduleState>,
+    after: &str,
+    limit: u32,
+) -> StoreResult<Vec<ScheduledChange>> {
+    let sql = format!(
+        "SELECT {COLUMNS}, s.body FROM scheduled_change AS s
+         WHERE environment_id = ?1 AND (?2 IS NULL OR state = ?2) AND id > ?3
+             AND (instr(body, ?4) > 0 OR instr(problem, ?4) > 0 OR instr(reason, ?5) > 0)
+         ORDER BY id LIMIT ?6"
+    );
+    // As it stands inside of texts in JSON, which a body and a problem are.
+    let json = serde_json::to_string(text).map_err(StoreError::new)?;
+    let json = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
+    let state = state.map(ScheduleState::name);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let wanted = (environment.0, state, after, json.unwrap_or(text), text, limit);
+    let rows = statement.query_map(wanted, scheduled_change)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

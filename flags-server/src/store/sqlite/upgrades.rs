@@ -12,9 +12,12 @@ use std::path::Path;
 use flags_core::{Epoch, Timestamp};
 use rusqlite::Connection;
 
-use super::{SqliteStore, claim, connect, migrations};
+use super::{SqliteStore, audit, claim, connect, migrations};
+use crate::database::damage_after_upgrade;
 use crate::store::chain::ChainHead;
-use crate::store::{EnvironmentId, Grant, MemberList, ObjectKind, Page, Store, View};
+use crate::store::{
+    EnvironmentId, Grant, MemberList, ObjectKind, Page, ScheduleFilter, ScheduleState, Store, View,
+};
 
 /// Rows of the audit log of a fixture: more than are chained at once.
 const AUDIT_ROWS: i64 = 2_345;
@@ -43,9 +46,18 @@ fn create(path: &Path, version: i32) -> Connection {
             "INSERT INTO object (environment_id, kind, key, folded, version, included, excluded,
                  member_bytes, bytes, document)
              VALUES (1, 'segment', 's', 's', 1, 1, 1, 2, 33, '{\"kind\":\"tenant\",\"when\":null}');
-             INSERT INTO segment_member (environment_id, segment, excluded, key)
-             VALUES (1, 's', 0, 'a'), (1, 's', 1, 'b');
              UPDATE environment SET included = 1, excluded = 1, member_bytes = 2;"
+        }
+    };
+    let members = match version {
+        1 => "",
+        2..=4 => {
+            "INSERT INTO segment_member (environment_id, segment, excluded, key)
+             VALUES (1, 's', 0, 'a'), (1, 's', 1, 'b');"
+        }
+        _ => {
+            "INSERT INTO member_list (id, environment_id, segment) VALUES (1, 1, 's');
+             INSERT INTO member (list_id, excluded, key) VALUES (1, 0, 'a'), (1, 1, 'b');"
         }
     };
     let tokens = match version {
@@ -59,6 +71,7 @@ fn create(path: &Path, version: i32) -> Connection {
              INSERT INTO token_secret (hash, token_id) VALUES (zeroblob(32), 't');"
         }
     };
+    let (name_column, name) = if version >= 3 { (", actor_name", ", 'n'") } else { ("", "") };
     connection
         .execute_batch(&format!(
             "INSERT INTO meta (id, epoch, created_at) VALUES (1, 'e', 0);
@@ -71,22 +84,30 @@ fn create(path: &Path, version: i32) -> Connection {
                  VALUES (1, 1, '{{}}', 0);
              {tokens}
              {lists}
+             {members}
              WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < {AUDIT_ROWS})
              INSERT INTO audit (id, at, actor, request_id, action, project, object_kind, object_key,
-                 reason, before, after, revisions)
+                 reason, before, after, revisions{name_column})
              SELECT id, id, 't', 'r', 'flag.off', 'p', 'flag', 'f' || id,
                  CASE WHEN id % 2 THEN 'why' END, '{{\"n\":' || id || '}}', NULL,
-                 iif(id = 7, '{{\"a\":1}}', '{{}}') FROM n;"
+                 iif(id = 7, '{{\"a\":1}}', '{{}}'){name} FROM n;"
         ))
         .unwrap();
-    if version >= 3 {
-        connection.execute("UPDATE audit SET actor_name = 'n'", ()).unwrap();
-    }
     if version >= 4 {
         connection.execute("INSERT INTO deed VALUES (1, 1, 7, 'flag', 'f7')", ()).unwrap();
         let answer =
             "INSERT INTO answer VALUES (zeroblob(32), zeroblob(32), 0, 201, '[]', zeroblob(1))";
         connection.execute(answer, ()).unwrap();
+    }
+    if version >= 5 {
+        // From this version on, a row is chained when it is written.
+        audit::chain_old_rows(&mut connection).unwrap();
+    }
+    if version >= 7 {
+        let scheduled = "INSERT INTO scheduled_change (id, environment_id, at, state, version,
+                 action, key, body, actor, actor_name, created_at)
+             VALUES ('c', 1, 5, 'open', 1, 'flag.off', 'f', NULL, 't', 'n', 0)";
+        connection.execute(scheduled, ()).unwrap();
     }
     connection
 }
@@ -108,7 +129,7 @@ fn verify(view: &dyn View) -> ChainHead {
 fn what_earlier_versions_stored_stays() {
     let versions = versions();
     let latest = *versions.last().unwrap();
-    for version in versions.into_iter().filter(|version| *version < 5) {
+    for version in versions.into_iter().filter(|version| *version < latest) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("flags.db");
         drop(create(&path, version));
@@ -133,6 +154,11 @@ fn what_earlier_versions_stored_stays() {
         let deed = view.deeds(id, 1, Some((ObjectKind::Flag, "f7")), 9).unwrap().remove(0);
         assert_eq!((deed.id, deed.actor_name.as_deref()), (7, Some("n")));
         assert_eq!(view.answer(&[0; 32]).unwrap().is_some(), version >= 4);
+        let filter = ScheduleFilter { state: Some(ScheduleState::Open), after: None, limit: 9 };
+        let scheduled = view.schedule(id, &filter).unwrap();
+        assert_eq!(scheduled.len(), usize::from(version >= 7));
+        assert!(scheduled.iter().all(|change| change.action == "flag.off" && change.key == "f"));
+        assert_eq!(view.tenant_counts(id).unwrap().tenants, 0);
         let damage = view.damage().unwrap();
         assert!(damage.is_empty(), "{damage:?}");
         let head = verify(&*view);
@@ -153,6 +179,22 @@ fn what_earlier_versions_stored_stays() {
         let store = SqliteStore::open(&path, Timestamp::from_millis(9)).unwrap();
         assert_eq!(verify(&*store.view().unwrap()), head, "chained once");
     }
+}
+
+#[test]
+fn what_a_migration_filled_in_is_verified() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("flags.db");
+    let connection = create(&path, 4);
+    connection.execute("UPDATE environment SET member_bytes = 3", ()).unwrap();
+    drop(connection);
+    let upgraded = SqliteStore::open(&path, Timestamp::from_millis(9)).unwrap();
+    let damage = damage_after_upgrade(&upgraded).unwrap();
+    assert_eq!(damage.len(), 1, "{damage:?}");
+    assert!(damage[0].place.contains("environment a"), "{damage:?}");
+    drop(upgraded);
+    let opened = SqliteStore::open(&path, Timestamp::from_millis(9)).unwrap();
+    assert_eq!(damage_after_upgrade(&opened).unwrap(), [], "it was no upgrade");
 }
 
 #[test]

@@ -301,6 +301,11 @@ impl Transaction for SqliteTransaction<'_> {
         )
     }
 
+    fn defer_references(&mut self) -> StoreResult<()> {
+        // Ends with the transaction.
+        Ok(self.sql.pragma_update(None, "defer_foreign_keys", true)?)
+    }
+
     fn delete_object(
         &mut self,
         environment: EnvironmentId,
@@ -421,9 +426,9 @@ impl Transaction for SqliteTransaction<'_> {
             (environment.0, change.revision, previous),
         )?;
         self.execute_one(
-            "INSERT INTO change_log (environment_id, revision, change, committed_at)
-             VALUES (?1, ?2, ?3, ?4)",
-            (environment.0, change.revision, &change.change, now.as_millis()),
+            "INSERT INTO change_log (environment_id, revision, change, resets, committed_at)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            (environment.0, change.revision, &change.change, change.resets, now.as_millis()),
         )
     }
 
@@ -459,8 +464,9 @@ impl Transaction for SqliteTransaction<'_> {
         change: &LoggedChange,
     ) -> StoreResult<()> {
         self.execute_one(
-            "UPDATE change_log SET change = ?3 WHERE environment_id = ?1 AND revision = ?2",
-            (environment.0, change.revision, &change.change),
+            "UPDATE change_log SET change = ?3, resets = ?4
+             WHERE environment_id = ?1 AND revision = ?2",
+            (environment.0, change.revision, &change.change, change.resets),
         )
     }
 

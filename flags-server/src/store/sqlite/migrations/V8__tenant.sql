@@ -7,6 +7,10 @@ CREATE TABLE tenant (
     PRIMARY KEY (environment_id, key)
 ) STRICT, WITHOUT ROWID;
 
+-- Whether who has an older revision needs a snapshot to get over a change: what it deleted was erased
+-- from it, name and all.
+ALTER TABLE change_log ADD COLUMN resets INTEGER NOT NULL DEFAULT 0 CHECK (resets IN (0, 1));
+
 -- How many there are, and how many bytes of keys and documents.
 ALTER TABLE environment ADD COLUMN tenants INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE environment ADD COLUMN tenant_bytes INTEGER NOT NULL DEFAULT 0;
