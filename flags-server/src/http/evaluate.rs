@@ -27,7 +27,8 @@ pub(super) struct Evaluate {
 }
 
 impl Shaped for Evaluate {
-    const EXAMPLE: &'static str = r#"{"context": {"user": {"key": "u-17"}, "tenant": {"key": "acme"}}, "flag": "new-checkout"}"#;
+    const EXAMPLE: &'static str = r#"{"flag": "new-checkout",
+        "context": {"user": {"key": "u-17"}, "tenant": {"key": "acme"}}}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::required("context", &Shape::Any),
         Field::optional("flag", &Shape::String),
@@ -41,7 +42,8 @@ pub(super) struct Explain {
 }
 
 impl Shaped for Explain {
-    const EXAMPLE: &'static str = r#"{"context": {"user": {"key": "u-17"}, "tenant": {"key": "acme"}}, "flag": "new-checkout"}"#;
+    const EXAMPLE: &'static str = r#"{"flag": "new-checkout",
+        "context": {"user": {"key": "u-17"}, "tenant": {"key": "acme"}}}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::required("context", &Shape::Any),
         Field::required("flag", &Shape::String),

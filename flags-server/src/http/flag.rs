@@ -62,7 +62,8 @@ impl Form for New {
 
 impl Form for Whole {
     const NAME: &'static str = "WholeFlag";
-    const EXAMPLE: &'static str = r#"{"variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
+    const EXAMPLE: &'static str = r#"{
+        "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
         "name": "New checkout", "owner": "payments", "tags": ["checkout"]}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {

@@ -1,8 +1,7 @@
 //! `/sdk/v1/snapshot`
 
-use std::sync::Arc;
-
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, State};
 use axum::http::header::{

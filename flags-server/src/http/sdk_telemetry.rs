@@ -84,7 +84,8 @@ impl Describes for TelemetryBody {
         // What a later SDK says besides is left out.
         schema.remove("additionalProperties");
         let example = r#"{"instance": "9f0c2b7a41d35e86", "app": "shop",
-            "sdk": {"name": "flags-client", "version": "0.1.0"}, "epoch": "0192f0c1a2b37c4d8e9fa0b1c2d3e4f5",
+            "sdk": {"name": "flags-client", "version": "0.1.0"}, 
+            "epoch": "0192f0c1a2b37c4d8e9fa0b1c2d3e4f5",
             "applied": [{"revision": 57, "age_ms": 812}]}"#;
         operation.body(MAX_TELEMETRY_BYTES, schema, example);
     }
