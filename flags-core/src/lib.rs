@@ -292,7 +292,7 @@ pub use capability::CAPABILITIES;
 pub use change::{
     Change, Document, FLAG_KIND, Gap, Object, ObjectChange, SEGMENT_KIND, TENANT_KIND,
 };
-pub use compile::{check_flag, check_segment, check_tenant, flag_references};
+pub use compile::{check_flag, check_segment, check_tenant, flag_references, unknown_variant};
 pub use context::derive::Context;
 pub use context::{
     Attribute, AttributeValue, Context, ContextKey, Entity, JsonContext, PackedStrings, Strings,

@@ -135,10 +135,7 @@ impl Shape {
                 for (name, member) in object {
                     diagnostics.at(name, |d| match fields.iter().find(|f| f.name == name) {
                         Some(field) => field.shape.walk(member, d),
-                        None => d.report(
-                            "unknown_field",
-                            format!("`{}` is not a field here", brief(name)),
-                        ),
+                        None => d.report("unknown_field", unknown(name, fields)),
                     });
                 }
                 for field in fields.iter().filter(|f| f.required) {
@@ -192,6 +189,15 @@ impl Shape {
 }
 
 /// A name in a message.
+fn unknown(name: &str, fields: &[Field]) -> String {
+    let name = brief(name);
+    if fields.is_empty() {
+        return format!("`{name}` is not a field here");
+    }
+    let fields: Vec<String> = fields.iter().map(|field| format!("`{}`", field.name)).collect();
+    format!("`{name}` is not a field here; the fields are {}", fields.join(", "))
+}
+
 fn brief(name: &str) -> String {
     name.chars().take(80).collect()
 }
@@ -244,7 +250,10 @@ pub static FLAG_STATE: Shape = Shape::Object(&[
 ///
 /// ```
 /// let problems = flags_core::SEGMENT.check(&serde_json::json!({"kind": "tenant", "include": []}));
-/// assert_eq!(problems[0].to_string(), "/include: `include` is not a field here");
+/// assert_eq!(
+///     problems[0].to_string(),
+///     "/include: `include` is not a field here; the fields are `kind`, `included`, `excluded`, `when`",
+/// );
 /// ```
 pub static SEGMENT: Shape = Shape::Object(&[
     Field::required("kind", &Shape::String),

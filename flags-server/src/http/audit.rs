@@ -9,6 +9,7 @@ use flags_core::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::auth::Reaching;
 use super::history::{Actor, ShownChange};
@@ -28,7 +29,7 @@ struct Said {
     project: Option<String>,
     /// Key of an environment of that project.
     environment: Option<String>,
-    /// Id of a token.
+    /// Id of a token, `server` or `operator`.
     actor: Option<String>,
     /// Such as `flag_state.off`.
     action: Option<String>,
@@ -64,10 +65,19 @@ impl<S: Send + Sync> FromRequestParts<S> for AuditQuery {
         if environment.is_some() && project.is_none() {
             return Err(Problem::query("an `environment` is found by its `project`"));
         }
+        // A name, or a verb alone, would find nothing and look like an answer.
+        if actor.as_deref().is_some_and(|actor| !is_actor(actor)) {
+            let detail =
+                "`actor` is the id of a token, as `actor.id` in a history, `server` or `operator`";
+            return Err(Problem::query(detail));
+        }
+        if action.as_deref().is_some_and(|action| !action.contains('.')) {
+            return Err(Problem::query("`action` is such as `flag_state.off`"));
+        }
         let instant = |name: &str, said: Option<String>| -> Result<Option<Timestamp>, Problem> {
             let read = |said: String| {
                 Timestamp::parse(&said).ok_or_else(|| {
-                    Problem::query(format!("`{name}` is a time as RFC 3339 writes it"))
+                    Problem::query(format!("`{name}` is a time such as `2027-01-31T12:00:00Z`"))
                 })
             };
             said.map(read).transpose()
@@ -102,6 +112,11 @@ impl Describes for AuditQuery {
     fn describe(operation: &mut Operation<'_>) {
         operation.query::<Said>();
     }
+}
+
+/// Whether this can be the id of somebody who acts.
+fn is_actor(id: &str) -> bool {
+    Uuid::try_parse(id).is_ok() || id == "server" || id == "operator"
 }
 
 /// Where a page begins, as its cursor says it.

@@ -1,9 +1,12 @@
 //! `/api/v1/projects/{p}/environments/{e}/evaluate` and `…/explain`: what a service would see.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Query, State};
+use axum::http::HeaderMap;
+use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use flags_core::{Evaluation, Explanation, Field, JsonContext, Ruleset, Shape, Timestamp};
@@ -124,8 +127,9 @@ impl<S: Send + Sync> FromRequestParts<S> for When {
                 Ok(Self(Some(Moment::Revision(revision))))
             }
             WhenQuery { revision: None, at: Some(at) } => {
-                let at = Timestamp::parse(&at)
-                    .ok_or_else(|| Problem::query("`at` is a time as RFC 3339 writes it"))?;
+                let at = Timestamp::parse(&at).ok_or_else(|| {
+                    Problem::query("`at` is a time such as `2027-01-31T12:00:00Z`")
+                })?;
                 if at > now() {
                     return Err(Problem::query(
                         "`at` is in the future: nobody knows its definitions",
@@ -190,10 +194,36 @@ pub(super) async fn evaluate(
     Ok(answered.await?)
 }
 
+/// Whether the caller asks for text, as somebody who reads does.
+pub(super) struct WantsText(bool);
+
+impl<S: Sync> FromRequestParts<S> for WantsText {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(wants_text(&parts.headers)))
+    }
+}
+
+impl Describes for WantsText {
+    // Which media types there are to choose from, the answer says.
+    fn describe(_: &mut Operation<'_>) {}
+}
+
+fn wants_text(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    let types = accepted.flat_map(|accept| accept.split(','));
+    let mut names = types.map(|one| one.split(';').next().unwrap_or_default().trim());
+    // Whoever names both means the one that comes first.
+    let first = names.find(|name| matches!(*name, "text/plain" | "application/json"));
+    first == Some("text/plain")
+}
+
 pub(super) async fn explain(
     State(service): State<Arc<Service>>,
     Keys((project, key)): Keys<(String, String)>,
     When(moment): When,
+    WantsText(wants_text): WantsText,
     Checked(body): Checked<Explain>,
 ) -> Result<Response, Problem> {
     let (ruleset, at) = definitions(&service, &project, &key, moment).await?;
@@ -202,6 +232,9 @@ pub(super) async fn explain(
     let answered = service.compute(move || {
         let explanation = ruleset.explain(&*body.flag, &context, now);
         let text = explanation.to_string();
+        if wants_text {
+            return text.into_response();
+        }
         Json(Explained { explanation, text }).into_response()
     });
     Ok(answered.await?)

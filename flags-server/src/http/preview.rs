@@ -23,6 +23,7 @@ use super::problem::Problem;
 use super::request::RequestId;
 use crate::limits::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 use crate::service::preview::{Affected, Effects, Preview, Transition, affected};
+use crate::service::rollout::{ROLLOUT, Rollout, roll_out};
 use crate::service::{Author, Fault, Precondition, Service, Unit, now, segment, state};
 
 /// What is proposed, as the body of the write itself would be.
@@ -34,6 +35,8 @@ pub(super) struct Proposal {
     put: Option<Value>,
     /// As PATCH would have it.
     patch: Option<Value>,
+    /// As the verb `rollout` of a flag would have it.
+    rollout: Option<Rollout>,
     /// Of the flags whose answers it may alter, these alone.
     flags: Option<Vec<String>>,
 }
@@ -46,14 +49,9 @@ impl Shaped for Proposal {
         Field::optional("segment", &Shape::String),
         Field::optional("put", &Shape::Any),
         Field::optional("patch", &Shape::Any),
+        Field::optional("rollout", &ROLLOUT),
         Field::optional("flags", &Shape::List(&Shape::String)),
     ]);
-}
-
-/// Which object, and what it is to be.
-enum Object {
-    Flag(state::Path),
-    Segment(segment::Path),
 }
 
 enum How {
@@ -61,20 +59,35 @@ enum How {
     Patch(Value),
 }
 
+/// A write of one object.
+enum Write {
+    Flag(state::Path, How),
+    Rollout(state::Path, Rollout),
+    Segment(segment::Path, How),
+}
+
 impl Proposal {
-    fn take(self, project: &str, environment: &str) -> Result<(Object, How), Problem> {
+    fn take(self, project: &str, environment: &str) -> Result<Write, Problem> {
         let (project, environment) = (project.to_owned(), environment.to_owned());
-        let object = match (self.flag, self.segment) {
-            (Some(flag), None) => Object::Flag(state::Path { project, environment, flag }),
-            (None, Some(segment)) => {
-                Object::Segment(segment::Path { project, environment, segment })
-            }
-            _ => return Err(one_of("`flag` and `segment`")),
+        let how = match (self.put, self.patch) {
+            (Some(body), None) => Some(How::Put(body)),
+            (None, Some(body)) => Some(How::Patch(body)),
+            (None, None) => None,
+            _ => return Err(one_of("`put`, `patch` and `rollout`")),
         };
-        match (self.put, self.patch) {
-            (Some(body), None) => Ok((object, How::Put(body))),
-            (None, Some(body)) => Ok((object, How::Patch(body))),
-            _ => Err(one_of("`put` and `patch`")),
+        match (self.flag, self.segment, how, self.rollout) {
+            (Some(flag), None, Some(how), None) => {
+                Ok(Write::Flag(state::Path { project, environment, flag }, how))
+            }
+            (Some(flag), None, None, Some(rollout)) => {
+                Ok(Write::Rollout(state::Path { project, environment, flag }, rollout))
+            }
+            (None, Some(segment), Some(how), None) => {
+                Ok(Write::Segment(segment::Path { project, environment, segment }, how))
+            }
+            (Some(_), None, ..) => Err(one_of("`put`, `patch` and `rollout`")),
+            (None, Some(_), ..) => Err(one_of("`put` and `patch`")),
+            _ => Err(one_of("`flag` and `segment`")),
         }
     }
 }
@@ -84,21 +97,24 @@ fn one_of(names: &str) -> Problem {
 }
 
 /// Does what is proposed, for it to be undone.
-fn attempt(unit: &mut Unit<'_>, object: &Object, how: How) -> Result<(), Fault> {
+fn attempt(unit: &mut Unit<'_>, write: Write) -> Result<(), Fault> {
     // What it is now is what it is compared with, whichever version that has.
     let present = &Precondition::Exists;
-    let (done, at) = match (object, how) {
-        (Object::Flag(path), How::Put(body)) => {
-            (state::put(unit, path, present, body).map(drop), "/put")
+    let (done, at) = match write {
+        Write::Flag(path, How::Put(body)) => {
+            (state::put(unit, &path, present, body).map(drop), "/put")
         }
-        (Object::Flag(path), How::Patch(body)) => {
-            (state::patch(unit, path, present, body).map(drop), "/patch")
+        Write::Flag(path, How::Patch(body)) => {
+            (state::patch(unit, &path, present, body).map(drop), "/patch")
         }
-        (Object::Segment(path), How::Put(body)) => {
-            (segment::put(unit, path, present, body).map(drop), "/put")
+        Write::Rollout(path, rollout) => {
+            (roll_out(unit, &path, present, rollout).map(drop), "/rollout")
         }
-        (Object::Segment(path), How::Patch(body)) => {
-            (segment::patch(unit, path, present, body).map(drop), "/patch")
+        Write::Segment(path, How::Put(body)) => {
+            (segment::put(unit, &path, present, body).map(drop), "/put")
+        }
+        Write::Segment(path, How::Patch(body)) => {
+            (segment::patch(unit, &path, present, body).map(drop), "/patch")
         }
     };
     done.map_err(|fault| fault.below(at))
@@ -148,8 +164,8 @@ async fn preview(
 ) -> Result<Response, Problem> {
     let live = live(service, &project, &environment)?;
     let only = proposal.flags.take();
-    let (object, how) = proposal.take(&project, &environment)?;
-    let changes = service.attempt(author, move |unit| attempt(unit, &object, how)).await?;
+    let write = proposal.take(&project, &environment)?;
+    let changes = service.attempt(author, move |unit| attempt(unit, write)).await?;
     let before = live.ruleset();
     let id = live.id;
     let of_this = |change: (_, Change)| (change.0 == id).then_some(change.1);

@@ -129,6 +129,12 @@ impl Problem {
             ("limit_exceeded", "limit_exceeded"),
             ("too_many", "limit_exceeded"),
         ];
+        // Where people look for it first.
+        for error in &mut errors {
+            if error.code == "unknown_field" && error.pointer == "/reason" {
+                error.message.push_str("; a reason stands in the address: `?reason=…`");
+            }
+        }
         let found = |code: &str| errors.iter().any(|error| error.code == code);
         let code = named.into_iter().find(|(code, _)| found(code)).map(|(_, name)| name);
         let detail = match &*errors {

@@ -295,7 +295,8 @@ fn question_routes(routes: Routes) -> Routes {
         .route(
             &at("/explain"),
             [post(VIEW, evaluate::explain)
-                .says::<evaluate::Explained<'_>>("The answer of a flag with every step to it")],
+                .says::<evaluate::Explained<'_>>("The answer of a flag with every step to it")
+                .or_text()],
         )
         .route(
             &at("/preview"),

@@ -359,7 +359,7 @@ pub(super) fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
     }
     let expiry = shared.expiry.as_ref();
     if expiry.is_some_and(|expiry| Timestamp::parse(expiry).is_none()) {
-        let message = "an expiry is a time as RFC 3339 writes it";
+        let message = "an expiry is a time such as `2027-01-31T12:00:00Z`";
         faults.push(diagnostic("/expiry", "invalid_time", message));
     }
     if expiry.is_some() && shared.permanent {

@@ -10,6 +10,7 @@ use crate::http::routes::{Allowed, Handled};
 pub(in crate::http) struct Answer {
     pub(super) summary: &'static str,
     pub(super) media: &'static str,
+    pub(super) or_text: bool,
     pub(super) schema: fn(&mut SchemaGenerator) -> Schema,
     pub(super) statuses: Vec<u16>,
     /// Of those that the document describes.
@@ -25,6 +26,7 @@ impl Handled {
         self.answers(Answer {
             summary,
             media: "application/json",
+            or_text: false,
             schema: SchemaGenerator::subschema_for::<T>,
             statuses: vec![200],
             headers: Vec::new(),
@@ -70,6 +72,12 @@ impl Allowed {
     /// It answers 201 where it creates.
     pub(in crate::http) fn or_creates(self) -> Self {
         self.or(201)
+    }
+
+    /// It answers with text whoever asks for that.
+    pub(in crate::http) fn or_text(mut self) -> Self {
+        self.answer.or_text = true;
+        self
     }
 
     /// It may also refuse for what its handler's arguments do not know of.

@@ -103,7 +103,10 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, shared: &mut Shared
         };
         let mut response = json!({"description": description, "headers": headers});
         if let (Some(response), true) = (response.as_object_mut(), *status != 304) {
-            let content = json!({answer.media: {"schema": schema}});
+            let mut content = json!({answer.media: {"schema": schema}});
+            if let (Some(content), true) = (content.as_object_mut(), answer.or_text) {
+                content.insert("text/plain".to_owned(), json!({"schema": {"type": "string"}}));
+            }
             response.insert("content".to_owned(), content);
         }
         responses.insert(status.to_string(), response);
