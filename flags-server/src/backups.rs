@@ -7,6 +7,7 @@ use flags_core::Timestamp;
 use tokio::task::spawn_blocking;
 
 use crate::limits::BACKUP_RETRY;
+use crate::metrics::BackupMetrics;
 use crate::service::now;
 use crate::store::sqlite::back_up;
 
@@ -21,11 +22,14 @@ pub(crate) struct Schedule {
 impl Schedule {
     /// Makes backups for as long as it is polled. The first one when the newest that is there is old
     /// enough, so that restarts neither add nor skip any.
-    pub(crate) async fn run(self, database: PathBuf) {
+    pub(crate) async fn run(self, database: PathBuf, metrics: BackupMetrics) {
         loop {
             let newest = self.backups().ok().and_then(|backups| backups.last().cloned());
-            let age = newest.and_then(|path| path.metadata().ok()?.modified().ok());
-            let age = age.and_then(|at| SystemTime::now().duration_since(at).ok());
+            let newest = newest.and_then(|path| path.metadata().ok()?.modified().ok());
+            if let Some(at) = newest {
+                metrics.newest(at);
+            }
+            let age = newest.and_then(|at| SystemTime::now().duration_since(at).ok());
             let due = age.map_or(Duration::ZERO, |age| self.every.saturating_sub(age));
             tokio::time::sleep(due).await;
             let (schedule, source) = (self.clone(), database.clone());
@@ -33,6 +37,7 @@ impl Schedule {
             match made.unwrap_or_else(|panic| Err(panic.to_string())) {
                 Ok(path) => tracing::info!(path = %path.display(), "a backup was made"),
                 Err(error) => {
+                    metrics.failed();
                     tracing::error!(%error, "a backup could not be made");
                     tokio::time::sleep(BACKUP_RETRY.min(self.every)).await;
                 }

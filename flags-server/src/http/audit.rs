@@ -18,7 +18,7 @@ use super::openapi::{Describes, Operation};
 use super::problem::Problem;
 use crate::limits::MAX_PAGE_ITEMS;
 use crate::service::Service;
-use crate::service::audit::search;
+use crate::service::audit::{is_action, search};
 use crate::service::history::Told;
 use crate::store::{AuditFilter, AuditPosition, AuditRecord};
 
@@ -71,7 +71,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AuditQuery {
                 "`actor` is the id of a token, as `actor.id` in a history, `server` or `operator`";
             return Err(Problem::query(detail));
         }
-        if action.as_deref().is_some_and(|action| !action.contains('.')) {
+        if action.as_deref().is_some_and(|action| !is_action(action)) {
             return Err(Problem::query("`action` is such as `flag_state.off`"));
         }
         let instant = |name: &str, said: Option<String>| -> Result<Option<Timestamp>, Problem> {
