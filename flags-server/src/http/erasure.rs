@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::body::{Checked, Shaped};
 use super::problem::Problem;
+pub(super) use crate::service::erase::Report;
 use crate::service::erase::{Erasure, erase, look};
 use crate::service::{Author, Service};
 
@@ -22,6 +23,7 @@ pub(super) struct Wanted {
 }
 
 impl Shaped for Wanted {
+    const EXAMPLE: &'static str = r#"{"kind": "user", "key": "ada@example.com", "dry_run": true}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::required("kind", &Shape::String),
         Field::required("key", &Shape::String),

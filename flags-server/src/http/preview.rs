@@ -10,12 +10,14 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use flags_core::{Change, Field, Shape};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::auth::Authorized;
 use super::body::{Checked, Shaped};
 use super::evaluate::live;
+use super::openapi::{Describes, Operation};
 use super::path::Keys;
 use super::problem::Problem;
 use super::request::RequestId;
@@ -40,6 +42,8 @@ pub(super) struct Proposal {
 }
 
 impl Shaped for Proposal {
+    const EXAMPLE: &'static str =
+        r#"{"flag": "new-checkout", "patch": {"fallthrough": {"variant": "on"}}}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::optional("flag", &Shape::String),
         Field::optional("segment", &Shape::String),
@@ -131,6 +135,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Asker {
     }
 }
 
+impl Describes for Asker {
+    fn describe(operation: &mut Operation<'_>) {
+        // The write would be, by what is there.
+        operation.may_be_refused([409]);
+    }
+}
+
 /// Tells a computation, when it is dropped, that nobody waits for it any more.
 #[derive(Default)]
 struct Caller {
@@ -173,14 +184,18 @@ async fn preview(
     answered.await?
 }
 
-#[derive(Serialize)]
-struct Shown<'p> {
+/// What a change would do.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Preview")]
+pub(super) struct Shown<'p> {
     revision: u64,
     tenants: usize,
     flags: Vec<ShownFlag<'p>>,
 }
 
-#[derive(Serialize)]
+/// What it would do to the answers of one flag.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PreviewedFlag")]
 struct ShownFlag<'p> {
     flag: &'p str,
     changed: usize,
@@ -190,13 +205,16 @@ struct ShownFlag<'p> {
 }
 
 /// Those whose answers depend on more than the tenant, apart.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DependentTenants")]
 struct Dependent<'p> {
     tenants: usize,
     transitions: Vec<ShownTransition<'p>>,
 }
 
-#[derive(Serialize)]
+/// Tenants that get one variant before, and one after.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Transition")]
 struct ShownTransition<'p> {
     from: Option<&'p str>,
     to: Option<&'p str>,
@@ -240,10 +258,13 @@ pub(super) async fn summary(
     preview(&service, keys, asker, proposal, answer).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PageQuery {
+    /// How many items a page has at most.
+    #[schemars(range(min = 1, max = MAX_PAGE_ITEMS))]
     limit: Option<u32>,
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
@@ -267,14 +288,17 @@ impl Cursor {
     }
 }
 
-#[derive(Serialize)]
-struct Page<'p> {
+/// A page of the tenants that it would do something to.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PreviewPage")]
+pub(super) struct Page<'p> {
     revision: u64,
     items: Vec<Item<'p>>,
     next_cursor: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ChangedTenant")]
 struct Item<'p> {
     flag: &'p str,
     tenant: &'p str,

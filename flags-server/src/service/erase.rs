@@ -11,6 +11,7 @@ use flags_core::{
     Change, Document, FlagState, KeysChange, Object, ObjectChange, Revision, SEGMENT_KIND,
     TENANT_KIND, is_context_key, is_key,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -58,8 +59,9 @@ impl Erasure {
 }
 
 /// What was erased, or would be. A server of another version may tell less of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "Erased")]
 pub(crate) struct Report {
     pub(crate) dry_run: bool,
     pub(crate) environments: Vec<Touched>,
@@ -70,8 +72,9 @@ pub(crate) struct Report {
 }
 
 /// What was erased in one environment.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "ErasedFrom")]
 pub(crate) struct Touched {
     pub(crate) project: String,
     pub(crate) environment: String,

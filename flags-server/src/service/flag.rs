@@ -26,7 +26,7 @@ use crate::store::{
 pub(super) static TEXT: Shape = Shape::Nullable(&Shape::String);
 pub(super) static TAGS: Shape = Shape::List(&Shape::String);
 
-static CREATE: Shape = Shape::Object(&[
+pub(crate) static CREATE: Shape = Shape::Object(&[
     Field::required("type", &FLAG_TYPE),
     Field::optional("variants", &VARIANTS),
     Field::optional("off_variant", &Shape::String),
@@ -39,7 +39,7 @@ static CREATE: Shape = Shape::Object(&[
     Field::optional("expiry", &TEXT),
 ]);
 
-static UPDATE: Shape = Shape::Object(&[
+pub(crate) static UPDATE: Shape = Shape::Object(&[
     Field::optional("variants", &VARIANTS),
     Field::optional("name", &TEXT),
     Field::optional("description", &TEXT),
