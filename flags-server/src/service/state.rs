@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use flags_core::{
     Condition, Diagnostic, FLAG_STATE, Field, FlagDefinition, FlagState, Shape, Variant,
-    check_flag, flag_references, folded_key,
+    check_flag, flag_references, folded_key, unknown_variant,
 };
 use serde_json::{Value, json};
 
@@ -63,6 +63,15 @@ impl Place {
         precondition.check(Some(object.version))?;
         let state = parse(&object.document)?;
         Ok(Self { project, environment, key: stored.key, document, version: object.version, state })
+    }
+
+    /// That the flag has the variant which a request names as `variant`.
+    pub(super) fn needs_variant(&self, name: &str) -> Result<(), Fault> {
+        let variants = &self.document.shared.variants;
+        if variants.iter().any(|variant| variant.name == name) {
+            return Ok(());
+        }
+        Err(Fault::at("/variant", "unknown_variant", unknown_variant(variants, name)))
     }
 
     /// Everything that is wrong with another state of the flag; pointers lead into the state.

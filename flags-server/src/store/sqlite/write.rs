@@ -516,6 +516,10 @@ impl Transaction for SqliteTransaction<'_> {
         super::schedule::put(&self.sql, change)
     }
 
+    fn cut_schedule(&mut self, before: Timestamp) -> StoreResult<()> {
+        super::schedule::cut(&self.sql, before)
+    }
+
     fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()> {
         let (environment, tenants) = match token.kind {
             TokenKind::Sdk(environment, tenants) => (Some(environment.0), Some(tenants.name())),
