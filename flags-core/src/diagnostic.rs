@@ -84,6 +84,12 @@ impl Diagnostics {
         });
     }
 
+    /// Takes over what was found elsewhere, as found where the walk stands.
+    pub(crate) fn extend(&mut self, found: impl IntoIterator<Item = Diagnostic>) {
+        let room = MAX_DIAGNOSTICS.saturating_sub(self.found.len());
+        self.found.extend(found.into_iter().take(room));
+    }
+
     pub(crate) fn is_clean(&self) -> bool {
         self.found.is_empty()
     }

@@ -115,3 +115,27 @@ pub(crate) const MAX_DECODE_ERROR_CHARS: usize = 500;
 /// The whole of a split, in steps of 0.001 %: what its weights add up to, and how many buckets there
 /// are.
 pub const TOTAL_WEIGHT: u32 = 100_000;
+
+/// Most options of one feature.
+pub const MAX_FEATURE_OPTIONS: usize = 256;
+
+/// Most versions of one plan.
+pub const MAX_PLAN_VERSIONS: usize = 1_000;
+
+/// Most features that one version of a plan, or an add-on, grants.
+pub const MAX_GRANTS: usize = 1_000;
+
+/// Longest grace, of an unpaid invoice and of a limit that is exceeded, in milliseconds: 3,660 days.
+pub const MAX_GRACE_MS: u64 = 3_660 * 86_400_000;
+
+/// Most of one add-on that a tenant has.
+pub const MAX_ADDON_QUANTITY: u32 = 1_000_000;
+
+/// Most add-ons of one tenant, each of them in a quantity.
+pub const MAX_TENANT_ADDONS: usize = 100;
+
+/// Most overrides in the contract of one tenant.
+pub const MAX_TENANT_OVERRIDES: usize = 256;
+
+/// Most blocks of one tenant.
+pub const MAX_TENANT_BLOCKS: usize = 64;

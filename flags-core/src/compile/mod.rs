@@ -15,6 +15,7 @@ mod tenant;
 pub(crate) use flag::compile_flag;
 pub use flag::unknown_variant;
 pub(crate) use segment::{change_members, compile_segment};
+pub(crate) use serve::instant;
 pub use tenant::check_tenant;
 pub(crate) use tenant::compile_tenant;
 

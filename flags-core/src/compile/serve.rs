@@ -114,7 +114,7 @@ fn compile_ramp(
     Split { unit, shares: Shares::Ramp(Box::new(ramp)) }
 }
 
-fn instant(text: &str, d: &mut Diagnostics) -> Option<Timestamp> {
+pub(crate) fn instant(text: &str, d: &mut Diagnostics) -> Option<Timestamp> {
     let instant = Timestamp::parse(text);
     if instant.is_none() {
         d.report("invalid_time", "expected RFC 3339, such as `2026-11-20T12:00:00Z`");

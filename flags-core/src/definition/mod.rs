@@ -3,7 +3,7 @@
 
 mod condition;
 mod flag;
-mod plain;
+pub(crate) mod plain;
 mod segment;
 mod serve;
 pub(crate) mod shape;

@@ -39,7 +39,7 @@ impl<'de> Deserialize<'de> for PlainJson {
 }
 
 /// For fields: `#[serde(deserialize_with = …)]`.
-pub(super) fn value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+pub(crate) fn value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
     deserializer.deserialize_any(Plain)
 }
 
@@ -50,7 +50,7 @@ pub(super) fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<V
 }
 
 /// For fields with members of any names.
-pub(super) fn object<'de, D: Deserializer<'de>>(
+pub(crate) fn object<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Map<String, Value>, D::Error> {
     match value(deserializer)? {
