@@ -8,8 +8,8 @@ use std::cell::Cell;
 use std::hint::black_box;
 
 use flags_core::{
-    Context, Decoded, Decoders, Document, Entity, Flag, JsonContext, Override, Ruleset, Timestamp,
-    Value,
+    Catalogue, Context, Contract, Decoded, Decoders, Document, Entity, Flag, JsonContext, Override,
+    Ruleset, Timestamp, Value,
 };
 
 struct Counting;
@@ -113,6 +113,45 @@ fn no_published_case_allocates() {
         }
     }
     assert!(asked > 600, "{asked}");
+}
+
+#[test]
+fn no_entitlement_allocates() {
+    let files = [
+        include_str!("../testdata/entitlements/combine.json"),
+        include_str!("../testdata/entitlements/overrides.json"),
+        include_str!("../testdata/entitlements/subscription.json"),
+        include_str!("../testdata/entitlements/over_limit.json"),
+    ];
+    let mut asked = 0;
+    for file in files {
+        let vectors: serde_json::Value = serde_json::from_str(file).unwrap();
+        let mut catalogue = Catalogue::default();
+        for (key, feature) in vectors["features"].as_object().unwrap() {
+            catalogue.set_feature(key, &serde_json::from_value(feature.clone()).unwrap()).unwrap();
+        }
+        for (key, plan) in vectors["plans"].as_object().unwrap() {
+            catalogue.set_plan(key, &serde_json::from_value(plan.clone()).unwrap()).unwrap();
+        }
+        for (key, addon) in vectors["addons"].as_object().unwrap() {
+            catalogue.set_addon(key, &serde_json::from_value(addon.clone()).unwrap()).unwrap();
+        }
+        for case in vectors["cases"].as_array().unwrap() {
+            let contract = serde_json::from_value(case["contract"].clone()).unwrap();
+            let contract = Contract::compile(&contract).unwrap();
+            let timeline = catalogue.timeline(&contract, case["feature"].as_str().unwrap());
+            let now = Timestamp::parse(case["now"].as_str().unwrap()).unwrap();
+            let count = allocations(|| {
+                black_box(timeline.check(|| now));
+                for requested in [0, 1] {
+                    black_box(timeline.check_limit(9, requested, || now));
+                }
+            });
+            assert_eq!(count, 0, "{}", case["name"]);
+            asked += 1;
+        }
+    }
+    assert!(asked > 100, "{asked}");
 }
 
 #[test]
