@@ -21,6 +21,15 @@ pub const SEGMENT_KIND: &str = "segment";
 /// The `kind` of an [`Object`] that holds a [`TenantDefinition`](crate::TenantDefinition).
 pub const TENANT_KIND: &str = "tenant";
 
+/// The `kind` of an [`Object`] that holds a [`FeatureDefinition`](crate::FeatureDefinition).
+pub const FEATURE_KIND: &str = "feature";
+
+/// The `kind` of an [`Object`] that holds a [`PlanDefinition`](crate::PlanDefinition).
+pub const PLAN_KIND: &str = "plan";
+
+/// The `kind` of an [`Object`] that holds an [`AddonDefinition`](crate::AddonDefinition).
+pub const ADDON_KIND: &str = "addon";
+
 /// One definition in its envelope.
 ///
 /// The definition itself stays unparsed, so that one that cannot be read (a newer server, a
@@ -38,7 +47,8 @@ pub const TENANT_KIND: &str = "tenant";
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Object {
-    /// [`FLAG_KIND`], [`SEGMENT_KIND`], [`TENANT_KIND`], or a kind that this version does not know.
+    /// [`FLAG_KIND`], [`SEGMENT_KIND`], [`TENANT_KIND`], [`FEATURE_KIND`], [`PLAN_KIND`],
+    /// [`ADDON_KIND`], or a kind that this version does not know.
     pub kind: String,
     /// Unique within the kind and the environment.
     pub key: String,

@@ -291,7 +291,8 @@ mod value;
 pub use bucket::Salt;
 pub use capability::CAPABILITIES;
 pub use change::{
-    Change, Document, FLAG_KIND, Gap, Object, ObjectChange, SEGMENT_KIND, TENANT_KIND,
+    ADDON_KIND, Change, Document, FEATURE_KIND, FLAG_KIND, Gap, Object, ObjectChange, PLAN_KIND,
+    SEGMENT_KIND, TENANT_KIND,
 };
 pub use compile::{check_flag, check_segment, check_tenant, flag_references, unknown_variant};
 pub use context::derive::Context;

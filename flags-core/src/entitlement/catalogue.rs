@@ -68,6 +68,26 @@ impl Catalogue {
         set(&mut self.addons, key, Grants::compile_addon(definition))
     }
 
+    /// A feature that cannot be read: it is there, and nobody has access to it.
+    pub(crate) fn set_invalid_feature(&mut self, key: &str) {
+        self.features.insert(SmolStr::new(key), None);
+    }
+
+    /// Takes a feature out; nothing where there is none.
+    pub fn remove_feature(&mut self, key: &str) {
+        self.features.remove(key);
+    }
+
+    /// Takes a plan out; nothing where there is none. Whoever has it has access to nothing.
+    pub fn remove_plan(&mut self, key: &str) {
+        self.plans.remove(key);
+    }
+
+    /// Takes an add-on out; nothing where there is none. Whoever has it has access to nothing.
+    pub fn remove_addon(&mut self, key: &str) {
+        self.addons.remove(key);
+    }
+
     /// What a contract grants of a feature at every instant.
     ///
     /// ```

@@ -30,13 +30,15 @@ use serde::de::DeserializeOwned;
 
 use crate::capability::CAPABILITIES;
 use crate::change::{
-    Change, Document, FLAG_KIND, Gap, Object, ObjectChange, SEGMENT_KIND, TENANT_KIND,
+    ADDON_KIND, Change, Document, FEATURE_KIND, FLAG_KIND, Gap, Object, ObjectChange, PLAN_KIND,
+    SEGMENT_KIND, TENANT_KIND,
 };
 use crate::compile::{Linker, change_members, compile_flag, compile_segment};
 use crate::condition::AttributePath;
 use crate::decoders::{Decoders, Undecodable};
 use crate::definition::FlagType;
 use crate::diagnostic::Diagnostic;
+use crate::entitlement::Catalogue;
 use crate::flag::{Flag as TypedFlag, FlagValue};
 use crate::members::MembersChange;
 use crate::misfit::Misfit;
@@ -71,6 +73,7 @@ pub struct Ruleset {
     pub(crate) flags: Slots<Flag>,
     pub(crate) segments: Slots<Segment>,
     pub(crate) tenants: Arc<Tenants>,
+    catalogue: Arc<Catalogue>,
     paths: Paths,
     decoders: Decoders,
 }
@@ -116,7 +119,7 @@ impl Report {
 /// An object that cannot be evaluated, and why. [`Report`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidObject {
-    /// [`FLAG_KIND`], [`SEGMENT_KIND`] or [`TENANT_KIND`].
+    /// Its kind, one that this version knows: [`FLAG_KIND`] and its like.
     pub kind: String,
     /// Its key.
     pub key: String,
@@ -263,6 +266,33 @@ impl Ruleset {
         self.tenants.keys()
     }
 
+    /// What is sold: the features, plans and add-ons that contracts name.
+    ///
+    /// ```
+    /// use flags_core::{Access, Contract, Document, Ruleset, Timestamp};
+    ///
+    /// let document: Document = serde_json::from_str(r#"{
+    ///     "epoch": "e1", "revision": 1,
+    ///     "objects": [
+    ///         {"kind": "feature", "key": "sso", "version": 1,
+    ///          "definition": {"type": "boolean", "combine": "any"}},
+    ///         {"kind": "plan", "key": "pro", "version": 1,
+    ///          "definition": {"versions": [{"version": 1, "grants": {"sso": true}}]}}
+    ///     ]
+    /// }"#)?;
+    /// let (ruleset, report) = Ruleset::compile(&document);
+    /// assert!(report.is_clean());
+    ///
+    /// let said = serde_json::from_str(r#"{"plan": "pro", "plan_version": 1}"#)?;
+    /// let timeline = ruleset.catalogue().timeline(&Contract::compile(&said).unwrap(), "sso");
+    /// assert_eq!(timeline.check(Timestamp::from_millis(0)).access, Access::Full);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
     /// How a flag differs from what the code says of it; `None` where it does not, and where that
     /// is not known: before the first snapshot, and of a flag that cannot be evaluated.
     ///
@@ -332,6 +362,27 @@ impl Ruleset {
                 // Of one that is broken nothing is known.
                 stored.err().inspect(|_| tenants.remove(&object.key)).unwrap_or_default()
             }
+            FEATURE_KIND => {
+                let catalogue = Arc::make_mut(&mut self.catalogue);
+                let stored = readable(object)
+                    .and_then(|definition| catalogue.set_feature(&object.key, &definition));
+                stored
+                    .err()
+                    .inspect(|_| catalogue.set_invalid_feature(&object.key))
+                    .unwrap_or_default()
+            }
+            PLAN_KIND => {
+                let catalogue = Arc::make_mut(&mut self.catalogue);
+                let stored = readable(object)
+                    .and_then(|definition| catalogue.set_plan(&object.key, &definition));
+                stored.err().inspect(|_| catalogue.remove_plan(&object.key)).unwrap_or_default()
+            }
+            ADDON_KIND => {
+                let catalogue = Arc::make_mut(&mut self.catalogue);
+                let stored = readable(object)
+                    .and_then(|definition| catalogue.set_addon(&object.key, &definition));
+                stored.err().inspect(|_| catalogue.remove_addon(&object.key)).unwrap_or_default()
+            }
             _ => {
                 report.ignored += 1;
                 return;
@@ -369,6 +420,9 @@ impl Ruleset {
             FLAG_KIND => self.flags.set(key, None),
             SEGMENT_KIND => self.segments.set(key, None),
             TENANT_KIND => Arc::make_mut(&mut self.tenants).remove(key),
+            FEATURE_KIND => Arc::make_mut(&mut self.catalogue).remove_feature(key),
+            PLAN_KIND => Arc::make_mut(&mut self.catalogue).remove_plan(key),
+            ADDON_KIND => Arc::make_mut(&mut self.catalogue).remove_addon(key),
             _ => report.ignored += 1,
         }
     }
