@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::openapi::{Describes, Operation};
 use super::problem::Problem;
 use crate::limits::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
+use crate::schema;
 use crate::store::{MemberList, Page};
 
 /// Which page is asked for.
@@ -33,6 +34,7 @@ struct Said {
     #[schemars(range(min = 1, max = MAX_PAGE_ITEMS))]
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
+    #[schemars(regex(pattern = schema::CURSOR))]
     cursor: Option<String>,
 }
 
@@ -49,6 +51,7 @@ struct SaidOfArchivable {
     #[schemars(range(min = 1, max = MAX_PAGE_ITEMS))]
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
+    #[schemars(regex(pattern = schema::CURSOR))]
     cursor: Option<String>,
 }
 
@@ -87,6 +90,7 @@ struct SaidOfMembers {
     #[schemars(range(min = 1, max = MAX_PAGE_ITEMS))]
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
+    #[schemars(regex(pattern = schema::CURSOR))]
     cursor: Option<String>,
 }
 
@@ -152,7 +156,7 @@ impl ListQuery {
             return Err(Problem::query(format!("`limit` is 1 to {MAX_PAGE_ITEMS}")));
         }
         let after = said.cursor.map(|cursor| {
-            let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
+            let bytes = URL_SAFE_NO_PAD.decode(cursor).ok().filter(|bytes| !bytes.is_empty());
             let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
             key.ok_or_else(|| Problem::query("`cursor` is not one that a list gave"))
         });

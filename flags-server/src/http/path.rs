@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::openapi::{Describes, Operation};
 use super::problem::Problem;
+use crate::schema::PRINTABLE;
 
 /// The keys in a path, percent-decoded. What cannot be decoded names nothing.
 pub(super) struct Keys<T>(pub(super) T);
@@ -48,7 +49,12 @@ pub(super) fn parameters(path: &str) -> impl Iterator<Item = Value> {
                 let length = MAX_CONTEXT_KEY_BYTES;
                 (
                     "Key of the tenant.",
-                    json!({"type": "string", "minLength": 1, "maxLength": length}),
+                    json!({
+                        "type": "string",
+                        "pattern": PRINTABLE,
+                        "minLength": 1,
+                        "maxLength": length,
+                    }),
                 )
             }
             "revision" => ("A revision.", json!({"type": "integer", "minimum": 0})),

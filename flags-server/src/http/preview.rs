@@ -22,6 +22,7 @@ use super::path::Keys;
 use super::problem::Problem;
 use super::request::RequestId;
 use crate::limits::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
+use crate::schema;
 use crate::service::preview::{Affected, Effects, Preview, Transition, affected};
 use crate::service::rollout::{ROLLOUT, Rollout, roll_out};
 use crate::service::{Author, Fault, Precondition, Service, Unit, now, segment, state};
@@ -265,6 +266,7 @@ pub(super) struct PageQuery {
     #[schemars(range(min = 1, max = MAX_PAGE_ITEMS))]
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
+    #[schemars(regex(pattern = schema::CURSOR))]
     cursor: Option<String>,
 }
 

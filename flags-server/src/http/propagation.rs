@@ -77,6 +77,7 @@ pub(super) struct Answer {
 #[serde(deny_unknown_fields)]
 pub(super) struct PropagationQuery {
     /// How long to wait for instances that lack it, such as `2s` or `500ms`.
+    #[schemars(regex(pattern = "^(0*[12]?[0-9]|0*30)s$|^(0*[12]?[0-9]{1,4}|0*30000)ms$"))]
     wait: Option<String>,
 }
 

@@ -74,6 +74,7 @@ impl Describes for SdkAccess {
 #[serde(deny_unknown_fields)]
 pub(super) struct StreamQuery {
     /// The position to go on from, `<epoch>.<revision>`; the present one where it is absent.
+    #[schemars(regex(pattern = r"^.+\.[0-9]{1,19}$"))]
     after: Option<String>,
 }
 

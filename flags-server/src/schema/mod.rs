@@ -14,6 +14,12 @@ pub(crate) use self::core::{
     tenant, variants,
 };
 
+/// Text without control characters.
+pub(crate) const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
+
+/// The `next_cursor` of a page.
+pub(crate) const CURSOR: &str = "^[A-Za-z0-9_-]+$";
+
 /// Where references lead.
 const COMPONENTS: &str = "/components/schemas";
 
