@@ -55,7 +55,7 @@ pub(crate) const MAX_STORED_TENANT_BYTES: u64 = 128 * 1024 * 1024;
 pub(crate) const MAX_TENANTS_PER_REQUEST: usize = 1_000;
 
 /// Most tenants in an imported document: the writer has time for nothing else meanwhile.
-pub(crate) const MAX_IMPORTED_TENANTS: usize = 100_000;
+pub(crate) const MAX_IMPORTED_TENANTS: u64 = 100_000;
 
 /// Most tokens that are not revoked; all of them are kept in memory.
 pub(crate) const MAX_TOKENS: u64 = 10_000;

@@ -269,9 +269,22 @@ async fn everything_that_is_wrong_is_named_and_nothing_is_stored() {
     let segments = json!({"segments": [{"key": "s", "kind": "user", "included": many}]});
     let problem = import(&server, "", &segments).await.problem(422, "limit_exceeded");
     assert_eq!(problem["limit"], "members_per_request");
-    let many: Vec<_> = (0..100_001).map(|n| json!({"key": n.to_string()})).collect();
-    let problem = import(&server, "", &json!({"tenants": many})).await;
-    assert_eq!(problem.problem(422, "limit_exceeded")["limit"], "imported_tenants");
+    assert_eq!(problem["errors"][0]["pointer"], "/segments/0");
+    // More than there can be is refused before any of it is looked at, right or wrong.
+    for (list, most, limit) in [
+        ("flags", 20_000, "flags"),
+        ("segments", 5_000, "segments"),
+        ("tenants", 100_000, "imported_tenants"),
+    ] {
+        for (number, code) in [(most, "invalid"), (most + 1, "limit_exceeded")] {
+            let many = vec![json!({}); number];
+            let problem = import(&server, "", &json!({list: many})).await.problem(422, code);
+            if code == "limit_exceeded" {
+                assert_eq!(problem["limit"], limit);
+                assert_eq!(problem["errors"][0]["pointer"], format!("/{list}"));
+            }
+        }
+    }
     for wrong in [json!([]), json!({"flags": {}})] {
         import(&server, "", &wrong).await.problem(422, "invalid");
     }

@@ -374,8 +374,7 @@ pub(super) fn stored_json(document: &FlagDocument) -> Result<String, Fault> {
     // What cannot be read again must not be stored.
     parse::<FlagDocument>(&text)?;
     if text.len() > MAX_DEFINITION_BYTES {
-        let maximum = MAX_DEFINITION_BYTES as u64;
-        return Err(Fault::LimitExceeded { limit: "definition_bytes", maximum });
+        return Err(Fault::limit("definition_bytes", MAX_DEFINITION_BYTES as u64));
     }
     Ok(text)
 }

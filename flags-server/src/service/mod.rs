@@ -23,6 +23,7 @@ mod lanes;
 mod member_lists;
 pub(crate) mod members;
 pub(crate) mod model;
+mod needs;
 pub(crate) mod new_token;
 pub(crate) mod past;
 pub(crate) mod plan;
@@ -49,7 +50,7 @@ pub(crate) mod token;
 pub(crate) mod upkeep;
 mod writer;
 
-pub(crate) use self::fault::Fault;
+pub(crate) use self::fault::{Fault, diagnostic};
 pub(crate) use self::lanes::Lane;
 pub(crate) use self::model::Revisions;
 pub(crate) use self::precondition::Precondition;

@@ -69,7 +69,7 @@ pub(super) fn check_new(
         return Err(Fault::KeyConflict { key: key.to_owned(), existing });
     }
     if view.count(scope)? >= maximum {
-        return Err(Fault::LimitExceeded { limit, maximum });
+        return Err(Fault::limit(limit, maximum));
     }
     Ok(())
 }

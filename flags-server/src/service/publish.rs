@@ -180,8 +180,7 @@ impl Unit<'_> {
         }
         let bytes = self.tx.definition_bytes(environment.id)?;
         if limited && bytes > MAX_ENVIRONMENT_BYTES && bytes > bytes_before {
-            let maximum = MAX_ENVIRONMENT_BYTES;
-            return Err(Fault::LimitExceeded { limit: "environment_bytes", maximum });
+            return Err(Fault::limit("environment_bytes", MAX_ENVIRONMENT_BYTES));
         }
         let tenants = self.tx.tenant_counts(environment.id)?;
         check_growth([
@@ -235,8 +234,7 @@ impl Unit<'_> {
         edit: Edit<'_>,
     ) -> Result<ObjectChange, Fault> {
         let fits = |document: &str| {
-            let maximum = MAX_DEFINITION_BYTES as u64;
-            let fault = Fault::LimitExceeded { limit: "definition_bytes", maximum };
+            let fault = Fault::limit("definition_bytes", MAX_DEFINITION_BYTES as u64);
             if document.len() > MAX_DEFINITION_BYTES { Err(fault) } else { Ok(()) }
         };
         let object = |kind, key: &str, document, wire: &flags_core::Object| StoredObject {
@@ -349,7 +347,7 @@ impl Unit<'_> {
 fn check_growth(limits: [(&'static str, u64, u64, u64); 2]) -> Result<(), Fault> {
     for (limit, maximum, before, after) in limits {
         if after > maximum && after > before {
-            return Err(Fault::LimitExceeded { limit, maximum });
+            return Err(Fault::limit(limit, maximum));
         }
     }
     Ok(())

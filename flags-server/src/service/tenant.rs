@@ -98,8 +98,7 @@ impl Upserts {
     /// Everything that is wrong, up to [`MAX_DIAGNOSTICS`].
     pub(crate) fn check(&self) -> Result<(), Fault> {
         if self.tenants.len() > MAX_TENANTS_PER_REQUEST {
-            let maximum = MAX_TENANTS_PER_REQUEST as u64;
-            return Err(Fault::LimitExceeded { limit: "tenants_per_request", maximum });
+            return Err(Fault::limit("tenants_per_request", MAX_TENANTS_PER_REQUEST as u64));
         }
         all_right(check(&self.tenants))
     }

@@ -67,6 +67,8 @@ pub(crate) struct Kept {
 
 #[derive(Debug)]
 struct PlannedFlag {
+    /// Where its state stands in the request.
+    at: String,
     key: String,
     document: FlagDocument,
     /// `None` for a flag that is created.
@@ -76,6 +78,7 @@ struct PlannedFlag {
 
 #[derive(Debug)]
 struct PlannedSegment {
+    at: String,
     before: Option<Segment>,
     after: Segment,
     members: MembersEdit,
