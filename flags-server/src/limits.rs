@@ -216,6 +216,10 @@ pub(crate) const EXPORT_CHUNK_BYTES: usize = 64 * 1024;
 /// Remote evaluations and large bodies that are worked on at the same time; further ones wait.
 pub(crate) const MAX_COMPUTATIONS: usize = 4;
 
+/// Changes of many objects (imports, reverts, copies) that are compared with what is there at the
+/// same time; further ones wait, so that others have readers of the database.
+pub(crate) const MAX_PLANS: usize = 2;
+
 /// Most answers of one preview: stored tenants times flags that the change may alter.
 pub(crate) const MAX_PREVIEW_ANSWERS: u64 = 20_000_000;
 

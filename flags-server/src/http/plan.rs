@@ -18,7 +18,7 @@ use super::post::Post;
 use super::problem::Problem;
 use crate::service::copy::Source;
 use crate::service::model::Revisions;
-use crate::service::plan::{Done, Plan};
+use crate::service::plan::{Done, Plan, Prepared, Scale};
 use crate::service::{Fault, Precondition, Service, Unit, copy, revert, segment, state};
 use crate::store::View;
 
@@ -78,25 +78,53 @@ fn show(done: Done, dry_run: bool) -> Response {
     Json(Shown { dry_run, revision, revisions, objects, objects_count, kept }).into_response()
 }
 
-/// Makes a plan, and carries it out unless it is only to be told.
+/// Makes a plan for an environment, and carries it out unless it is only to be told. The plan is made
+/// away from the writer thread, which makes another one only where the environment has changed.
 pub(super) async fn carry_out(
     service: &Service,
+    Of { project, environment, scale }: Of,
     DryRun(dry_run): DryRun,
     post: Post,
     action: &'static str,
-    plan: impl FnOnce(&dyn View) -> Result<Plan, Fault> + Send + 'static,
+    plan: impl Fn(&dyn View) -> Result<Plan, Fault> + Send + Sync + 'static,
 ) -> Result<Response, Problem> {
-    let plan = move |view: &dyn View| -> Result<Plan, Fault> {
+    let plan = Arc::new(move |view: &dyn View| -> Result<Plan, Fault> {
         let plan = plan(view)?;
         plan.check_size()?;
         Ok(plan)
-    };
+    });
+    let first = Arc::clone(&plan);
     if dry_run {
-        let told = service.read(move |view| Ok(plan(view)?.told())).await?;
+        let told = service.plan(scale, move |view| Ok(first(view)?.told())).await?;
         return Ok(show(told, true));
     }
-    let verb = move |unit: &mut Unit<'_>| plan(unit.tx)?.apply(unit, action);
+    let (p, e) = (project.clone(), environment.clone());
+    let prepare = move |view: &dyn View| Ok(Prepared::new(view, (&p, &e), &*first));
+    let prepared = service.plan(scale, prepare).await?;
+    let verb = move |unit: &mut Unit<'_>| {
+        let plan = prepared.present(unit.tx, (&project, &environment), &*plan)?;
+        plan.apply(unit, action)
+    };
     post.run(service, verb, |done| show(done, false)).await
+}
+
+/// Which environment a plan is for, and how much of it.
+pub(super) struct Of {
+    pub(super) project: String,
+    pub(super) environment: String,
+    pub(super) scale: Scale,
+}
+
+impl Of {
+    fn flag(path: &state::Path) -> Self {
+        let (project, environment) = (path.project.clone(), path.environment.clone());
+        Self { project, environment, scale: Scale::Flag }
+    }
+
+    fn segment(path: &segment::Path) -> Self {
+        let (project, environment) = (path.project.clone(), path.environment.clone());
+        Self { project, environment, scale: Scale::Large }
+    }
 }
 
 #[derive(Deserialize)]
@@ -131,10 +159,10 @@ pub(super) async fn revert_environment(
     let (p, e) = (project.clone(), environment.clone());
     let then =
         service.read_log(move |view| revert::environment_then(view, &p, &e, revision)).await?;
-    let plan = move |view: &dyn View| {
-        revert::plan_environment(view, &project, &environment, &precondition, &then)
-    };
-    carry_out(&service, dry_run, post, "environment.revert", plan).await
+    let (p, e) = (project.clone(), environment.clone());
+    let of = Of { project, environment, scale: Scale::Large };
+    let plan = move |view: &dyn View| revert::plan_environment(view, &p, &e, &precondition, &then);
+    carry_out(&service, of, dry_run, post, "environment.revert", plan).await
 }
 
 pub(super) async fn revert_flag(
@@ -148,8 +176,9 @@ pub(super) async fn revert_flag(
     let path = state::Path { project, environment, flag };
     let of = path.clone();
     let then = service.read_log(move |view| revert::flag_then(view, &of, revision)).await?;
-    let plan = move |view: &dyn View| revert::plan_flag(view, &path, &precondition, then);
-    carry_out(&service, dry_run, post, "flag_state.revert", plan).await
+    let of = Of::flag(&path);
+    let plan = move |view: &dyn View| revert::plan_flag(view, &path, &precondition, then.clone());
+    carry_out(&service, of, dry_run, post, "flag_state.revert", plan).await
 }
 
 pub(super) async fn revert_segment(
@@ -163,8 +192,10 @@ pub(super) async fn revert_segment(
     let path = segment::Path { project, environment, segment };
     let of = path.clone();
     let then = service.read_log(move |view| revert::segment_then(view, &of, revision)).await?;
-    let plan = move |view: &dyn View| revert::plan_segment(view, &path, &precondition, then);
-    carry_out(&service, dry_run, post, "segment.revert", plan).await
+    let of = Of::segment(&path);
+    let plan =
+        move |view: &dyn View| revert::plan_segment(view, &path, &precondition, then.clone());
+    carry_out(&service, of, dry_run, post, "segment.revert", plan).await
 }
 
 pub(super) async fn copy_flag(
@@ -178,8 +209,9 @@ pub(super) async fn copy_flag(
 ) -> Result<Response, Problem> {
     let path = state::Path { project, environment, flag };
     let from = Source { environment: from, within };
+    let of = Of::flag(&path);
     let plan = move |view: &dyn View| copy::plan_flag(view, &path, &precondition, &from);
-    carry_out(&service, dry_run, post, "flag_state.copy", plan).await
+    carry_out(&service, of, dry_run, post, "flag_state.copy", plan).await
 }
 
 pub(super) async fn copy_segment(
@@ -193,6 +225,7 @@ pub(super) async fn copy_segment(
 ) -> Result<Response, Problem> {
     let path = segment::Path { project, environment, segment };
     let from = Source { environment: from, within };
+    let of = Of::segment(&path);
     let plan = move |view: &dyn View| copy::plan_segment(view, &path, &precondition, &from);
-    carry_out(&service, dry_run, post, "segment.copy", plan).await
+    carry_out(&service, of, dry_run, post, "segment.copy", plan).await
 }

@@ -15,10 +15,9 @@ use super::precondition::Precondition;
 use super::project;
 use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
+use super::sizes::check_document;
 use super::state::references;
-use crate::limits::{
-    MAX_DEFINITION_BYTES, MAX_DESCRIPTION_BYTES, MAX_FLAGS, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS,
-};
+use crate::limits::{MAX_DESCRIPTION_BYTES, MAX_FLAGS, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS};
 use crate::store::{
     Environment, ObjectKind, Page, Project, ProjectId, Scope, StoredFlag, Transaction, View,
 };
@@ -373,9 +372,7 @@ pub(super) fn stored_json(document: &FlagDocument) -> Result<String, Fault> {
     let text = to_json(document)?;
     // What cannot be read again must not be stored.
     parse::<FlagDocument>(&text)?;
-    if text.len() > MAX_DEFINITION_BYTES {
-        return Err(Fault::limit("definition_bytes", MAX_DEFINITION_BYTES as u64));
-    }
+    check_document(&text, "")?;
     Ok(text)
 }
 

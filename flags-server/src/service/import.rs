@@ -49,14 +49,14 @@ static FLAG: Shape = Shape::Object(&[
 ]);
 
 /// What is to be imported, right in its form.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Imported {
     flags: Vec<ImportedFlag>,
     segments: Vec<(String, SegmentDefinition)>,
     tenants: Vec<Upsert>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct ImportedFlag {
     key: String,
     #[serde(flatten)]

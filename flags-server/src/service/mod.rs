@@ -43,6 +43,7 @@ pub(crate) mod schedule;
 pub(crate) mod segment;
 mod sentence;
 pub(crate) mod shown_token;
+mod sizes;
 pub(crate) mod state;
 pub(crate) mod target;
 pub(crate) mod tenant;
@@ -70,7 +71,9 @@ use self::past::PastRulesets;
 use self::publish::Effect;
 use self::writer::{Operation, Request, WriterThread};
 use crate::access::Tokens;
-use crate::limits::{MAX_COMPUTATIONS, MAX_EXPORTS, MAX_PROPAGATION_WAITS, MAX_QUEUED_WRITES};
+use crate::limits::{
+    MAX_COMPUTATIONS, MAX_EXPORTS, MAX_PLANS, MAX_PROPAGATION_WAITS, MAX_QUEUED_WRITES,
+};
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::store::{EnvironmentId, Store, View};
@@ -96,6 +99,8 @@ pub(crate) struct Service {
     past: PastRulesets,
     /// Of those who evaluate for somebody else, or read what somebody sent, which may be long.
     computers: Arc<Semaphore>,
+    /// Of those who plan changes of many objects.
+    planners: Arc<Semaphore>,
     /// Of those who send a whole environment, as slowly as their client reads it.
     exporters: Arc<Semaphore>,
     writes: mpsc::Sender<Box<dyn Operation>>,
@@ -127,6 +132,7 @@ impl Service {
         let handle =
             std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
         let computers = Arc::new(Semaphore::new(MAX_COMPUTATIONS));
+        let planners = Arc::new(Semaphore::new(MAX_PLANS));
         let exporters = Arc::new(Semaphore::new(MAX_EXPORTS));
         let waits = Arc::new(Semaphore::new(MAX_PROPAGATION_WAITS));
         let service = Self {
@@ -140,6 +146,7 @@ impl Service {
             lanes: Lanes::new(),
             past: PastRulesets::default(),
             computers,
+            planners,
             exporters,
             writes,
             health,

@@ -78,10 +78,12 @@ impl<'v> Needs<'v> {
     }
 }
 
+type LookUp<'v, T> = Box<dyn Fn(&str) -> Result<T, Fault> + 'v>;
+
 /// What was looked up, by key.
 struct Found<'v, T> {
     known: HashMap<String, T>,
-    look_up: Box<dyn Fn(&str) -> Result<T, Fault> + 'v>,
+    look_up: LookUp<'v, T>,
 }
 
 impl<'v, T> Found<'v, T> {

@@ -9,14 +9,16 @@ use super::{Plan, PlannedFlag, PlannedSegment, Wanted, WantedFlag, WantedSegment
 use crate::limits::{MAX_FLAGS, MAX_SEGMENTS, MAX_SHOWN_MEMBERS};
 use crate::service::fault::{Fault, diagnostic};
 use crate::service::flag;
+use crate::service::member_lists::MemberLists;
 use crate::service::members::{MembersEdit, check_count};
-use crate::service::model::{Segment, SegmentDocument, parse};
+use crate::service::model::{Segment, SegmentDocument, json, parse, wire_flag, wire_segment};
 use crate::service::needs::Needs;
 use crate::service::prerequisites::Prerequisites;
 use crate::service::received::all_right;
 use crate::service::segment::{difference, read_whole};
+use crate::service::sizes::{Sizes, check_document};
 use crate::service::tenant::TenantsEdit;
-use crate::store::{Environment, MemberCounts, MemberList, ObjectKind, Project, Scope, View};
+use crate::store::{Environment, MemberCounts, MemberList, ObjectKind, Page, Project, Scope, View};
 
 impl Plan {
     /// # Errors
@@ -26,6 +28,7 @@ impl Plan {
         (project, environment): (Project, Environment),
         wanted: Wanted,
     ) -> Result<Self, Fault> {
+        let sizes = Sizes::of(view, environment.id)?;
         let mut plan = Self {
             project,
             environment,
@@ -34,6 +37,8 @@ impl Plan {
             deleted: Vec::new(),
             tenants: TenantsEdit::default(),
             kept: Vec::new(),
+            sizes: (sizes.clone(), sizes),
+            elsewhere: 0,
         };
         let mut faults = Vec::new();
         plan.add_segments(view, wanted.segments, &wanted.gone, &mut faults)?;
@@ -43,6 +48,7 @@ impl Plan {
         plan.check_cycles(view)?;
         plan.add_deleted(view, wanted.gone)?;
         plan.tenants = TenantsEdit::of(view, plan.environment.id, &wanted.tenants)?;
+        plan.tenants.add_to(&mut plan.sizes.1);
         plan.check_limits(view)?;
         Ok(plan)
     }
@@ -65,6 +71,7 @@ impl Plan {
                 continue;
             }
             let present = view.object(environment, ObjectKind::Segment, &key)?;
+            let bytes = present.as_ref().map_or(0, |present| present.bytes);
             let before =
                 present.map(|present| read_whole(view, environment, present)).transpose()?;
             if before.is_none()
@@ -92,6 +99,10 @@ impl Plan {
                 continue;
             }
             let version = self.environment.revision + 1;
+            check_document(&json(&document)?, &at)?;
+            let wire = wire_segment(&key, version, &document, MemberLists::default())?;
+            let present = before.as_ref().map(|before| before.members).unwrap_or_default();
+            self.replace((bytes, wire.definition.get().len()), (present, counts));
             let after = Segment { key, document, lists, members: counts, version, revision: None };
             self.segments.push(PlannedSegment { at, before, after, members });
         }
@@ -108,27 +119,36 @@ impl Plan {
             if faults.len() >= MAX_DIAGNOSTICS {
                 break;
             }
-            let (document, before) = match new {
-                Some(document) => (document, None),
+            let (document, before, bytes) = match new {
+                Some(document) => (document, None, 0),
                 None => {
                     let (_, document) = flag::find(view, self.project.id, &key)?;
                     let object = view.object(self.environment.id, ObjectKind::Flag, &key)?;
                     let object = object.ok_or_else(|| flag::not_found(&key))?;
-                    (document, Some(parse::<FlagState>(&object.document)?))
+                    (document, Some(parse::<FlagState>(&object.document)?), object.bytes)
                 }
             };
             if before.as_ref() == Some(&state) {
                 continue;
             }
+            // What is not in the state is beside it.
+            let beside = at.strip_suffix("/state").unwrap_or(&at);
             for mut found in check_flag(&document.shared.with_state(state.clone())) {
-                // What is not in the state is beside it.
-                let beside = at.strip_suffix("/state").unwrap_or(&at);
                 let (at, pointer) = match found.pointer.strip_prefix("/state") {
                     Some(pointer) => (&*at, pointer.to_owned()),
                     None => (beside, found.pointer),
                 };
                 found.pointer = pointer;
                 faults.push(below(at, found));
+            }
+            let text = json(&state)?;
+            check_document(&text, &at)?;
+            let of = |text: &str| wire_flag(&key, 0, text, &document.shared);
+            self.replace((bytes, of(&text)?.definition.get().len()), Default::default());
+            if before.is_none() {
+                flag::stored_json(&document).map_err(|fault| fault.below(beside))?;
+                let first = of(&json(&document.first_state())?)?;
+                self.elsewhere += first.definition.get().len() as u64;
             }
             self.flags.push(PlannedFlag { at, key, document, before, after: state });
         }
@@ -199,6 +219,7 @@ impl Plan {
     fn add_deleted(&mut self, view: &dyn View, gone: Vec<String>) -> Result<(), Fault> {
         for key in gone {
             if let Some(object) = view.object(self.environment.id, ObjectKind::Segment, &key)? {
+                self.replace((object.bytes, 0), (object.members, MemberCounts::default()));
                 self.deleted.push(read_whole(view, self.environment.id, object)?);
             }
         }
@@ -216,7 +237,31 @@ impl Plan {
         limit("flags", MAX_FLAGS, there, new, 0)?;
         let new = self.segments.iter().filter(|segment| segment.before.is_none()).count();
         let there = view.count(Scope::Objects(self.environment.id, ObjectKind::Segment))?;
-        limit("segments", MAX_SEGMENTS, there, new, self.deleted.len())
+        limit("segments", MAX_SEGMENTS, there, new, self.deleted.len())?;
+        let (before, after) = &self.sizes;
+        Sizes::check_growth(before, after)?;
+        if self.elsewhere > 0 {
+            for other in view.environments(Some(self.project.id), &Page::ALL)? {
+                if other.id != self.environment.id {
+                    let before = Sizes::of(view, other.id)?;
+                    let mut after = before.clone();
+                    after.definition_bytes += self.elsewhere;
+                    Sizes::check_growth(&before, &after)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts an object with its members in place of what it was.
+    fn replace(&mut self, bytes: (u64, usize), members: (MemberCounts, MemberCounts)) {
+        let Sizes { definition_bytes, members: keys, member_bytes, .. } = &mut self.sizes.1;
+        let replace = |sum: &mut u64, before: u64, after: u64| {
+            *sum = (*sum + after).saturating_sub(before);
+        };
+        replace(definition_bytes, bytes.0, bytes.1 as u64);
+        replace(keys, members.0.keys(), members.1.keys());
+        replace(member_bytes, members.0.bytes, members.1.bytes);
     }
 
     /// Refuses more than one request may do, while others wait.
