@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod damage;
 mod lock;
+mod private;
 mod read;
 mod schedule;
 mod search;
@@ -21,8 +22,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use flags_core::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-pub(crate) use self::backup::{Replacement, back_up, copy};
+pub(crate) use self::backup::{Placed, Replacement, back_up, copy};
 use self::lock::Lock;
+use self::private::private;
 use self::read::Rows;
 use self::write::SqliteWriter;
 use super::{Obstacle, Store, StoreError, StoreResult, StoreSize, Transaction, View, Writer};
@@ -181,7 +183,8 @@ fn application_id(connection: &Connection) -> StoreResult<i64> {
 fn resolved(path: &Path) -> StoreResult<PathBuf> {
     let named = |error: std::io::Error| StoreError::new(format!("{}: {error}", path.display()));
     if !path.exists() {
-        File::options().create(true).append(true).open(path).map_err(named)?;
+        // The files beside it that SQLite creates get its mode.
+        private(File::options().create(true).append(true)).open(path).map_err(named)?;
     }
     path.canonicalize().map_err(named)
 }
