@@ -348,23 +348,31 @@ impl Obstacle {
 pub(crate) struct StoreError {
     cause: Box<dyn StdError + Send + Sync>,
     obstacle: Option<Obstacle>,
+    is_damage: bool,
 }
 
 impl StoreError {
     pub(crate) fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { cause: error.into(), obstacle: None }
+        Self::of_obstacle(error, None)
     }
 
     pub(crate) fn of_obstacle(
         error: impl Into<Box<dyn StdError + Send + Sync>>,
         obstacle: Option<Obstacle>,
     ) -> Self {
-        Self { cause: error.into(), obstacle }
+        let cause = error.into();
+        let is_damage = cause.is::<serde_json::Error>();
+        Self { cause, obstacle, is_damage }
+    }
+
+    /// The same of something in the store that cannot be read, while the store works.
+    pub(crate) fn of_damage(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { is_damage: true, ..Self::new(error) }
     }
 
     /// Whether the store works, and something in it cannot be read.
     pub(crate) fn is_damage(&self) -> bool {
-        self.cause.is::<serde_json::Error>()
+        self.is_damage
     }
 
     /// What happened, without saying that it happened to the database.
@@ -378,13 +386,14 @@ impl StoreError {
 
     /// The same for somebody else who waited for it.
     pub(crate) fn again(&self) -> Self {
-        Self::of_obstacle(self.cause.to_string(), self.obstacle)
+        let Self { cause, obstacle, is_damage } = self;
+        Self { cause: cause.to_string().into(), obstacle: *obstacle, is_damage: *is_damage }
     }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cause, obstacle } = self;
+        let Self { cause, obstacle, .. } = self;
         match obstacle {
             Some(obstacle) => write!(f, "the database failed: {} ({cause})", obstacle.sentence()),
             None => write!(f, "the database failed: {cause}"),

@@ -51,6 +51,9 @@ pub(crate) struct SqliteStore {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        if is_damage(&error) {
+            return Self::of_damage(error);
+        }
         let obstacle = match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Some(Obstacle::DiskFull),
             Some(ErrorCode::ReadOnly) => Some(Obstacle::ReadOnly),
@@ -59,6 +62,17 @@ impl From<rusqlite::Error> for StoreError {
             _ => None,
         };
         Self::of_obstacle(error, obstacle)
+    }
+}
+
+/// Whether it is about what is stored at one place, which further attempts would find as it is.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::Utf8Error(..) => true,
+        error => error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt),
     }
 }
 
