@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use self::output::Failure;
+use self::output::{Failure, escaped};
 use crate::settings::check_variables;
 use crate::{Error, Settings, run};
 
@@ -99,7 +99,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Failure::Error(error) = failure {
-                eprintln!("flags-server: {error}");
+                eprintln!("flags-server: {}", escaped(&error.to_string()));
             }
             ExitCode::FAILURE
         }

@@ -17,6 +17,7 @@ use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
 use super::sizes::check_document;
 use super::state::references;
+use super::text::{is_line, is_text};
 use crate::limits::{MAX_DESCRIPTION_BYTES, MAX_FLAGS, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS};
 use crate::store::{
     Environment, ObjectKind, Page, Project, ProjectId, Scope, StoredFlag, Transaction, View,
@@ -337,7 +338,7 @@ fn breaks(
     Ok(broken)
 }
 
-/// What is too long or too much of a shared definition.
+/// What is too long, too much or no text of a shared definition.
 pub(super) fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
     let shared = &document.shared;
     let mut faults = Vec::new();
@@ -355,6 +356,20 @@ pub(super) fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
     limit("/tags", "a flag", shared.tags.len(), MAX_TAGS, "tags");
     for (index, tag) in shared.tags.iter().enumerate() {
         limit(&format!("/tags/{index}"), "a tag", tag.len(), MAX_TAG_BYTES, "bytes");
+    }
+    let mut text = |pointer: &str, what: &str, right: bool| {
+        if !right {
+            let message = format!("{what} has no control characters");
+            faults.push(diagnostic(pointer, "invalid_text", message));
+        }
+    };
+    let line = |text: &Option<String>| text.as_deref().is_none_or(is_line);
+    text("/name", "a name", line(&shared.name));
+    let description = shared.description.as_deref();
+    text("/description", "a description", description.is_none_or(is_text));
+    text("/owner", "an owner", line(&shared.owner));
+    for (index, tag) in shared.tags.iter().enumerate() {
+        text(&format!("/tags/{index}"), "a tag", is_line(tag));
     }
     let expiry = shared.expiry.as_ref();
     if expiry.is_some_and(|expiry| Timestamp::parse(expiry).is_none()) {

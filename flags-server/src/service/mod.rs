@@ -47,6 +47,7 @@ mod sizes;
 pub(crate) mod state;
 pub(crate) mod target;
 pub(crate) mod tenant;
+pub(crate) mod text;
 pub(crate) mod token;
 pub(crate) mod upkeep;
 mod writer;
