@@ -292,14 +292,16 @@ pub use capability::CAPABILITIES;
 pub use change::{
     Change, Document, FLAG_KIND, Gap, Object, ObjectChange, SEGMENT_KIND, TENANT_KIND,
 };
-pub use compile::{check_flag, check_segment, check_tenant, flag_references};
+pub use compile::{check_flag, check_segment, check_tenant, flag_references, unknown_variant};
 pub use context::derive::Context;
 pub use context::{
     Attribute, AttributeValue, Context, ContextKey, Entity, JsonContext, PackedStrings, Strings,
 };
 pub use decoded::Decoded;
 pub use decoders::{Decoders, Undecodable};
-pub use definition::shape::{FLAG, FLAG_STATE, FLAG_TYPE, Field, SEGMENT, Shape, TENANT, VARIANTS};
+pub use definition::shape::{
+    CONDITION, FLAG, FLAG_STATE, FLAG_TYPE, Field, SEGMENT, SERVE, Shape, TENANT, VARIANTS,
+};
 pub use definition::{
     Bucketing, Condition, FlagDefinition, FlagState, FlagType, Operator, PlainJson, Prerequisite,
     Ramp, Rule, SegmentDefinition, Serve, Split, Target, TenantDefinition, Variant, Weight,

@@ -263,6 +263,9 @@ pub(crate) const CHANGES_PER_FOLD: u32 = 10_000;
 /// … and in bytes: no further one is read once there are as many.
 pub(crate) const FOLDED_BYTES: usize = 4 * 1024 * 1024;
 
+/// How long a command waits for a connection to a server.
+pub(crate) const COMMAND_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Scheduled changes that an erasure rewrites in one operation; each may have a body of a megabyte.
 pub(crate) const SCHEDULED_PER_ERASURE_WRITE: u32 = 16;
 

@@ -257,7 +257,19 @@ async fn flags_are_evaluated_and_explained_by_the_core() {
         .await;
     let explained = explained.is(200);
     assert_eq!(explained["steps"][0], json!({"step": "state", "outcome": "true"}));
-    assert!(explained["text"].as_str().unwrap().starts_with("a serves `on`: fallthrough"));
+    let text = explained["text"].as_str().unwrap();
+    assert!(text.starts_with("a serves `on`: fallthrough"));
+    for (accept, in_text) in [
+        ("text/plain", true),
+        ("text/plain;q=1, application/json", true),
+        ("application/json, text/plain, */*", false),
+        ("*/*", false),
+    ] {
+        let path = format!("{PRODUCTION}/explain");
+        let ask = server.request(reqwest::Method::POST, &path, ADMIN).header("accept", accept);
+        let given = answer(ask.json(&json!({"flag": "a", "context": context}))).await.is(200);
+        assert_eq!(given, if in_text { json!(text) } else { explained.clone() }, "{accept}");
+    }
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ async fn entries_are_found_by_what_they_are() {
         &json!({"id": entry["id"], "at": entry["at"], "actor": {"id": id, "name": "ci"},
             "request_id": "r-1", "action": "flag_state.off", "project": "default",
             "environment": "production", "object": {"kind": "flag_state", "key": "f"}, "reason": null,
-            "revisions": {"production": 4}, "summary": "on: true → false",
+            "revisions": {"production": 4}, "summary": "switched off",
             "diff": [{"pointer": "/on", "before": true, "after": false}], "complete": true})
     );
     // An instant is a bound: from it on, and up to it.
@@ -112,6 +112,8 @@ async fn searches_are_checked_and_guarded() {
     let server = TestServer::start().await;
     for wrong in [
         "?environment=production",
+        "?actor=ana",
+        "?action=off",
         "?from=yesterday",
         "?to=1",
         "?who=x",
@@ -121,6 +123,10 @@ async fn searches_are_checked_and_guarded() {
         "?cursor=MS4xODQ0Njc0NDA3MzcwOTU1MTYxNQ",
     ] {
         server.get(&format!("{AUDIT}{wrong}")).await.problem(400, "invalid_query");
+    }
+    // What is done to the whole database has no object in its name.
+    for action in ["erase", "prune", "restore"] {
+        server.get(&format!("{AUDIT}?action={action}")).await.is(200);
     }
     answer(server.request(Method::GET, AUDIT, "wrong")).await.problem(401, "unauthenticated");
     answer(server.request(Method::GET, AUDIT, SDK)).await.problem(403, "forbidden");

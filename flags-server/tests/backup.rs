@@ -344,3 +344,65 @@ async fn nobody_else_reads_a_new_database_and_a_restored_one_stays_whose_it_was(
     let advice = restored["advice"].as_str().unwrap_or_default();
     assert_eq!(advice.contains("chown 4321:4321"), given_away, "{restored}");
 }
+
+/// The value of a series, once the server has one that is as it is waited for.
+async fn measured(server: &Process, series: &str, is_right: impl Fn(f64) -> bool) -> f64 {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let metrics = Client::new().get(format!("{}/metrics", server.base)).bearer_auth(ADMIN);
+        let page = metrics.send().await.unwrap().text().await.unwrap();
+        let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        let value: f64 = value.unwrap_or_else(|| panic!("no {series} in {page}")).parse().unwrap();
+        if is_right(value) {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "{series} is {value}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn how_its_backups_are_doing_is_measured() {
+    const LAST: &str = "flags_backup_last_success_timestamp_seconds";
+    const FAILURES: &str = "flags_backup_failures_total";
+    let dir = TempDir::new().unwrap();
+    let start = |backups: &str, every: &str| {
+        let mut command = binary(&dir);
+        command.args(["--listen", "127.0.0.1:0", "--backup-dir", backups, "--backup-every", every]);
+        Process::start(command)
+    };
+    let server = start("backups", "6h");
+    let last = measured(&server, LAST, |at| at > 0.0).await;
+    let file = dir.path().join("backups").read_dir().unwrap().next().unwrap().unwrap();
+    let modified = file.metadata().unwrap().modified().unwrap();
+    let modified = modified.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    assert_eq!(last, modified as f64);
+    assert_eq!(measured(&server, "flags_backup_interval_seconds", |_| true).await, 21_600.0);
+    assert_eq!(measured(&server, FAILURES, |_| true).await, 0.0);
+    server.stop();
+
+    // One of long ago is known after a restart, and the next one replaces it.
+    let long_ago = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let made = std::fs::File::options().write(true).open(file.path()).unwrap();
+    made.set_modified(long_ago).unwrap();
+    let server = start("backups", "3650d");
+    measured(&server, LAST, |at| at == 1_700_000_000.0).await;
+    server.stop();
+    let server = start("backups", "6h");
+    measured(&server, LAST, |at| at >= modified as f64).await;
+    server.stop();
+
+    // None can be made where a file is in the way, and none is there.
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    let server = start("file", "1");
+    measured(&server, FAILURES, |count| count >= 2.0).await;
+    assert_eq!(measured(&server, LAST, |_| true).await, 0.0);
+    server.stop();
+
+    // Who makes none says nothing, and alarms nobody.
+    let server = serve(&dir, "127.0.0.1:0");
+    let metrics = Client::new().get(format!("{}/metrics", server.base)).bearer_auth(ADMIN);
+    let page = metrics.send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("flags_uptime_seconds") && !page.contains("flags_backup"), "{page}");
+    server.stop();
+}

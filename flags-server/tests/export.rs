@@ -154,7 +154,7 @@ async fn what_the_document_names_changes_and_the_rest_stays() {
     assert_eq!(
         told,
         [
-            ("z", "on: true → false"),
+            ("z", "switched off"),
             ("beta", "1 key no longer included (globex)"),
             ("", "1 tenant created, 1 updated (acme, initech)")
         ]

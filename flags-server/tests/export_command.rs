@@ -189,7 +189,7 @@ async fn people_see_what_changes_place_by_place() {
     let mut command = binary(&server.dir);
     command.args(with(&["import", "d.json", "--dry-run"]));
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let expected = "flag_state f: on: true → false\n  ~ /on: true → false\nflag f keeps its shared \
+    let expected = "flag_state f: switched off\n  ~ /on: true → false\nflag f keeps its shared \
                     definition\nthis is what would change after revision 4\n";
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
 }

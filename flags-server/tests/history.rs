@@ -39,10 +39,10 @@ async fn each_revision_tells_who_did_what_and_why() {
         summaries(&history),
         [
             (7, "owner: none → payments"),
-            (6, "target tenant acme → on added"),
+            (6, "tenant acme set to on"),
             (5, "fallthrough: 10 % on → 25 % on"),
             (4, "fallthrough: on → 10 % on by tenant"),
-            (3, "on: false → true"),
+            (3, "switched on"),
             (1, "created"),
         ]
     );
@@ -54,7 +54,7 @@ async fn each_revision_tells_who_did_what_and_why() {
         history[4],
         json!({"revision": 3, "at": at, "actor": {"id": token["id"], "name": "first"},
             "reason": "launch day", "action": "flag_state.on",
-            "objects": [{"kind": "flag_state", "key": "f", "summary": "on: false → true",
+            "objects": [{"kind": "flag_state", "key": "f", "summary": "switched on",
                 "diff": [{"pointer": "/on", "before": false, "after": true}], "complete": true}],
             "objects_count": 1})
     );

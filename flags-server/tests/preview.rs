@@ -142,6 +142,37 @@ async fn what_is_said_is_what_happens() {
 }
 
 #[tokio::test]
+async fn a_rollout_is_proposed_as_its_verb_takes_it() {
+    let server = furnished().await;
+    let rollout = json!({"variant": "on", "percent": 40, "by": "tenant"});
+    let proposal = json!({"flag": "exports", "rollout": rollout, "flags": ["exports"]});
+    let listed = changed(&server, &proposal).await;
+    let before = variants(&server, "exports").await;
+    server.post(&format!("{PRODUCTION}/flags/exports/rollout"), rollout).await.is(200);
+    let after = variants(&server, "exports").await;
+    let pairs = (0..TENANTS).zip(before.iter().zip(&after)).filter(|(_, (from, to))| from != to);
+    let expected: Vec<_> = pairs
+        .map(|(number, (from, to))| {
+            json!({"flag": "exports", "tenant": tenant(number), "from": from, "to": to,
+                   "dependent": false})
+        })
+        .collect();
+    assert!((1..TENANTS).contains(&expected.len()), "some change");
+    assert_eq!(listed, expected);
+    // What the verb refuses is refused.
+    let path = format!("{PRODUCTION}/preview");
+    let ask = |rollout: Value| server.post(&path, json!({"flag": "exports", "rollout": rollout}));
+    let user = json!({"variant": "on", "percent": 40, "by": "user"});
+    ask(user).await.problem(409, "rollout_conflict");
+    ask(json!({"variant": "onn", "percent": 40}))
+        .await
+        .refuses(&[("/rollout/variant", "unknown_variant")]);
+    ask(json!({"variant": "on", "precent": 40}))
+        .await
+        .refuses(&[("/rollout", "missing_field"), ("/rollout/precent", "unknown_field")]);
+}
+
+#[tokio::test]
 async fn nothing_of_it_stays() {
     let server = furnished().await;
     let state = || {
@@ -261,6 +292,9 @@ async fn bad_proposals_are_refused() {
         json!({"flag": "exports", "segment": "beta", "patch": {}}),
         json!({"flag": "exports"}),
         json!({"flag": "exports", "put": {}, "patch": {}}),
+        json!({"flag": "exports", "patch": {}, "rollout": {"variant": "on", "percent": 1}}),
+        json!({"segment": "beta", "rollout": {"variant": "on", "percent": 1}}),
+        json!({"segment": "beta"}),
     ] {
         ask(incomplete).await.refuses(&[("", "missing_field")]);
     }

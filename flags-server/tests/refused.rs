@@ -116,7 +116,7 @@ async fn nothing_dangles() {
     assert!(messages.iter().all(|(pointer, _)| *pointer == "/variants"), "{faults}");
     for said in [
         "in environment `production`, the flag `a` has `b` as a prerequisite with the variant `on`",
-        "in environment `development`, at /fallthrough/variant of the state: the flag has no variant `on`",
+        "in environment `development`, at /fallthrough/variant of the state: the flag has no variant `on`; its variants are `yes`, `off`",
     ] {
         assert!(messages.iter().any(|(_, message)| *message == said), "{said}: {faults}");
     }
@@ -437,10 +437,15 @@ async fn bodies_that_cannot_be_read_are_refused() {
     let request = server.request(Method::POST, FLAGS, ADMIN).body(body);
     answer(request).await.problem(413, "body_too_large");
 
-    server
-        .post(&format!("{PRODUCTION}/flags/a/on"), json!({"reason": "x"}))
-        .await
-        .refuses(&[("/reason", "unknown_field")]);
+    let path = format!("{PRODUCTION}/flags/a");
+    for refused in [
+        server.post(&format!("{path}/on"), json!({"reason": "x"})).await,
+        server.patch(&path, 1, json!({"reason": "x"})).await,
+    ] {
+        let problem = refused.problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["pointer"], "/reason");
+        assert!(problem["detail"].as_str().unwrap().contains("?reason="), "{problem}");
+    }
     assert_eq!(server.revision().await, 3);
 }
 

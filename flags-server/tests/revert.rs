@@ -51,11 +51,8 @@ async fn a_flag_goes_back_to_what_it_was() {
     let path = format!("{PRODUCTION}/flags/f");
     let then = json!({"revision": 3});
     let tried = server.post(&format!("{path}/revert?dry_run=true"), then.clone()).await.is(200);
-    let told = [(
-        "flag_state",
-        "f",
-        "fallthrough: off → on; rule rule-1 removed; target tenant acme → on added",
-    )];
+    let told =
+        [("flag_state", "f", "fallthrough: off → on; rule rule-1 removed; tenant acme set to on")];
     assert_eq!(summaries(&tried), told);
     assert_eq!((&tried["dry_run"], &tried["revision"]), (&json!(true), &json!(5)));
     assert_eq!(server.revision().await, 5);
@@ -148,7 +145,7 @@ async fn an_environment_goes_back_in_one_revision() {
     assert_eq!(
         summaries(&done),
         [
-            ("flag_state", "f", "on: false → true"),
+            ("flag_state", "f", "switched on"),
             ("segment", "beta", "1 key included (acme); 1 key no longer included (globex)"),
             ("segment", "later", "deleted")
         ]
@@ -247,11 +244,7 @@ async fn a_flag_and_a_segment_are_copied_from_another_environment() {
     let done = answer(request.json(&from())).await.is(200);
     assert_eq!(
         summaries(&done),
-        [(
-            "flag_state",
-            "f",
-            "fallthrough: on → off; on: false → true; rule rule-1 added, serves on"
-        )]
+        [("flag_state", "f", "fallthrough: on → off; switched on; rule rule-1 added, serves on")]
     );
     for path in ["flags/f", "segments/beta"] {
         let [mut there, mut here] = [

@@ -1,6 +1,7 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use smol_str::SmolStr;
@@ -59,6 +60,9 @@ fn compile_questions(
     Questions { prerequisites, targets, rules, leading_lists }
 }
 
+/// Of a flag with more variants, a message names the first ones.
+const MAX_NAMED_VARIANTS: usize = 10;
+
 pub(super) struct VariantNames<'a> {
     variants: &'a [said::Variant],
 }
@@ -67,10 +71,27 @@ impl VariantNames<'_> {
     pub(super) fn index(&self, name: &str, d: &mut Diagnostics) -> VariantIndex {
         let place = self.variants.iter().position(|variant| variant.name == name);
         VariantIndex(place.and_then(|place| u8::try_from(place).ok()).unwrap_or_else(|| {
-            d.report("unknown_variant", format!("the flag has no variant `{name}`"));
+            d.report("unknown_variant", unknown_variant(self.variants, name));
             0
         }))
     }
+}
+
+/// What is said of a name that is none of a flag's variants.
+///
+/// ```
+/// # use flags_core::{Variant, unknown_variant};
+/// let variants = [("on", true), ("off", false)]
+///     .map(|(name, value)| Variant { name: name.into(), value: value.into() });
+/// let message = "the flag has no variant `onn`; its variants are `on`, `off`";
+/// assert_eq!(unknown_variant(&variants, "onn"), message);
+/// ```
+#[must_use]
+pub fn unknown_variant(variants: &[said::Variant], name: &str) -> String {
+    let known = variants.iter().take(MAX_NAMED_VARIANTS).map(|v| format!("`{}`", v.name));
+    let known: Vec<String> = known.collect();
+    let more = if variants.len() > known.len() { ", …" } else { "" };
+    format!("the flag has no variant `{name}`; its variants are {}{more}", known.join(", "))
 }
 
 fn compile_variants(definition: &said::FlagDefinition, d: &mut Diagnostics) -> Variants {

@@ -13,6 +13,7 @@ mod serve;
 mod tenant;
 
 pub(crate) use flag::compile_flag;
+pub use flag::unknown_variant;
 pub(crate) use segment::{change_members, compile_segment};
 pub use tenant::check_tenant;
 pub(crate) use tenant::compile_tenant;

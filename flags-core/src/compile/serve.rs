@@ -100,7 +100,7 @@ fn compile_ramp(
     if let (Some(start), Some(end)) = (start, end)
         && start >= end
     {
-        d.at("end", |d| d.report("out_of_range", "`end` is after `start`"));
+        d.at("end", |d| d.report("out_of_range", "`end` has to be after `start`"));
     }
     let nowhere = Timestamp::from_millis(0);
     let ramp = Ramp {

@@ -64,8 +64,8 @@ impl Import {
             query.extend(self.reason.as_deref().map(|reason| ("reason", reason)));
             query.extend(self.dry_run.then_some(("dry_run", "true")));
             let Self { project, environment, .. } = self;
-            let path = format!("/api/v1/projects/{project}/environments/{environment}/import");
-            return api.send_document(&path, &query, self.if_revision, bytes);
+            let route = ["projects", project, "environments", environment, "import"];
+            return api.send_document(&route, &query, self.if_revision, bytes);
         }
         let imported = Imported::read(document)?;
         let database = &self.file.path()?;

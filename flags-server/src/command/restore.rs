@@ -9,6 +9,7 @@ use super::DatabaseFile;
 use super::output::{Failure, Output, end_progress, progress};
 use crate::Error;
 use crate::database::open_existing;
+use crate::service::audit::RESTORE;
 use crate::service::check::check;
 use crate::service::revert;
 use crate::service::{Author, Deed, Revisions, Unit, now};
@@ -115,7 +116,7 @@ impl Restore {
         let author = Author::operator(request_id, self.reason.clone());
         let mut unit = Unit { tx, epoch, author: &author, now: now(), effects: Vec::new() };
         unit.record(&Deed {
-            action: "restore",
+            action: RESTORE,
             project: None,
             environment: None,
             kind: "database",

@@ -8,11 +8,13 @@ use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use flags_core::{Field, Shape};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::auth::Reaching;
 use super::body::{Checked, Shaped};
 use super::history::ShownObject;
+use super::openapi::{Describes, Operation};
 use super::path::Keys;
 use super::post::Post;
 use super::problem::Problem;
@@ -30,12 +32,14 @@ pub(super) struct DryRun(pub(super) bool);
 #[derive(Clone)]
 pub(super) struct KnowsDryRun;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct DryRunQuery {
+    /// Does nothing, and answers the same.
     #[serde(default)]
     dry_run: bool,
     #[serde(default, rename = "reason")]
+    #[schemars(skip)]
     _reason: Option<String>,
 }
 
@@ -51,8 +55,10 @@ impl<S: Send + Sync> FromRequestParts<S> for DryRun {
     }
 }
 
-#[derive(Serialize)]
-struct Shown {
+/// What was done, or would be.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Planned")]
+pub(super) struct Shown {
     dry_run: bool,
     revision: u64,
     #[serde(skip_serializing_if = "Revisions::is_empty")]
@@ -62,7 +68,15 @@ struct Shown {
     kept: Vec<ShownKept>,
 }
 
-#[derive(Serialize)]
+impl Describes for DryRun {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.query::<DryRunQuery>();
+    }
+}
+
+/// Something that stays as it is.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Kept")]
 struct ShownKept {
     kind: &'static str,
     key: String,
@@ -133,6 +147,7 @@ pub(super) struct Revert {
 }
 
 impl Shaped for Revert {
+    const EXAMPLE: &'static str = r#"{"revision": 57}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[Field::required("revision", &Shape::U64)]);
 }
 
@@ -142,6 +157,7 @@ pub(super) struct Copy {
 }
 
 impl Shaped for Copy {
+    const EXAMPLE: &'static str = r#"{"from": "development"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[Field::required("from", &Shape::String)]);
 }
 

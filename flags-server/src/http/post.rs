@@ -7,9 +7,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
+use schemars::json_schema;
 use sha2::{Digest, Sha256};
 
 use super::body::BodyDigest;
+use super::openapi::{Describes, Operation};
 use super::problem::Problem;
 use super::write::header;
 use crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
@@ -78,6 +80,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Post {
             }
         };
         Ok(Self { author, key })
+    }
+}
+
+impl Describes for Post {
+    fn describe(operation: &mut Operation<'_>) {
+        Author::describe(operation);
+        let schema = json_schema!({"type": "string", "minLength": 1});
+        let description =
+            "Makes the request happen once, however often it is sent within 24 hours.";
+        operation.header("Idempotency-Key", description, &schema);
+        operation.answers_with("Idempotency-Replayed");
+        operation.may_be_refused([422]);
     }
 }
 

@@ -10,17 +10,20 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use flags_core::{Change, Field, Shape};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::auth::Authorized;
 use super::body::{Checked, Shaped};
 use super::evaluate::live;
+use super::openapi::{Describes, Operation};
 use super::path::Keys;
 use super::problem::Problem;
 use super::request::RequestId;
 use crate::limits::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 use crate::service::preview::{Affected, Effects, Preview, Transition, affected};
+use crate::service::rollout::{ROLLOUT, Rollout, roll_out};
 use crate::service::{Author, Fault, Precondition, Service, Unit, now, segment, state};
 
 /// What is proposed, as the body of the write itself would be.
@@ -32,24 +35,23 @@ pub(super) struct Proposal {
     put: Option<Value>,
     /// As PATCH would have it.
     patch: Option<Value>,
+    /// As the verb `rollout` of a flag would have it.
+    rollout: Option<Rollout>,
     /// Of the flags whose answers it may alter, these alone.
     flags: Option<Vec<String>>,
 }
 
 impl Shaped for Proposal {
+    const EXAMPLE: &'static str =
+        r#"{"flag": "new-checkout", "patch": {"fallthrough": {"variant": "on"}}}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::optional("flag", &Shape::String),
         Field::optional("segment", &Shape::String),
         Field::optional("put", &Shape::Any),
         Field::optional("patch", &Shape::Any),
+        Field::optional("rollout", &ROLLOUT),
         Field::optional("flags", &Shape::List(&Shape::String)),
     ]);
-}
-
-/// Which object, and what it is to be.
-enum Object {
-    Flag(state::Path),
-    Segment(segment::Path),
 }
 
 enum How {
@@ -57,20 +59,35 @@ enum How {
     Patch(Value),
 }
 
+/// A write of one object.
+enum Write {
+    Flag(state::Path, How),
+    Rollout(state::Path, Rollout),
+    Segment(segment::Path, How),
+}
+
 impl Proposal {
-    fn take(self, project: &str, environment: &str) -> Result<(Object, How), Problem> {
+    fn take(self, project: &str, environment: &str) -> Result<Write, Problem> {
         let (project, environment) = (project.to_owned(), environment.to_owned());
-        let object = match (self.flag, self.segment) {
-            (Some(flag), None) => Object::Flag(state::Path { project, environment, flag }),
-            (None, Some(segment)) => {
-                Object::Segment(segment::Path { project, environment, segment })
-            }
-            _ => return Err(one_of("`flag` and `segment`")),
+        let how = match (self.put, self.patch) {
+            (Some(body), None) => Some(How::Put(body)),
+            (None, Some(body)) => Some(How::Patch(body)),
+            (None, None) => None,
+            _ => return Err(one_of("`put`, `patch` and `rollout`")),
         };
-        match (self.put, self.patch) {
-            (Some(body), None) => Ok((object, How::Put(body))),
-            (None, Some(body)) => Ok((object, How::Patch(body))),
-            _ => Err(one_of("`put` and `patch`")),
+        match (self.flag, self.segment, how, self.rollout) {
+            (Some(flag), None, Some(how), None) => {
+                Ok(Write::Flag(state::Path { project, environment, flag }, how))
+            }
+            (Some(flag), None, None, Some(rollout)) => {
+                Ok(Write::Rollout(state::Path { project, environment, flag }, rollout))
+            }
+            (None, Some(segment), Some(how), None) => {
+                Ok(Write::Segment(segment::Path { project, environment, segment }, how))
+            }
+            (Some(_), None, ..) => Err(one_of("`put`, `patch` and `rollout`")),
+            (None, Some(_), ..) => Err(one_of("`put` and `patch`")),
+            _ => Err(one_of("`flag` and `segment`")),
         }
     }
 }
@@ -80,21 +97,24 @@ fn one_of(names: &str) -> Problem {
 }
 
 /// Does what is proposed, for it to be undone.
-fn attempt(unit: &mut Unit<'_>, object: &Object, how: How) -> Result<(), Fault> {
+fn attempt(unit: &mut Unit<'_>, write: Write) -> Result<(), Fault> {
     // What it is now is what it is compared with, whichever version that has.
     let present = &Precondition::Exists;
-    let (done, at) = match (object, how) {
-        (Object::Flag(path), How::Put(body)) => {
-            (state::put(unit, path, present, body).map(drop), "/put")
+    let (done, at) = match write {
+        Write::Flag(path, How::Put(body)) => {
+            (state::put(unit, &path, present, body).map(drop), "/put")
         }
-        (Object::Flag(path), How::Patch(body)) => {
-            (state::patch(unit, path, present, body).map(drop), "/patch")
+        Write::Flag(path, How::Patch(body)) => {
+            (state::patch(unit, &path, present, body).map(drop), "/patch")
         }
-        (Object::Segment(path), How::Put(body)) => {
-            (segment::put(unit, path, present, body).map(drop), "/put")
+        Write::Rollout(path, rollout) => {
+            (roll_out(unit, &path, present, rollout).map(drop), "/rollout")
         }
-        (Object::Segment(path), How::Patch(body)) => {
-            (segment::patch(unit, path, present, body).map(drop), "/patch")
+        Write::Segment(path, How::Put(body)) => {
+            (segment::put(unit, &path, present, body).map(drop), "/put")
+        }
+        Write::Segment(path, How::Patch(body)) => {
+            (segment::patch(unit, &path, present, body).map(drop), "/patch")
         }
     };
     done.map_err(|fault| fault.below(at))
@@ -112,6 +132,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Asker {
         let request_id = request_id.unwrap_or_default();
         let (actor, actor_name) = (access.token.id.clone(), access.token.name.clone());
         Ok(Self(Author { actor, actor_name, request_id, reason: None }))
+    }
+}
+
+impl Describes for Asker {
+    fn describe(operation: &mut Operation<'_>) {
+        // The write would be, by what is there.
+        operation.may_be_refused([409]);
     }
 }
 
@@ -137,8 +164,8 @@ async fn preview(
 ) -> Result<Response, Problem> {
     let live = live(service, &project, &environment)?;
     let only = proposal.flags.take();
-    let (object, how) = proposal.take(&project, &environment)?;
-    let changes = service.attempt(author, move |unit| attempt(unit, &object, how)).await?;
+    let write = proposal.take(&project, &environment)?;
+    let changes = service.attempt(author, move |unit| attempt(unit, write)).await?;
     let before = live.ruleset();
     let id = live.id;
     let of_this = |change: (_, Change)| (change.0 == id).then_some(change.1);
@@ -157,14 +184,18 @@ async fn preview(
     answered.await?
 }
 
-#[derive(Serialize)]
-struct Shown<'p> {
+/// What a change would do.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Preview")]
+pub(super) struct Shown<'p> {
     revision: u64,
     tenants: usize,
     flags: Vec<ShownFlag<'p>>,
 }
 
-#[derive(Serialize)]
+/// What it would do to the answers of one flag.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PreviewedFlag")]
 struct ShownFlag<'p> {
     flag: &'p str,
     changed: usize,
@@ -174,13 +205,16 @@ struct ShownFlag<'p> {
 }
 
 /// Those whose answers depend on more than the tenant, apart.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DependentTenants")]
 struct Dependent<'p> {
     tenants: usize,
     transitions: Vec<ShownTransition<'p>>,
 }
 
-#[derive(Serialize)]
+/// Tenants that get one variant before, and one after.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Transition")]
 struct ShownTransition<'p> {
     from: Option<&'p str>,
     to: Option<&'p str>,
@@ -224,10 +258,13 @@ pub(super) async fn summary(
     preview(&service, keys, asker, proposal, answer).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PageQuery {
+    /// How many items a page has at most.
+    #[schemars(range(min = 1, max = MAX_PAGE_ITEMS))]
     limit: Option<u32>,
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
@@ -251,14 +288,17 @@ impl Cursor {
     }
 }
 
-#[derive(Serialize)]
-struct Page<'p> {
+/// A page of the tenants that it would do something to.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PreviewPage")]
+pub(super) struct Page<'p> {
     revision: u64,
     items: Vec<Item<'p>>,
     next_cursor: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ChangedTenant")]
 struct Item<'p> {
     flag: &'p str,
     tenant: &'p str,

@@ -6,10 +6,12 @@ use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_A
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use flags_core::{Diagnostic, MAX_DIAGNOSTICS};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::limits::RETRY_AFTER_SECONDS;
+use crate::schema;
 use crate::service::{Fault, diagnostic};
 use crate::store::Obstacle;
 
@@ -26,16 +28,23 @@ pub(crate) struct Problem {
     cause: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Members<'a> {
+/// Why a request was refused; some codes have further members.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct Members<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     title: &'a str,
     status: u16,
+    /// In words.
     detail: &'a str,
+    /// The id of the request.
     instance: &'a str,
+    /// Which kind of problem.
     code: &'a str,
+    /// What is wrong with the body, and where.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schemars(schema_with = "schema::diagnostics")]
     errors: &'a [Diagnostic],
     #[serde(flatten)]
     members: &'a Map<String, Value>,
@@ -120,6 +129,12 @@ impl Problem {
             ("limit_exceeded", "limit_exceeded"),
             ("too_many", "limit_exceeded"),
         ];
+        // Where people look for it first.
+        for error in &mut errors {
+            if error.code == "unknown_field" && error.pointer == "/reason" {
+                error.message.push_str("; a reason stands in the address: `?reason=…`");
+            }
+        }
         let found = |code: &str| errors.iter().any(|error| error.code == code);
         let code = named.into_iter().find(|(code, _)| found(code)).map(|(_, name)| name);
         let detail = match &*errors {

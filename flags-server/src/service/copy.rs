@@ -23,7 +23,7 @@ fn find(view: &dyn View, project: &str, to: &str, from: &Source) -> Result<Envir
         return Err(Fault::at(
             "/from",
             "same_environment",
-            "it is copied from another environment",
+            "this is the environment itself: it is copied from another one",
         ));
     }
     let found = match within.covers(project, Some(from)) {

@@ -11,6 +11,7 @@ use flags_core::{
     Change, Document, FlagState, KeysChange, Object, ObjectChange, Revision, SEGMENT_KIND,
     TENANT_KIND, is_context_key, is_key,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -57,8 +58,10 @@ impl Erasure {
     }
 }
 
-/// What was erased, or would be.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What was erased, or would be. A server of another version may tell less of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(rename = "Erased")]
 pub(crate) struct Report {
     pub(crate) dry_run: bool,
     pub(crate) environments: Vec<Touched>,
@@ -69,7 +72,9 @@ pub(crate) struct Report {
 }
 
 /// What was erased in one environment.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(rename = "ErasedFrom")]
 pub(crate) struct Touched {
     pub(crate) project: String,
     pub(crate) environment: String,
@@ -89,23 +94,21 @@ pub(crate) struct Touched {
     pub(crate) cancelled: Vec<String>,
 }
 
-/// Erases a key everywhere, or tells where it is.
+/// Erases a key everywhere; `progress` hears what is being looked at.
 pub(crate) async fn erase(
     service: &Service,
     mut author: Author,
     erasure: Erasure,
-    dry_run: bool,
+    progress: fn(&str),
 ) -> Result<Report, Fault> {
     let redacted = author.reason.as_deref().and_then(|text| erasure.subject.redact_text(text));
     author.reason = redacted.or(author.reason);
-    if dry_run {
-        return service.read(move |view| look(view, &erasure)).await;
-    }
     let begun = erasure.clone();
     let (row, found) = service.write(author.clone(), move |unit| begin(unit, &begun)).await?;
     let mut report = Report::default();
     for (mut scan, mut touched) in found {
         while !scan.is_done() {
+            progress(&scan.told());
             let subject = erasure.subject.clone();
             let part = service.write(author.clone(), move |unit| {
                 let rewritten = scan.next(unit.tx, &subject)?;
@@ -130,6 +133,7 @@ pub(crate) async fn erase(
     }
     let mut after = 0;
     loop {
+        progress(&format!("the audit log, after row {after}"));
         let erasure = erasure.clone();
         let part = service.write(author.clone(), move |unit| {
             let (last, rows) = scan_audit(unit.tx, after, &erasure, row)?;
@@ -167,8 +171,15 @@ impl Touched {
     }
 }
 
-/// Everything that an erasure would touch.
-fn look(view: &dyn View, erasure: &Erasure) -> Result<Report, Fault> {
+/// Everything that an erasure would touch; `progress` hears what is being looked at.
+///
+/// # Errors
+/// When the store fails, or there is no such project.
+pub(crate) fn look(
+    view: &dyn View,
+    erasure: &Erasure,
+    progress: fn(&str),
+) -> Result<Report, Fault> {
     let answers = view.answers_with(&erasure.subject.text())?;
     let mut report = Report { dry_run: true, answers, ..Report::default() };
     for (project, environment) in places(view, erasure)? {
@@ -179,10 +190,12 @@ fn look(view: &dyn View, erasure: &Erasure) -> Result<Report, Fault> {
         touched.add(schedule::erase::look(view, &environment, &erasure.subject)?);
         let mut scan = LogScan::new(view, environment, None)?;
         while !scan.is_done() {
+            progress(&scan.told());
             touched.changes += scan.next(view, &erasure.subject)?.len() as u64;
         }
         report.environments.extend(Some(touched).filter(Touched::is_any));
     }
+    progress("the audit log");
     let mut after = Some(0);
     while let Some(row) = after {
         let (last, rows) = scan_audit(view, row, erasure, 0)?;
@@ -376,6 +389,12 @@ impl LogScan {
             kinds.extend(kind_of(object));
         }
         Ok(Self { environment, after: beginning.revision, own, kinds })
+    }
+
+    /// Where it is.
+    fn told(&self) -> String {
+        let Environment { project, key, revision, .. } = &self.environment;
+        format!("{project}/{key}: revision {} of {revision}", self.after)
     }
 
     fn is_own(&self, change: &LoggedChange) -> bool {

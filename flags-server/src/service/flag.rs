@@ -26,7 +26,7 @@ use crate::store::{
 pub(super) static TEXT: Shape = Shape::Nullable(&Shape::String);
 pub(super) static TAGS: Shape = Shape::List(&Shape::String);
 
-static CREATE: Shape = Shape::Object(&[
+pub(crate) static CREATE: Shape = Shape::Object(&[
     Field::required("type", &FLAG_TYPE),
     Field::optional("variants", &VARIANTS),
     Field::optional("off_variant", &Shape::String),
@@ -39,7 +39,7 @@ static CREATE: Shape = Shape::Object(&[
     Field::optional("expiry", &TEXT),
 ]);
 
-static UPDATE: Shape = Shape::Object(&[
+pub(crate) static UPDATE: Shape = Shape::Object(&[
     Field::optional("variants", &VARIANTS),
     Field::optional("name", &TEXT),
     Field::optional("description", &TEXT),
@@ -373,7 +373,7 @@ pub(super) fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
     }
     let expiry = shared.expiry.as_ref();
     if expiry.is_some_and(|expiry| Timestamp::parse(expiry).is_none()) {
-        let message = "an expiry is a time as RFC 3339 writes it";
+        let message = "an expiry is a time such as `2027-01-31T12:00:00Z`";
         faults.push(diagnostic("/expiry", "invalid_time", message));
     }
     if expiry.is_some() && shared.permanent {

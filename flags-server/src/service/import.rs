@@ -6,8 +6,9 @@ use flags_core::{
     Diagnostic, FLAG_STATE, FLAG_TYPE, Field, FlagState, MAX_DIAGNOSTICS, SEGMENT,
     SegmentDefinition, Serve, Shape, VARIANTS, folded_key, is_key,
 };
+use schemars::{Schema, SchemaGenerator};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::export::FORMAT;
 use super::fault::{Fault, diagnostic};
@@ -19,6 +20,7 @@ use super::received::{INVALID_KEY, all_right};
 use super::tenant::{self, UPSERTS, Upsert};
 use super::{project, rule_ids};
 use crate::limits::{MAX_FLAGS, MAX_IMPORTED_TENANTS, MAX_SEGMENTS};
+use crate::schema::Body;
 use crate::store::{ObjectKind, ProjectId, Scope, View};
 
 /// What the audit log calls it.
@@ -54,6 +56,20 @@ pub(crate) struct Imported {
     flags: Vec<ImportedFlag>,
     segments: Vec<(String, SegmentDefinition)>,
     tenants: Vec<Upsert>,
+}
+
+impl Imported {
+    /// The schema of the document.
+    pub(crate) fn document(generator: &mut SchemaGenerator) -> Schema {
+        let key = json!({"type": "string"});
+        let state = Body::of(&FLAG_STATE, generator).rules_without_ids().schema();
+        let flag = Body::of(&FLAG, generator).with("state", state).schema();
+        let segment = Body::of(&SEGMENT, generator).with("key", key).requires("key").schema();
+        Body::of(&DOCUMENT, generator)
+            .with("flags", json!({"type": "array", "items": flag}))
+            .with("segments", json!({"type": "array", "items": segment}))
+            .schema()
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

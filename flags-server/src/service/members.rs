@@ -136,7 +136,7 @@ static LIST: Shape = Shape::Object(&[
     Field::optional("remove", &Shape::List(&Shape::String)),
 ]);
 
-static EDIT: Shape =
+pub(crate) static EDIT: Shape =
     Shape::Object(&[Field::optional("included", &LIST), Field::optional("excluded", &LIST)]);
 
 /// What [`EDIT`] lets through.

@@ -35,10 +35,7 @@ pub(crate) fn roll_out(
     let place = Place::find(unit.tx, path, precondition)?;
     let weight = weight_of(rollout.percent)?;
     let off = &place.state.off_variant;
-    if !place.document.shared.variants.iter().any(|variant| variant.name == rollout.variant) {
-        let message = format!("the flag has no variant `{}`", rollout.variant);
-        return Err(Fault::at("/variant", "unknown_variant", message));
-    }
+    place.needs_variant(&rollout.variant)?;
     if rollout.variant == *off {
         let message = format!("`{off}` is the off variant, which everybody else gets");
         return Err(Fault::at("/variant", "off_variant", message));
@@ -48,7 +45,8 @@ pub(crate) fn roll_out(
         (Some(by), _) => by,
         (None, Some(present)) => present.by.to_owned(),
         (None, None) => {
-            let message = "`by` is missing, and there is no split yet that says it";
+            let message =
+                "`by` is missing, such as `\"by\": \"tenant\"`: there is no split yet that says it";
             return Err(Fault::at("", "missing_field", message));
         }
     };

@@ -67,6 +67,10 @@ fn member(name: &str, before: Option<&Value>, after: Option<&Value>, parts: &mut
             parts.push(format!("fallthrough: {}", change_of_served(before, after)));
         }
         "when" => parts.push("condition changed".to_owned()),
+        "on" => {
+            let on = after.and_then(Value::as_bool).unwrap_or_default();
+            parts.push(format!("switched {}", if on { "on" } else { "off" }));
+        }
         "attributes" => attributes(before, after, parts),
         name => {
             let named = name.replace('_', " ");
@@ -139,15 +143,15 @@ fn targets(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String
     let (old, new) = (all(before), all(after));
     for ((kind, key), variant) in &new {
         match old.get(&(*kind, *key)) {
-            None => parts.push(format!("target {kind} {key} → {variant} added")),
+            None => parts.push(format!("{kind} {key} set to {variant}")),
             Some(before) if before != variant => {
-                parts.push(format!("target {kind} {key}: {before} → {variant}"));
+                parts.push(format!("{kind} {key}: {before} → {variant}"));
             }
             Some(_) => {}
         }
     }
     for ((kind, key), variant) in old.iter().filter(|(who, _)| !new.contains_key(*who)) {
-        parts.push(format!("target {kind} {key} → {variant} removed"));
+        parts.push(format!("{kind} {key} no longer set to {variant}"));
     }
 }
 
@@ -248,10 +252,10 @@ fn prerequisites(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<
 /// Such as `10 % on → 25 % on`.
 fn change_of_served(before: &Value, after: &Value) -> String {
     let (old, new) = (served(before), served(after));
-    let by = unit(after).filter(|by| unit(before) != Some(by) || old == new);
-    match by {
-        Some(by) => format!("{old} → {new} by {by}"),
-        None => format!("{old} → {new}"),
+    match (unit(before), unit(after)) {
+        (Some(was), Some(by)) if was != by => format!("{old} by {was} → {new} by {by}"),
+        (was, Some(by)) if was.is_none() || old == new => format!("{old} → {new} by {by}"),
+        _ => format!("{old} → {new}"),
     }
 }
 
@@ -337,15 +341,20 @@ mod tests {
 
     #[test]
     fn a_state_is_told_as_a_product_manager_reads_it() {
-        check(|state| state["on"] = json!(true), "on: false → true");
+        check(|state| state["on"] = json!(true), "switched on");
         check(|state| state["salt"] = json!("s"), "salt: none → s");
         let targets = json!([{"kind": "tenant", "keys": ["globex"], "variant": "on"},
                              {"kind": "tenant", "keys": ["acme"], "variant": "on"}]);
         check(
             |state| state["targets"] = targets,
-            "target tenant acme: off → on; target tenant globex → on added; target tenant old → off removed",
+            "tenant acme: off → on; tenant globex set to on; tenant old no longer set to off",
         );
         check(|state| state["fallthrough"] = split(10_000), "fallthrough: off → 10 % on by tenant");
+        let mut by_user = split(10_000);
+        by_user["split"]["by"] = json!("user");
+        let change = change_of_served(&split(10_000), &by_user);
+        assert_eq!(change, "10 % on by tenant → 10 % on by user");
+        assert_eq!(change_of_served(&split(10_000), &split(25_000)), "10 % on → 25 % on");
         let rules = json!([{"id": "b", "when": {"all": [1]}, "serve": {"variant": "off"}},
                            {"id": "a", "when": {"all": []}, "serve": {"variant": "on"}},
                            {"id": "c", "when": {"all": []}, "serve": split(1)}]);

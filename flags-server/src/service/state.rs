@@ -2,6 +2,7 @@
 
 use flags_core::{
     FLAG_STATE, Field, FlagDefinition, FlagState, Shape, check_flag, flag_references,
+    unknown_variant,
 };
 use serde_json::{Value, json};
 
@@ -60,6 +61,15 @@ impl Place {
         precondition.check(Some(object.version))?;
         let state = parse(&object.document)?;
         Ok(Self { project, environment, key: stored.key, document, version: object.version, state })
+    }
+
+    /// That the flag has the variant which a request names as `variant`.
+    pub(super) fn needs_variant(&self, name: &str) -> Result<(), Fault> {
+        let variants = &self.document.shared.variants;
+        if variants.iter().any(|variant| variant.name == name) {
+            return Ok(());
+        }
+        Err(Fault::at("/variant", "unknown_variant", unknown_variant(variants, name)))
     }
 
     /// Everything that is wrong with another state of the flag; pointers lead into the state.

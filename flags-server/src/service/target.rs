@@ -26,12 +26,7 @@ pub(crate) fn target_tenant(
         return Err(Fault::at("", "invalid_key", message));
     }
     let place = Place::find(unit.tx, path, precondition)?;
-    if let Some(name) = variant
-        && !place.document.shared.variants.iter().any(|variant| variant.name == *name)
-    {
-        let message = format!("the flag has no variant `{name}`");
-        return Err(Fault::at("/variant", "unknown_variant", message));
-    }
+    variant.map_or(Ok(()), |name| place.needs_variant(name))?;
     let targets = retarget(&place.state.targets, tenant, variant);
     let after = FlagState { targets, ..place.state.clone() };
     let action = match variant {

@@ -554,6 +554,15 @@ fn schedule(store: &dyn Store, writer: &mut dyn Writer, environment: Environment
     assert_eq!(view.scheduled_with(environment, "bob", None, "", 9).unwrap(), [quoted]);
     let other = EnvironmentId(environment.0 + 1);
     assert_eq!(view.scheduled_with(other, "launch", None, "", 9).unwrap(), []);
+    assert_eq!(view.open_schedule().unwrap(), (1, Some(at(30))));
+    assert_eq!(view.ended_scheduled(at(21)).unwrap(), 0);
+    assert_eq!(view.ended_scheduled(at(22)).unwrap(), 1);
+    write(writer, |tx| tx.cut_schedule(at(22)).unwrap());
+    let view = store.view().unwrap();
+    assert_eq!(view.scheduled(environment, "c").unwrap(), None);
+    let all = ScheduleFilter { state: None, after: None, limit: 9 };
+    assert_eq!(view.schedule(environment, &all).unwrap().len(), 4);
+    assert_eq!(view.ended_scheduled(at(22)).unwrap(), 0);
 }
 
 fn chain(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {

@@ -583,6 +583,12 @@ pub(crate) trait View {
     /// The open change of all environments whose time comes first.
     fn next_scheduled(&self) -> StoreResult<Option<NextChange>>;
 
+    /// How many open changes there are, and the time of the first of them.
+    fn open_schedule(&self) -> StoreResult<(u64, Option<Timestamp>)>;
+
+    /// How many scheduled changes ended before a time.
+    fn ended_scheduled(&self, before: Timestamp) -> StoreResult<u64>;
+
     /// How many open changes an environment has, and how many bytes their bodies have.
     fn open_scheduled(&self, environment: EnvironmentId) -> StoreResult<(u64, u64)>;
 
@@ -795,6 +801,9 @@ pub(crate) trait Transaction: View {
 
     /// Writes a scheduled change, instead of an older one with that id.
     fn put_scheduled(&mut self, change: &ScheduledChange) -> StoreResult<()>;
+
+    /// Removes the scheduled changes that ended before a time.
+    fn cut_schedule(&mut self, before: Timestamp) -> StoreResult<()>;
 
     /// Removes the answers that have a text in them; gives how many.
     fn erase_answers(&mut self, text: &str) -> StoreResult<u64>;

@@ -384,6 +384,14 @@ impl<T: Rows> View for T {
         super::schedule::next(self.connection()?)
     }
 
+    fn open_schedule(&self) -> StoreResult<(u64, Option<Timestamp>)> {
+        super::schedule::all_open(self.connection()?)
+    }
+
+    fn ended_scheduled(&self, before: Timestamp) -> StoreResult<u64> {
+        super::schedule::ended(self.connection()?, before)
+    }
+
     fn open_scheduled(&self, environment: EnvironmentId) -> StoreResult<(u64, u64)> {
         super::schedule::open(self.connection()?, environment)
     }

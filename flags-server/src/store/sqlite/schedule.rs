@@ -100,6 +100,29 @@ pub(super) fn open(connection: &Connection, environment: EnvironmentId) -> Store
     Ok(statement.query_row([environment.0], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
+pub(super) fn all_open(connection: &Connection) -> StoreResult<(u64, Option<Timestamp>)> {
+    let sql = "SELECT count(*), min(at) FROM scheduled_change WHERE state = 'open'";
+    let read = |row: &Row<'_>| {
+        let first: Option<i64> = row.get(1)?;
+        Ok((row.get(0)?, first.map(Timestamp::from_millis)))
+    };
+    Ok(connection.prepare_cached(sql)?.query_row((), read)?)
+}
+
+/// What has ended before a time; what is open has not.
+const ENDED: &str = "state <> 'open' AND ended_at < ?1";
+
+pub(super) fn ended(connection: &Connection, before: Timestamp) -> StoreResult<u64> {
+    let sql = format!("SELECT count(*) FROM scheduled_change WHERE {ENDED}");
+    Ok(connection.query_row(&sql, [before.as_millis()], |row| row.get(0))?)
+}
+
+pub(super) fn cut(connection: &Connection, before: Timestamp) -> StoreResult<()> {
+    let sql = format!("DELETE FROM scheduled_change WHERE {ENDED}");
+    connection.execute(&sql, [before.as_millis()])?;
+    Ok(())
+}
+
 pub(super) fn made(
     connection: &Connection,
     environment: EnvironmentId,

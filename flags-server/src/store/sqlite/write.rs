@@ -516,6 +516,10 @@ impl Transaction for SqliteTransaction<'_> {
         super::schedule::put(&self.sql, change)
     }
 
+    fn cut_schedule(&mut self, before: Timestamp) -> StoreResult<()> {
+        super::schedule::cut(&self.sql, before)
+    }
+
     fn erase_answers(&mut self, text: &str) -> StoreResult<u64> {
         let erased = self.execute(&format!("DELETE FROM answer WHERE {HAS_TEXT}"), [text])?;
         Ok(erased as u64)
