@@ -269,6 +269,9 @@ pub(crate) const COMMAND_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Scheduled changes that an erasure rewrites in one operation; each may have a body of a megabyte.
 pub(crate) const SCHEDULED_PER_ERASURE_WRITE: u32 = 16;
 
+/// Kept answers that an erasure rewrites in one operation; each may have megabytes.
+pub(crate) const ANSWERS_PER_ERASURE_WRITE: u32 = 16;
+
 /// Bytes of the change log that one operation of an erasure goes through: other writes wait for it.
 pub(crate) const ERASED_BYTES_PER_WRITE: usize = 8 * 1024 * 1024;
 

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use flags_core::{Field, Shape};
+use flags_core::{Document, Field, FlagState, SegmentDefinition, Shape};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -141,6 +141,26 @@ impl Of {
     }
 }
 
+/// Makes a plan with what was, which is read away from the writer thread, and carries it out.
+async fn go_back<T: Send + Sync + 'static>(
+    service: &Service,
+    of: Of,
+    dry_run: DryRun,
+    post: Post,
+    action: &'static str,
+    then: impl FnOnce(&dyn View) -> Result<T, Fault> + Send + 'static,
+    plan: impl Fn(&dyn View, &T) -> Result<Plan, Fault> + Send + Sync + 'static,
+) -> Result<Response, Problem> {
+    // What was may be cut off by now, or of a flag that is archived.
+    if !dry_run.0
+        && let Some(answer) = post.answered(service).await?
+    {
+        return Ok(answer);
+    }
+    let then = service.read_log(then).await?;
+    carry_out(service, of, dry_run, post, action, move |view: &dyn View| plan(view, &then)).await
+}
+
 #[derive(Deserialize)]
 pub(super) struct Revert {
     revision: u64,
@@ -171,14 +191,14 @@ pub(super) async fn revert_environment(
     post: Post,
     Checked(Revert { revision }): Checked<Revert>,
 ) -> Result<Response, Problem> {
-    // What was is read away from the writer thread.
     let (p, e) = (project.clone(), environment.clone());
-    let then =
-        service.read_log(move |view| revert::environment_then(view, &p, &e, revision)).await?;
+    let then = move |view: &dyn View| revert::environment_then(view, &p, &e, revision);
     let (p, e) = (project.clone(), environment.clone());
     let of = Of { project, environment, scale: Scale::Large };
-    let plan = move |view: &dyn View| revert::plan_environment(view, &p, &e, &precondition, &then);
-    carry_out(&service, of, dry_run, post, "environment.revert", plan).await
+    let plan = move |view: &dyn View, then: &Document| {
+        revert::plan_environment(view, &p, &e, &precondition, then)
+    };
+    go_back(&service, of, dry_run, post, "environment.revert", then, plan).await
 }
 
 pub(super) async fn revert_flag(
@@ -191,10 +211,12 @@ pub(super) async fn revert_flag(
 ) -> Result<Response, Problem> {
     let path = state::Path { project, environment, flag };
     let of = path.clone();
-    let then = service.read_log(move |view| revert::flag_then(view, &of, revision)).await?;
+    let then = move |view: &dyn View| revert::flag_then(view, &of, revision);
     let of = Of::flag(&path);
-    let plan = move |view: &dyn View| revert::plan_flag(view, &path, &precondition, then.clone());
-    carry_out(&service, of, dry_run, post, "flag_state.revert", plan).await
+    let plan = move |view: &dyn View, then: &FlagState| {
+        revert::plan_flag(view, &path, &precondition, then.clone())
+    };
+    go_back(&service, of, dry_run, post, "flag_state.revert", then, plan).await
 }
 
 pub(super) async fn revert_segment(
@@ -207,11 +229,12 @@ pub(super) async fn revert_segment(
 ) -> Result<Response, Problem> {
     let path = segment::Path { project, environment, segment };
     let of = path.clone();
-    let then = service.read_log(move |view| revert::segment_then(view, &of, revision)).await?;
+    let then = move |view: &dyn View| revert::segment_then(view, &of, revision);
     let of = Of::segment(&path);
-    let plan =
-        move |view: &dyn View| revert::plan_segment(view, &path, &precondition, then.clone());
-    carry_out(&service, of, dry_run, post, "segment.revert", plan).await
+    let plan = move |view: &dyn View, then: &SegmentDefinition| {
+        revert::plan_segment(view, &path, &precondition, then.clone())
+    };
+    go_back(&service, of, dry_run, post, "segment.revert", then, plan).await
 }
 
 pub(super) async fn copy_flag(

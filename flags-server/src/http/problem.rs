@@ -251,7 +251,7 @@ impl From<Fault> for Problem {
                 let what = error.obstacle().map_or("the database failed", Obstacle::sentence);
                 let detail = format!("{what}, and nothing was written; try again");
                 let problem = Self::unavailable("storage_failed", &detail);
-                Self { cause: Some(error.to_string()), ..problem }
+                Self { cause: Some(error.logged()), ..problem }
             }
             Fault::Internal(cause) => Self::internal(cause),
         }

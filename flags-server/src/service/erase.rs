@@ -22,7 +22,7 @@ use super::publish::{Author, Deed, Edit, Effect, Unit};
 use super::received::all_right;
 use super::redact::{MARKER, Subject};
 use super::state::references;
-use super::{Service, fold, project, schedule};
+use super::{Service, fold, idempotency, project, schedule};
 use crate::limits::{AUDIT_ROWS_PER_READ, CHANGES_PER_FOLD, ERASED_BYTES_PER_WRITE};
 use crate::store::chain::{AuditRow, ERASED, PARTS, Parts, Seals};
 use crate::store::{
@@ -149,9 +149,7 @@ pub(crate) async fn erase(
             None => break,
         }
     }
-    let text = erasure.subject.text();
-    let answers = service.write(author.clone(), move |unit| Ok(unit.tx.erase_answers(&text)?));
-    report.answers = answers.await?;
+    report.answers = idempotency::erase(service, &author, &erasure.subject).await?;
     service.forget_past().await;
     let (kind, told) = (erasure.subject.kind, json!({"by": row, "audit_rows": report.audit_rows}));
     service.write(author, move |unit| record(unit, "erase.finish", &kind, &told)).await?;
@@ -180,7 +178,7 @@ pub(crate) fn look(
     erasure: &Erasure,
     progress: fn(&str),
 ) -> Result<Report, Fault> {
-    let answers = view.answers_with(&erasure.subject.text())?;
+    let answers = idempotency::look(view, &erasure.subject)?;
     let mut report = Report { dry_run: true, answers, ..Report::default() };
     for (project, environment) in places(view, erasure)? {
         let found = InForce::find(view, &project, &environment, &erasure.subject)?;
@@ -307,7 +305,7 @@ impl InForce {
                 continue;
             }
             let mut state: Value = parse(&object.document)?;
-            if subject.redact(&mut state) {
+            if subject.redact_state(&mut state) {
                 let shared = view.flag(project.id, &object.key)?;
                 let shared = shared.ok_or_else(|| super::flag::not_found(&object.key))?;
                 let state = parse(&state.to_string())?;
@@ -317,7 +315,8 @@ impl InForce {
         let key = std::slice::from_ref(&subject.key);
         for object in view.objects(environment.id, ObjectKind::Segment, &Page::ALL)? {
             let mut definition: Value = parse(&object.document)?;
-            let is_named = object.document.contains(&literal) && subject.redact(&mut definition);
+            let is_named =
+                object.document.contains(&literal) && subject.redact_segment(&mut definition, None);
             let document: SegmentDocument = parse(&definition.to_string())?;
             let gone = |list| -> Result<KeysChange, Fault> {
                 let is_member = document.kind == subject.kind
@@ -467,15 +466,13 @@ impl LogScan {
 
 /// Whether an object is what is stored of the tenant whose key goes.
 fn is_stored(object: &Object, subject: &Subject) -> bool {
-    object.kind == TENANT_KIND && subject.kind == TENANT_KIND && object.key == subject.key
+    object.kind == TENANT_KIND && subject.is_tenant(&object.key)
 }
 
 /// Whether it deletes what was stored of the tenant whose key goes.
 fn deletes(change: &ObjectChange, subject: &Subject) -> bool {
     match change {
-        ObjectChange::Delete { kind, key } => {
-            kind == TENANT_KIND && subject.kind == TENANT_KIND && *key == subject.key
-        }
+        ObjectChange::Delete { kind, key } => kind == TENANT_KIND && subject.is_tenant(key),
         ObjectChange::Upsert(_) | ObjectChange::Members(_) => false,
     }
 }
@@ -523,7 +520,7 @@ fn redact_object(object: &mut Object, subject: &Subject) -> Result<bool, Fault> 
         return Ok(false);
     }
     let mut definition: Value = parse(text)?;
-    let touched = subject.redact(&mut definition);
+    let touched = subject.redact_definition(&object.kind, &mut definition);
     if touched {
         object.definition = parse(&definition.to_string())?;
     }
@@ -581,14 +578,12 @@ fn redact_row(row: AuditRow, subject: &Subject, by: i64) -> Result<Option<Redact
             // Whatever it is, it names the key.
             return (gone.clone(), true);
         };
-        let mut touched = subject.redact(&mut value);
-        if is_scheduled && let Some(problem) = value.get_mut("problem") {
-            touched |= subject.redact_problem(problem);
-        }
+        let touched = subject.redact_audited(&object_kind, &mut value);
         (if touched { value.to_string() } else { text }, touched)
     };
     let [key, reason, before, after] = parts;
-    let is_subject = object_kind == subject.kind && key.as_ref() == Some(&subject.key);
+    let is_tenant = object_kind == TENANT_KIND;
+    let is_subject = is_tenant && key.as_deref().is_some_and(|key| subject.is_tenant(key));
     let key = if is_subject { (Some(MARKER.to_owned()), true) } else { (key, false) };
     let reason = match reason.as_deref().and_then(|reason| subject.redact_text(reason)) {
         Some(redacted) => (Some(redacted), true),
@@ -596,9 +591,7 @@ fn redact_row(row: AuditRow, subject: &Subject, by: i64) -> Result<Option<Redact
     };
     let optional = |text: Option<String>| match text.map(document) {
         // Whatever was stored of the tenant.
-        Some((text, _)) if is_subject && subject.kind == TENANT_KIND && text != gone => {
-            (Some(gone.clone()), true)
-        }
+        Some((text, _)) if is_subject && text != gone => (Some(gone.clone()), true),
         Some((text, touched)) => (Some(text), touched),
         None => (None, false),
     };

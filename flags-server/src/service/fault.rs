@@ -69,6 +69,15 @@ impl Fault {
         Self::LimitExceeded { limit, maximum, at: Some(pointer.to_owned()) }
     }
 
+    /// What the log says where the store failed. Of a document that cannot be read that is where, and not
+    /// what stands there: it may be somebody's key.
+    pub(crate) fn logged(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => Some(error.logged()),
+            _ => None,
+        }
+    }
+
     /// The same of a body that is a part of another one, there at `place`.
     pub(crate) fn below(mut self, place: &str) -> Self {
         match &mut self {

@@ -375,6 +375,17 @@ impl StoreError {
         self.is_damage
     }
 
+    /// What happened, without what stands in a document that cannot be read.
+    pub(crate) fn logged(&self) -> String {
+        match self.cause.downcast_ref::<serde_json::Error>() {
+            Some(error) => {
+                let (line, column) = (error.line(), error.column());
+                format!("{:?} error at line {line}, column {column}", error.classify())
+            }
+            None => self.to_string(),
+        }
+    }
+
     /// What happened, without saying that it happened to the database.
     pub(crate) fn cause(&self) -> &dyn fmt::Display {
         &self.cause
@@ -599,8 +610,14 @@ pub(crate) trait View {
         revision: Revision,
     ) -> StoreResult<Option<String>>;
 
-    /// How many answers have a text in them.
-    fn answers_with(&self, text: &str) -> StoreResult<u64>;
+    /// Answers that have a text in their body, with their keys: in order of these and after one, of
+    /// which nothing is before all.
+    fn answers_with(
+        &self,
+        text: &str,
+        after: &[u8],
+        limit: u32,
+    ) -> StoreResult<Vec<([u8; 32], StoredAnswer)>>;
 
     /// The key in `scope` whose [folded form](flags_core::folded_key) is `folded`.
     fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>>;
@@ -804,9 +821,6 @@ pub(crate) trait Transaction: View {
 
     /// Removes the scheduled changes that ended before a time.
     fn cut_schedule(&mut self, before: Timestamp) -> StoreResult<()>;
-
-    /// Removes the answers that have a text in them; gives how many.
-    fn erase_answers(&mut self, text: &str) -> StoreResult<u64>;
 
     fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()>;
 

@@ -84,7 +84,7 @@ pub(super) fn next(connection: &Connection) -> StoreResult<Option<NextChange>> {
         match read(row) {
             // It stays open, and is in nobody's way.
             Err(error) if error.is_damage() => {
-                tracing::error!(%error, "a scheduled change cannot be read");
+                tracing::error!(error = error.logged(), "a scheduled change cannot be read");
             }
             next => return next.map(Some),
         }
