@@ -40,22 +40,20 @@ pub(super) fn parameters(path: &str) -> impl Iterator<Item = Value> {
             "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$",
             "maxLength": MAX_KEY_BYTES,
         });
+        let of = |example: &str| with_example(key.clone(), example);
         let (description, schema) = match name {
-            "p" => ("Key of the project.", key),
-            "e" => ("Key of the environment.", key),
-            "flag" => ("Key of the flag.", key),
-            "segment" => ("Key of the segment.", key),
+            "p" => ("Key of the project.", of("default")),
+            "e" => ("Key of the environment.", of("production")),
+            "flag" => ("Key of the flag.", of("new-checkout")),
+            "segment" => ("Key of the segment.", of("beta-tenants")),
             "tenant" => {
-                let length = MAX_CONTEXT_KEY_BYTES;
-                (
-                    "Key of the tenant.",
-                    json!({
-                        "type": "string",
-                        "pattern": PRINTABLE,
-                        "minLength": 1,
-                        "maxLength": length,
-                    }),
-                )
+                let key = json!({
+                    "type": "string",
+                    "pattern": PRINTABLE,
+                    "minLength": 1,
+                    "maxLength": MAX_CONTEXT_KEY_BYTES,
+                });
+                ("Key of the tenant.", with_example(key, "acme"))
             }
             "revision" => ("A revision.", json!({"type": "integer", "minimum": 0})),
             "schedule" => ("Id of the scheduled change.", json!({"type": "string"})),
@@ -66,4 +64,11 @@ pub(super) fn parameters(path: &str) -> impl Iterator<Item = Value> {
             "description": description, "schema": schema,
         })
     })
+}
+
+fn with_example(mut schema: Value, example: &str) -> Value {
+    if let Value::Object(schema) = &mut schema {
+        schema.insert("examples".to_owned(), json!([example]));
+    }
+    schema
 }

@@ -116,18 +116,15 @@ pub(super) async fn get(
     let watch = environment.watch();
     let present = environment.revision();
     let epoch = service.live.epoch().clone();
+    let after = query.after.map(|after| {
+        let wrong = || Problem::query("`after` is a position, `<epoch>.<revision>`");
+        after.parse::<Position>().map_err(|_| wrong())
+    });
+    let after = after.transpose()?;
     let asked = match headers.get(LAST_EVENT_ID) {
         // What is not a position of ours is of another history.
         Some(id) => Some(id.to_str().ok().and_then(|id| id.parse().ok())),
-        None => match query.after {
-            Some(after) => {
-                let position = after.parse::<Position>().ok();
-                let position = position
-                    .ok_or_else(|| Problem::query("`after` is a position, `<epoch>.<revision>`"));
-                Some(Some(position?))
-            }
-            None => None,
-        },
+        None => after.map(Some),
     };
     let start = match asked {
         None => Some(present),
