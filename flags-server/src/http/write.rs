@@ -21,7 +21,7 @@ use crate::service::{Author, Precondition};
 #[serde(deny_unknown_fields)]
 struct WriteQuery {
     /// Why, for the audit log: without control characters.
-    #[schemars(length(max = MAX_REASON_BYTES), regex(pattern = schema::PRINTABLE))]
+    #[schemars(length(max = MAX_REASON_BYTES), regex(pattern = schema::LINE))]
     reason: Option<String>,
     #[schemars(skip)]
     dry_run: Option<bool>,
