@@ -17,7 +17,7 @@ const ZSTD_LEVEL: i32 = 3;
 /// A snapshot is read anew when the changes since it are more than one such part of it.
 const MAX_TAIL_SHARE: u64 = 4;
 
-/// How the bytes of a snapshot are packed.
+/// How bytes are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
     Identity,
@@ -90,7 +90,7 @@ impl Snapshot {
 }
 
 impl Encoding {
-    fn pack(self, bytes: &[u8]) -> io::Result<Bytes> {
+    pub(crate) fn pack(self, bytes: &[u8]) -> io::Result<Bytes> {
         let packed = match self {
             Self::Identity => bytes.to_vec(),
             Self::Gzip => {
