@@ -15,11 +15,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::body::{Bulk, Form, parse};
 use super::path::Keys;
-use super::plan::{DryRun, carry_out};
+use super::plan::{DryRun, Of, carry_out};
 use super::post::Post;
 use super::problem::Problem;
 use crate::limits::{EXPORT_CHUNK_BYTES, EXPORT_TIMEOUT};
 use crate::service::import::{self, Imported};
+use crate::service::plan::Scale;
 use crate::service::{Precondition, Service, export as document, project};
 use crate::store::View;
 
@@ -139,9 +140,10 @@ pub(super) async fn import(
 ) -> Result<Response, Problem> {
     let read = move || -> Result<Imported, Problem> { Ok(Imported::read(parse(&body)?)?) };
     let imported = service.compute(read).await??;
-    let plan =
-        move |view: &dyn View| import::plan(view, &project, &environment, &precondition, imported);
-    carry_out(&service, dry_run, post, import::ACTION, plan).await
+    let (p, e) = (project.clone(), environment.clone());
+    let of = Of { project, environment, scale: Scale::Large };
+    let plan = move |view: &dyn View| import::plan(view, &p, &e, &precondition, imported.clone());
+    carry_out(&service, of, dry_run, post, import::ACTION, plan).await
 }
 
 #[cfg(test)]

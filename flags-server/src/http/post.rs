@@ -15,8 +15,8 @@ use super::openapi::{Describes, Operation};
 use super::problem::Problem;
 use super::write::header;
 use crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
-use crate::service::idempotency::{Once, Outcome, Reply, once};
-use crate::service::{Author, Fault, Service, Unit};
+use crate::service::idempotency::{Once, Outcome, Reply, known, once};
+use crate::service::{Author, Fault, Service, Unit, now};
 use crate::store::StoredAnswer;
 
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -119,6 +119,20 @@ fn unquoted(quoted: &str) -> Option<String> {
 }
 
 impl Post {
+    /// The answer to the same request, if it was sent before: for a handler that reads what may be
+    /// there no more. It need not be asked for by others, as [`run`](Self::run) asks for it.
+    pub(super) async fn answered(&self, service: &Service) -> Result<Option<Response>, Problem> {
+        let Some(request) = self.once() else { return Ok(None) };
+        let known = service.read(move |view| known(view, now(), &request)).await?;
+        known.map(replayed).transpose()
+    }
+
+    fn once(&self) -> Option<Once> {
+        let Key { hash, request, body } = self.key.as_ref()?;
+        let fingerprint = request.clone().chain_update(body.get()).finalize().into();
+        Some(Once { key: *hash, fingerprint })
+    }
+
     /// Runs a verb on the writer thread, and answers with what `answer` makes of its result. Asked
     /// for again, the answer is the stored one.
     pub(super) async fn run<T, A: Into<Answered>>(
@@ -130,14 +144,11 @@ impl Post {
     where
         T: Send + 'static,
     {
-        let Self { author, key } = self;
-        let Some(Key { hash, request, body }) = key else {
-            let written = service.write(author, verb).await?;
+        let Some(request) = self.once() else {
+            let written = service.write(self.author, verb).await?;
             return Ok(answer(written).into().now);
         };
-        let fingerprint = request.chain_update(body.get()).finalize().into();
-        let request = Once { key: hash, fingerprint };
-        let outcome = service.write(author, move |unit| {
+        let outcome = service.write(self.author, move |unit| {
             once(unit, &request, |unit| {
                 let Answered { now, again } = answer(verb(unit)?).into();
                 let (now, reply) = match again {

@@ -13,6 +13,7 @@ use super::plan::KnowsDryRun;
 use super::problem::Problem;
 use super::request::RequestId;
 use crate::limits::MAX_REASON_BYTES;
+use crate::service::text::is_line;
 use crate::service::{Author, Precondition};
 
 #[derive(Deserialize, JsonSchema)]
@@ -45,7 +46,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Author {
         if query.reason.as_ref().is_some_and(|reason| reason.len() > MAX_REASON_BYTES) {
             return Err(Problem::query(format!("`reason` has at most {MAX_REASON_BYTES} bytes")));
         }
-        if query.reason.as_ref().is_some_and(|reason| reason.contains(char::is_control)) {
+        if query.reason.as_ref().is_some_and(|reason| !is_line(reason)) {
             return Err(Problem::query("`reason` has control characters"));
         }
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());

@@ -23,6 +23,7 @@ mod lanes;
 mod member_lists;
 pub(crate) mod members;
 pub(crate) mod model;
+mod needs;
 pub(crate) mod new_token;
 pub(crate) mod past;
 pub(crate) mod plan;
@@ -42,14 +43,16 @@ pub(crate) mod schedule;
 pub(crate) mod segment;
 mod sentence;
 pub(crate) mod shown_token;
+mod sizes;
 pub(crate) mod state;
 pub(crate) mod target;
 pub(crate) mod tenant;
+pub(crate) mod text;
 pub(crate) mod token;
 pub(crate) mod upkeep;
 mod writer;
 
-pub(crate) use self::fault::Fault;
+pub(crate) use self::fault::{Fault, diagnostic};
 pub(crate) use self::lanes::Lane;
 pub(crate) use self::model::Revisions;
 pub(crate) use self::precondition::Precondition;
@@ -69,7 +72,9 @@ use self::past::PastRulesets;
 use self::publish::Effect;
 use self::writer::{Operation, Request, WriterThread};
 use crate::access::Tokens;
-use crate::limits::{MAX_COMPUTATIONS, MAX_EXPORTS, MAX_PROPAGATION_WAITS, MAX_QUEUED_WRITES};
+use crate::limits::{
+    MAX_COMPUTATIONS, MAX_EXPORTS, MAX_PLANS, MAX_PROPAGATION_WAITS, MAX_QUEUED_WRITES,
+};
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::store::{EnvironmentId, Store, View};
@@ -95,6 +100,8 @@ pub(crate) struct Service {
     past: PastRulesets,
     /// Of those who evaluate for somebody else, or read what somebody sent, which may be long.
     computers: Arc<Semaphore>,
+    /// Of those who plan changes of many objects.
+    planners: Arc<Semaphore>,
     /// Of those who send a whole environment, as slowly as their client reads it.
     exporters: Arc<Semaphore>,
     writes: mpsc::Sender<Box<dyn Operation>>,
@@ -126,6 +133,7 @@ impl Service {
         let handle =
             std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
         let computers = Arc::new(Semaphore::new(MAX_COMPUTATIONS));
+        let planners = Arc::new(Semaphore::new(MAX_PLANS));
         let exporters = Arc::new(Semaphore::new(MAX_EXPORTS));
         let waits = Arc::new(Semaphore::new(MAX_PROPAGATION_WAITS));
         let service = Self {
@@ -139,6 +147,7 @@ impl Service {
             lanes: Lanes::new(),
             past: PastRulesets::default(),
             computers,
+            planners,
             exporters,
             writes,
             health,

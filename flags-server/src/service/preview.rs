@@ -102,8 +102,7 @@ impl Preview {
     ) -> Result<Self, Fault> {
         let answers = before.tenants().len() as u64 * flags.len() as u64;
         if answers > MAX_PREVIEW_ANSWERS {
-            let maximum = MAX_PREVIEW_ANSWERS;
-            return Err(Fault::LimitExceeded { limit: "preview_answers", maximum });
+            return Err(Fault::limit("preview_answers", MAX_PREVIEW_ANSWERS));
         }
         let mut after = Ruleset::clone(&before);
         for change in changes {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::fault::Fault;
-use super::members::{MembersEdit, told};
+use super::members::{MembersEdit, check_count, told};
 use super::model::{Segment, SegmentDocument, parse};
 use super::precondition::Precondition;
 use super::project;
@@ -206,6 +206,13 @@ fn change(
     received.check(&SEGMENT);
     let Said { kind, included, excluded, when } = Said::read(received)?;
     let place = Place { project, environment, key: present.key.clone() };
+    // So many go at least: what cannot be is told before the lists are read.
+    let MemberCounts { included: i, excluded: e, .. } = present.members;
+    let gone = |before: u64, wanted: &Option<Vec<String>>| match wanted {
+        None => 0,
+        Some(wanted) => usize::try_from(before).unwrap_or(usize::MAX).saturating_sub(wanted.len()),
+    };
+    check_count([("/included", gone(i, &included)), ("/excluded", gone(e, &excluded))])?;
     // A list that is not named stays as it is.
     let change = |list, wanted: Option<Vec<String>>| match wanted {
         None => Ok(KeysChange::default()),
@@ -254,6 +261,8 @@ impl Place {
         document: &SegmentDocument,
         members: &MembersEdit,
     ) -> Result<Segment, Fault> {
+        let [included, excluded] = members.counts();
+        check_count([("/included", included), ("/excluded", excluded)])?;
         // What travels is the lesser: what came and went, or everything.
         let alone = before.is_some_and(|before| {
             before.document == *document && members.is_less_than_all_of(&before.members)

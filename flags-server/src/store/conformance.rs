@@ -458,10 +458,13 @@ fn answers(writer: &mut dyn Writer) {
         tx.forget_answers(Timestamp::from_millis(30), 2).unwrap();
         assert_eq!(tx.answer(&[3; 32]).unwrap(), None);
         assert_eq!(tx.answer(&[4; 32]).unwrap(), Some(answer(40, 4)));
-        assert_eq!(tx.answers_with("elsewhere").unwrap(), 0);
-        assert_eq!(tx.answers_with("etag").unwrap(), 1);
-        tx.erase_answers("etag").unwrap();
-        assert_eq!(tx.answer(&[4; 32]).unwrap(), None);
+        let said = |key| ([key; 32], StoredAnswer { body: b"\"a, b\"".into(), ..answer(50, key) });
+        for key in [7, 5, 6] {
+            tx.put_answer(&[key; 32], &said(key).1).unwrap();
+        }
+        assert_eq!(tx.answers_with("etag", &[], 9).unwrap(), [], "that is a header");
+        assert_eq!(tx.answers_with("a, b", &[], 2).unwrap(), [said(5), said(6)]);
+        assert_eq!(tx.answers_with("a, b", &[6; 32], 2).unwrap(), [said(7)]);
     });
 }
 

@@ -348,23 +348,42 @@ impl Obstacle {
 pub(crate) struct StoreError {
     cause: Box<dyn StdError + Send + Sync>,
     obstacle: Option<Obstacle>,
+    is_damage: bool,
 }
 
 impl StoreError {
     pub(crate) fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { cause: error.into(), obstacle: None }
+        Self::of_obstacle(error, None)
     }
 
     pub(crate) fn of_obstacle(
         error: impl Into<Box<dyn StdError + Send + Sync>>,
         obstacle: Option<Obstacle>,
     ) -> Self {
-        Self { cause: error.into(), obstacle }
+        let cause = error.into();
+        let is_damage = cause.is::<serde_json::Error>();
+        Self { cause, obstacle, is_damage }
+    }
+
+    /// The same of something in the store that cannot be read, while the store works.
+    pub(crate) fn of_damage(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { is_damage: true, ..Self::new(error) }
     }
 
     /// Whether the store works, and something in it cannot be read.
     pub(crate) fn is_damage(&self) -> bool {
-        self.cause.is::<serde_json::Error>()
+        self.is_damage
+    }
+
+    /// What happened, without what stands in a document that cannot be read.
+    pub(crate) fn logged(&self) -> String {
+        match self.cause.downcast_ref::<serde_json::Error>() {
+            Some(error) => {
+                let (line, column) = (error.line(), error.column());
+                format!("{:?} error at line {line}, column {column}", error.classify())
+            }
+            None => self.to_string(),
+        }
     }
 
     /// What happened, without saying that it happened to the database.
@@ -378,13 +397,14 @@ impl StoreError {
 
     /// The same for somebody else who waited for it.
     pub(crate) fn again(&self) -> Self {
-        Self::of_obstacle(self.cause.to_string(), self.obstacle)
+        let Self { cause, obstacle, is_damage } = self;
+        Self { cause: cause.to_string().into(), obstacle: *obstacle, is_damage: *is_damage }
     }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cause, obstacle } = self;
+        let Self { cause, obstacle, .. } = self;
         match obstacle {
             Some(obstacle) => write!(f, "the database failed: {} ({cause})", obstacle.sentence()),
             None => write!(f, "the database failed: {cause}"),
@@ -590,8 +610,14 @@ pub(crate) trait View {
         revision: Revision,
     ) -> StoreResult<Option<String>>;
 
-    /// How many answers have a text in them.
-    fn answers_with(&self, text: &str) -> StoreResult<u64>;
+    /// Answers that have a text in their body, with their keys: in order of these and after one, of
+    /// which nothing is before all.
+    fn answers_with(
+        &self,
+        text: &str,
+        after: &[u8],
+        limit: u32,
+    ) -> StoreResult<Vec<([u8; 32], StoredAnswer)>>;
 
     /// The key in `scope` whose [folded form](flags_core::folded_key) is `folded`.
     fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>>;
@@ -795,9 +821,6 @@ pub(crate) trait Transaction: View {
 
     /// Removes the scheduled changes that ended before a time.
     fn cut_schedule(&mut self, before: Timestamp) -> StoreResult<()>;
-
-    /// Removes the answers that have a text in them; gives how many.
-    fn erase_answers(&mut self, text: &str) -> StoreResult<u64>;
 
     fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()>;
 

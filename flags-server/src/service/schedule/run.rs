@@ -25,7 +25,7 @@ pub(crate) async fn catch_up(service: &Service, tell: Tell) {
         match make_what_is_due(service, tell).await {
             Ok(Some(at)) if at <= now() => {}
             Ok(_) => return,
-            Err(fault) => return not_made(&fault),
+            Err(fault) => return not_made(fault, tell),
         }
     }
 }
@@ -40,7 +40,7 @@ pub(crate) async fn run(service: Arc<Service>, tell: Tell, stop: CancellationTok
                 Duration::from_millis(millis.try_into().unwrap_or_default())
             }
             Err(fault) => {
-                not_made(&fault);
+                not_made(fault, tell);
                 SCHEDULE_RETRY
             }
         };
@@ -71,8 +71,16 @@ async fn make_what_is_due(service: &Service, tell: Tell) -> Result<Option<Timest
     }
 }
 
-fn not_made(fault: &Fault) {
-    tracing::warn!(?fault, "what is scheduled is tried again later");
+fn not_made(fault: Fault, tell: Tell) {
+    let cause = fault.logged();
+    let problem = tell(fault);
+    tracing::warn!(code = code(&problem), cause, "what is scheduled is tried again later");
+}
+
+/// What the log says of what went wrong. The rest stands with the change: it may name whom that is
+/// about.
+fn code(problem: &Value) -> Option<&str> {
+    problem.get("code").and_then(Value::as_str)
 }
 
 /// A change whose time came.
@@ -96,9 +104,11 @@ fn make_next(unit: &mut Unit<'_>, tell: Tell) -> Result<(Option<Ended>, Option<T
             // Not the change's fault: it is made when the store works again.
             Err(Fault::Store(error)) if !error.is_damage() => return Err(error.into()),
             Err(fault) => {
-                tracing::warn!(schedule = next.change.id, ?fault, "a scheduled change failed");
+                let problem = tell(readable(fault));
+                let code = code(&problem);
+                tracing::warn!(schedule = next.change.id, code, "a scheduled change failed");
                 ScheduledChange {
-                    problem: Some(tell(readable(fault)).to_string()),
+                    problem: Some(problem.to_string()),
                     ..ended(unit, &next.change, ScheduleState::Failed)
                 }
             }
