@@ -25,7 +25,7 @@ pub(super) fn routes() -> Routes {
         )
         .about("tokens", "Tokens of people, programs and SDKs", token_routes)
         .about("audit", "Who did what, and forgetting it", audit_routes)
-        .about("sdk", "The SDK protocol", sdk_routes)
+        .about("SDK", "The SDK protocol", sdk_routes)
         .about("operations", "How the server is doing", operation_routes)
 }
 

@@ -1,6 +1,6 @@
 //! An operation as a command.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{entries, resolved, text};
 
@@ -27,7 +27,7 @@ pub(super) fn command(document: &Value, path: &str, method: &str, operation: &Va
         command += " \\\n  -H 'If-Match: \"3\"'";
     }
     if let Some(body) = body {
-        command += &format!(" \\\n  --json {}", quoted(&written(body)));
+        command += &format!(" \\\n  --json {}", quoted(&written(body, 2)));
     }
     command
 }
@@ -47,10 +47,31 @@ fn filled(document: &Value, path: &str, operation: &Value) -> String {
     path
 }
 
-/// On one line where it is short.
-fn written(body: &Value) -> String {
-    let short = body.to_string();
-    if short.len() <= 60 { short } else { format!("{body:#}") }
+/// How wide a line may get.
+const WIDTH: usize = 72;
+
+/// JSON on as few lines as there can be that are not too long.
+fn written(value: &Value, indent: usize) -> String {
+    let (brackets, parts): (_, Vec<String>) = match value {
+        Value::Object(members) => {
+            let part = |(name, member): (&String, &Value)| {
+                format!("{}: {}", json!(name), written(member, indent + 2))
+            };
+            (["{", "}"], members.iter().map(part).collect())
+        }
+        Value::Array(entries) => {
+            (["[", "]"], entries.iter().map(|entry| written(entry, indent + 2)).collect())
+        }
+        _ => return value.to_string(),
+    };
+    let [begin, end] = brackets;
+    let short = format!("{begin}{}{end}", parts.join(", "));
+    if indent + short.len() <= WIDTH && !short.contains('\n') {
+        return short;
+    }
+    let margin = " ".repeat(indent);
+    let lines = parts.join(&format!(",\n{margin}  "));
+    format!("{begin}\n{margin}  {lines}\n{margin}{end}")
 }
 
 /// As a shell takes it for one word, whatever it holds.
@@ -60,8 +81,6 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -79,10 +98,22 @@ mod tests {
             command(&document, "/flags/{flag}", "patch", &operation),
             "curl -X PATCH \"$FLAGS_URL/flags/new-checkout\" \\\n  \
              -H \"Authorization: Bearer $FLAGS_TOKEN\" \\\n  -H 'If-Match: \"3\"' \\\n  \
-             --json '{\"name\":\"it'\\''s\"}'"
+             --json '{\"name\": \"it'\\''s\"}'"
         );
         let open = json!({"security": []});
         assert_eq!(command(&document, "/livez", "get", &open), "curl \"$FLAGS_URL/livez\"");
         assert_eq!(command(&document, "/x", "post", &open), "curl -X POST \"$FLAGS_URL/x\"");
+    }
+
+    #[test]
+    fn bodies_are_broken_where_they_are_long() {
+        let long = "x".repeat(WIDTH);
+        let body = json!({"a": [1, {"b": null}], "c": {"d": [long]}});
+        let lines = format!(
+            "{{\n    \"a\": [1, {{\"b\": null}}],\n    \"c\": {{\n      \"d\": [\n        \
+             \"{long}\"\n      ]\n    }}\n  }}"
+        );
+        assert_eq!(written(&body, 2), lines);
+        assert_eq!(serde_json::from_str::<Value>(&lines).unwrap(), body);
     }
 }

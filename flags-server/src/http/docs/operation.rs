@@ -60,7 +60,10 @@ fn parameter(parameter: &Value) -> Markup {
     let about = text(parameter, "description");
     html! {
         code.name { (text(parameter, "name")) } " "
-        span.place { "in the " (text(parameter, "in")) } " "
+        span.place {
+            @match text(parameter, "in") { "header" => "header", place => { "in the " (place) } }
+            ", "
+        }
         span.kind { (shape::kind(schema)) }
         @if parameter.get("required") == Some(&Value::Bool(true)) {
             " " span.required { "required" }

@@ -34,7 +34,7 @@ pub(super) fn page(document: &Value) -> Markup {
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                nav aria-label="Contents" { (contents(&sections)) }
+                nav id="contents" aria-label="Contents" { (contents(&sections)) }
                 main {
                     (beginning(info))
                     @for section in &sections { (section.shown(document)) }
@@ -42,6 +42,7 @@ pub(super) fn page(document: &Value) -> Markup {
                     (headers(components))
                     (schemas(components))
                 }
+                a.back href="#contents" { "Contents" }
             }
         }
     }
@@ -55,7 +56,10 @@ struct Section<'a> {
 
 fn section<'a>(document: &'a Value, tag: &'a Value) -> Section<'a> {
     let mut operations = Vec::new();
-    for (path, methods) in members(document, "paths") {
+    let mut paths: Vec<_> = members(document, "paths").collect();
+    // What is a thing goes before what is done with it, and with what is below it.
+    paths.sort_by_key(|(path, _)| path.split('/').count());
+    for (path, methods) in paths {
         for method in METHODS {
             let operation = methods.get(method).map(|said| Operation { path, method, said });
             operations.extend(operation.filter(|known| known.is_about(text(tag, "name"))));
@@ -128,8 +132,8 @@ fn beginning(info: &Value) -> Markup {
                 "What a token has to be allowed stands with each operation."
             }
             pre { code {
-                "export FLAGS_URL=…    # such as this page's address, without /docs\n"
-                "export FLAGS_TOKEN=…  # begins nothing but requests: keep it secret"
+                "export FLAGS_URL='http://127.0.0.1:8080'  # where this page is, without /docs\n"
+                "export FLAGS_TOKEN='…'                    # the secret of your token"
             } }
         }
     }

@@ -15,8 +15,9 @@ pub(super) fn kind(schema: &Value) -> Markup {
     }
     if schema.get("enum").is_some() {
         return html! {
+            @if entries(schema, "enum").nth(1).is_some() { "one of " }
             @for (index, value) in entries(schema, "enum").enumerate() {
-                @if index > 0 { " or " }
+                @if index > 0 { ", " }
                 code { (value) }
             }
         };
@@ -53,7 +54,7 @@ fn named(name: &str, schema: &Value) -> Markup {
         @let limits = limits(schema);
         @if !limits.is_empty() { span.limits { ", " (limits) } }
         @if !text(schema, "pattern").is_empty() {
-            span.limits { ", as " code { (text(schema, "pattern")) } }
+            span.limits { ", matching " code { (text(schema, "pattern")) } }
         }
     }
 }
@@ -61,6 +62,7 @@ fn named(name: &str, schema: &Value) -> Markup {
 fn limits(schema: &Value) -> String {
     let range = |least: &str, most: &str, unit: &str| match (schema.get(least), schema.get(most)) {
         (Some(least), Some(most)) => format!("{least} to {most}{unit}"),
+        (Some(least), None) if *least == 1 && !unit.is_empty() => "not empty".to_owned(),
         (Some(least), None) => format!("at least {least}{unit}"),
         (None, Some(most)) => format!("at most {most}{unit}"),
         (None, None) => String::new(),
@@ -151,10 +153,11 @@ mod tests {
                 "string, 1 to 9 characters",
             ),
             (json!({"type": "string", "maxLength": 9}), "string, at most 9 characters"),
+            (json!({"type": "string", "minLength": 1}), "string, not empty"),
             (json!({"type": "integer", "format": "uint64", "minimum": 0}), "integer, at least 0"),
             (json!({"type": "string", "format": "date-time"}), "time, as in RFC 3339"),
-            (json!({"type": "string", "pattern": "^a$"}), "string, as ^a$"),
-            (json!({"enum": ["a", "b"], "type": "string"}), "&quot;a&quot; or &quot;b&quot;"),
+            (json!({"type": "string", "pattern": "^a$"}), "string, matching ^a$"),
+            (json!({"enum": ["a", "b"], "type": "string"}), "one of &quot;a&quot;, &quot;b&quot;"),
             (json!({"const": true}), "always true"),
             (json!({"$ref": "#/components/schemas/Serve"}), "Serve"),
             (json!({"type": "array", "items": {"$ref": "#/x/Serve"}}), "list of Serve"),
