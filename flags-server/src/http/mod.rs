@@ -234,7 +234,10 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::limits::{MAX_EXPORTS, MAX_WAITING_EXPORTS};
     use axum::body::Body;
     use axum::http::{Request, StatusCode};
     use http_body_util::BodyExt;
@@ -279,6 +282,52 @@ mod tests {
         let request = Request::get("/forgotten").header("authorization", "Bearer secret");
         let answer = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(answer.status(), 404);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_an_export_is_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let (service, _) = crate::service::tests::start(&dir);
+        crate::service::tests::store_token(&service).await;
+        let router = router(Arc::clone(&service));
+        let ask = |method: &str, path: &str, body: &str| {
+            let request = Request::builder().method(method).uri(path);
+            let request = request.header("authorization", "Bearer secret");
+            router.clone().oneshot(request.body(Body::from(body.to_owned())).unwrap())
+        };
+        let projects = "/api/v1/projects";
+        ask("POST", projects, "{\"key\": \"p\"}").await.unwrap();
+        ask("POST", "/api/v1/projects/p/environments", "{\"key\": \"e\"}").await.unwrap();
+        // As clients that do not read keep the exporters.
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let released = Arc::new(std::sync::Mutex::new(released));
+        for _ in 0..MAX_EXPORTS {
+            let released = Arc::clone(&released);
+            service
+                .export(move |_| assert!(released.lock().unwrap().recv().is_err()))
+                .await
+                .unwrap();
+        }
+        let export = || ask("GET", "/api/v1/projects/p/environments/e/export", "");
+        let waiting: Vec<_> = (0..MAX_WAITING_EXPORTS).map(|_| tokio::spawn(export())).collect();
+        let wait = async {
+            let begun = format!("in_flight{{area=\"admin\"}} {MAX_WAITING_EXPORTS}\n");
+            let given_back = "flags_pool_busy{pool=\"admin_requests\"} 0\n";
+            loop {
+                let text = service.metrics_text().await.unwrap();
+                if text.contains(&begun) && text.contains(given_back) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("they wait");
+        let busy = export().await.unwrap();
+        assert_eq!(busy.status(), 503);
+        assert!(busy.headers().contains_key("retry-after"));
+        drop(release);
+        for waited in waiting {
+            assert_eq!(waited.await.unwrap().unwrap().status(), 200);
+        }
     }
 
     #[tokio::test]

@@ -154,6 +154,8 @@ async fn preview(
     let live = live(service, &project, &environment)?;
     let only = proposal.flags.take();
     let write = proposal.take(&project, &environment)?;
+    // From the beginning: one that waits keeps nothing but its proposal.
+    let place = service.enter_preview().await?;
     let changes = service.attempt(author, move |unit| attempt(unit, write)).await?;
     let before = live.ruleset();
     let id = live.id;
@@ -166,7 +168,7 @@ async fn preview(
     }
     let caller = Caller::default();
     let gone = Arc::clone(&caller.gone);
-    let answered = service.compute(move || {
+    let answered = service.compute_at(place, move || {
         let preview = Preview::new(before, &changes, flags.into_iter().collect(), now())?;
         answer(&preview, &gone).unwrap_or_else(|| Err(Problem::internal("nobody waited")))
     });

@@ -2,7 +2,7 @@ use flags_core::Timestamp;
 use tokio::task::spawn_blocking;
 
 use super::{Fault, Service};
-use crate::limits::{MAX_COMPUTATIONS, MAX_QUEUED_WRITES};
+use crate::limits::MAX_QUEUED_WRITES;
 use crate::metrics::{EnvironmentReading, Process, Readings};
 
 impl Service {
@@ -14,8 +14,15 @@ impl Service {
         let measured: Result<_, Fault> =
             measured.await.map_err(|error| Fault::Internal(error.to_string()))?;
         let (store, process) = measured?;
-        let computing = MAX_COMPUTATIONS.saturating_sub(self.computers.available_permits());
-        let computations = ("computations", computing, MAX_COMPUTATIONS);
+        let pools = [
+            ("computations", &self.computers),
+            ("previews", &self.previewers),
+            ("exports", &self.exporters),
+        ];
+        let pools = pools.map(|(name, pool)| {
+            let (busy, limit) = pool.busy();
+            (name, busy, limit)
+        });
         let environments = self.live.all().into_iter().map(|environment| EnvironmentReading {
             project: environment.project.clone(),
             key: environment.key.clone(),
@@ -28,7 +35,7 @@ impl Service {
             environments: environments.collect(),
             queued_writes: MAX_QUEUED_WRITES.saturating_sub(self.writes.capacity()),
             max_queued_writes: MAX_QUEUED_WRITES,
-            pools: self.lanes.busy().into_iter().chain([computations]).collect(),
+            pools: self.lanes.busy().into_iter().chain(pools).collect(),
             store,
             process,
             started_at_seconds: seconds(started_at),
