@@ -248,6 +248,9 @@ pub(crate) const MAX_WAITING_PREVIEWS: usize = 8;
 /// Most answers of one preview: stored tenants times flags that the change may alter.
 pub(crate) const MAX_PREVIEW_ANSWERS: u64 = 20_000_000;
 
+/// How long a preview may take.
+pub(crate) const PREVIEW_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Tenants that a preview names for each pair of variants.
 pub(crate) const MAX_PREVIEW_EXAMPLES: usize = 10;
 

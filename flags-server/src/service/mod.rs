@@ -59,14 +59,13 @@ pub(crate) use self::writer::panic_message;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use flags_core::{Change, Timestamp};
+use flags_core::Timestamp;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
 use self::health::{Trial, WriteHealth};
 use self::lanes::{Lanes, Pool};
 use self::past::PastRulesets;
-use self::publish::Effect;
 use self::writer::{Operation, Request, WriterThread};
 use crate::access::Tokens;
 use crate::limits::{
@@ -75,7 +74,7 @@ use crate::limits::{
 };
 use crate::live::Live;
 use crate::metrics::Metrics;
-use crate::store::{EnvironmentId, Store, View};
+use crate::store::{Store, View};
 
 /// The present instant.
 pub(crate) fn now() -> Timestamp {
@@ -157,24 +156,6 @@ impl Service {
         verb: impl FnOnce(&mut Unit<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         self.queue(Request::new(author, verb)).await
-    }
-
-    /// Runs a verb on the writer thread and undoes it; gives the changes that it would have made.
-    pub(crate) async fn attempt(
-        &self,
-        author: Author,
-        verb: impl FnOnce(&mut Unit<'_>) -> Result<(), Fault> + Send + 'static,
-    ) -> Result<Vec<(EnvironmentId, Change)>, Fault> {
-        let attempted = author.clone();
-        let verb = |unit: &mut Unit<'_>| {
-            verb(unit)?;
-            let changes = unit.effects.drain(..).filter_map(|effect| match effect {
-                Effect::Change { environment, change, .. } => Some((environment, change)),
-                _ => None,
-            });
-            Ok(changes.collect())
-        };
-        self.write(author, move |unit| unit.run_for(&attempted, false, verb)).await
     }
 
     async fn queue<T>(

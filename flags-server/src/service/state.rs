@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 
 use flags_core::{
-    Condition, Diagnostic, FLAG_STATE, Field, FlagDefinition, FlagState, Shape, Variant,
-    check_flag, flag_references, folded_key, unknown_variant,
+    Condition, Diagnostic, FLAG_STATE, Field, FlagDefinition, FlagState, ObjectChange, Shape,
+    Variant, check_flag, flag_references, folded_key, unknown_variant,
 };
 use serde_json::{Value, json};
 
 use super::fault::{Fault, diagnostic};
-use super::model::{FlagDocument, State, json as to_json, parse};
+use super::model::{FlagDocument, State, json as to_json, parse, wire_flag};
 use super::precondition::Precondition;
 use super::prerequisites::{Prerequisites, Violation};
 use super::publish::{Deed, Edit, Unit};
@@ -133,6 +133,24 @@ impl Place {
             }
             _ => violation.at("/prerequisites"),
         })
+    }
+
+    fn wanted(self, view: &dyn View, mut received: Received) -> Result<(Self, FlagState), Fault> {
+        rule_ids::assign(&mut received.members, &self.state.rules);
+        received.check(&FLAG_STATE);
+        let after: FlagState = received.read()?;
+        self.check(view, &after)?;
+        Ok((self, after))
+    }
+
+    /// What [`save`](Self::save) would publish; nothing where it is the present state.
+    pub(super) fn proposed(self, after: &FlagState) -> Result<Option<ObjectChange>, Fault> {
+        if *after == self.state {
+            return Ok(None);
+        }
+        let (next, document) = (self.environment.revision + 1, to_json(after)?);
+        let wire = wire_flag(&self.key, next, &document, &self.document.shared)?;
+        Ok(Some(ObjectChange::Upsert(wire)))
     }
 
     /// Writes another state, unless it is the present one.
@@ -284,10 +302,8 @@ pub(crate) fn put(
     body: Value,
 ) -> Result<State, Fault> {
     precondition.demand()?;
-    let place = Place::find(unit.tx, path, precondition)?;
-    let mut received = Received::new(body)?;
-    received.take_sent_back(Some(place.version));
-    replace(unit, place, received, "flag_state.put")
+    let (place, after) = wanted_by_put(unit.tx, path, precondition, body)?;
+    place.save(unit, "flag_state.put", after)
 }
 
 pub(crate) fn patch(
@@ -297,24 +313,35 @@ pub(crate) fn patch(
     body: Value,
 ) -> Result<State, Fault> {
     precondition.demand()?;
-    let place = Place::find(unit.tx, path, precondition)?;
+    let (place, after) = wanted_by_patch(unit.tx, path, precondition, body)?;
+    place.save(unit, "flag_state.patch", after)
+}
+
+/// What a state is to be that is sent as a whole.
+pub(super) fn wanted_by_put(
+    view: &dyn View,
+    path: &Path,
+    precondition: &Precondition,
+    body: Value,
+) -> Result<(Place, FlagState), Fault> {
+    let place = Place::find(view, path, precondition)?;
+    let mut received = Received::new(body)?;
+    received.take_sent_back(Some(place.version));
+    place.wanted(view, received)
+}
+
+/// What a state is to be of which some members are sent.
+pub(super) fn wanted_by_patch(
+    view: &dyn View,
+    path: &Path,
+    precondition: &Precondition,
+    body: Value,
+) -> Result<(Place, FlagState), Fault> {
+    let place = Place::find(view, path, precondition)?;
     let mut received = Received::new(body)?;
     received.take_sent_back(Some(place.version));
     received.merge_into(json!(place.state), &PATCH);
-    replace(unit, place, received, "flag_state.patch")
-}
-
-fn replace(
-    unit: &mut Unit<'_>,
-    place: Place,
-    mut received: Received,
-    action: &str,
-) -> Result<State, Fault> {
-    rule_ids::assign(&mut received.members, &place.state.rules);
-    received.check(&FLAG_STATE);
-    let after: FlagState = received.read()?;
-    place.check(unit.tx, &after)?;
-    place.save(unit, action, after)
+    place.wanted(view, received)
 }
 
 /// Switches a flag on or off. That checks nothing, so that nothing is in the way of switching off.
