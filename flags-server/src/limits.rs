@@ -169,6 +169,9 @@ pub(crate) const SCHEDULE_RETRY: Duration = Duration::from_secs(1);
 /// Most items of one page of a list.
 pub(crate) const MAX_PAGE_ITEMS: u32 = 500;
 
+/// Bytes of stored definitions after which a page has no further item.
+pub(crate) const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
+
 /// Items of a page where the request does not say.
 pub(crate) const DEFAULT_PAGE_ITEMS: u32 = 100;
 

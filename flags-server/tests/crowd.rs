@@ -60,3 +60,31 @@ async fn bodies_that_do_not_come_keep_nobody_waiting() {
     under_way(&server, "admin", 256).await;
     under_way(&server, "sdk", 1_024).await;
 }
+
+/// Who lists what is large gets less of it at once.
+#[tokio::test]
+async fn a_page_ends_at_some_bytes() {
+    const FLAGS: usize = 7;
+    let server = TestServer::start().await;
+    for number in 0..FLAGS {
+        let value = vec!["x".repeat(1_000); 900];
+        let variants = json!([{"name": "on", "value": value}, {"name": "off", "value": []}]);
+        let flag = json!({"key": format!("f{number}"), "type": "json", "variants": variants,
+                          "off_variant": "off", "fallthrough": "on"});
+        server.post(server::FLAGS, flag).await.is(201);
+    }
+    for list in [server::FLAGS.to_owned(), format!("{PRODUCTION}/flags")] {
+        let (mut keys, mut path) = (Vec::new(), format!("{list}?limit=50"));
+        let mut pages = Vec::new();
+        loop {
+            let page = server.get(&path).await.is(200);
+            let items = page["items"].as_array().unwrap();
+            pages.push(items.len());
+            keys.extend(items.iter().map(|item| item["key"].as_str().unwrap().to_owned()));
+            let Some(cursor) = page["next_cursor"].as_str() else { break };
+            path = format!("{list}?limit=50&cursor={cursor}");
+        }
+        assert_eq!(pages, [4, 3], "{list}");
+        assert_eq!(keys, (0..FLAGS).map(|number| format!("f{number}")).collect::<Vec<_>>());
+    }
+}

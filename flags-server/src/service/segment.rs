@@ -19,7 +19,7 @@ use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
 use crate::limits::{MAX_DEFINITION_BYTES, MAX_SEGMENTS, MAX_SHOWN_MEMBERS};
 use crate::store::{
-    Environment, EnvironmentId, MemberCounts, MemberList, ObjectKind, Page, Project, Scope,
+    Environment, EnvironmentId, Listed, MemberCounts, MemberList, ObjectKind, Page, Project, Scope,
     StoredObject, View,
 };
 
@@ -114,10 +114,10 @@ pub(crate) fn list(
     project: &str,
     environment: &str,
     page: &Page,
-) -> Result<Vec<Segment>, Fault> {
+) -> Result<Listed<Segment>, Fault> {
     let (_, environment) = project::find_environment(view, project, environment)?;
     let objects = view.objects(environment.id, ObjectKind::Segment, page)?;
-    objects.into_iter().map(read).collect()
+    Listed::of(objects, page, |object| object.document.len()).try_map(read)
 }
 
 /// Creates a segment. `key` comes from the path where that names one.

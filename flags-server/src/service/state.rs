@@ -16,8 +16,8 @@ use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
 use super::{flag, project, rule_ids};
 use crate::store::{
-    Environment, EnvironmentId, ObjectKind, Page, Project, ProjectId, Reference, Scope, StoredFlag,
-    StoredObject, View,
+    Environment, EnvironmentId, Listed, ObjectKind, Page, Project, ProjectId, Reference, Scope,
+    StoredFlag, StoredObject, View,
 };
 
 /// The members of a patch; their values are checked after merging.
@@ -283,7 +283,7 @@ pub(crate) fn list(
     project: &str,
     environment: &str,
     page: &Page,
-) -> Result<Vec<(StoredFlag, FlagDocument, State)>, Fault> {
+) -> Result<Listed<(StoredFlag, FlagDocument, State)>, Fault> {
     let (project, environment) = project::find_environment(view, project, environment)?;
     // Every flag has a state in every environment: the two lists have the same keys.
     let states = view.objects(environment.id, ObjectKind::Flag, page)?;
@@ -292,7 +292,10 @@ pub(crate) fn list(
         let state = parse(&object.document)?;
         Ok((stored, document, State { state, version: object.version, revision: None }))
     };
-    view.flags(project.id, page)?.into_iter().zip(states).map(read).collect()
+    let found = view.flags(project.id, page)?.into_iter().zip(states).collect();
+    let bytes =
+        |(flag, state): &(StoredFlag, StoredObject)| flag.document.len() + state.document.len();
+    Listed::of(found, page, bytes).try_map(read)
 }
 
 pub(crate) fn put(
