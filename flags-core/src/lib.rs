@@ -299,7 +299,9 @@ pub use context::{
 };
 pub use decoded::Decoded;
 pub use decoders::{Decoders, Undecodable};
-pub use definition::shape::{FLAG, FLAG_STATE, FLAG_TYPE, Field, SEGMENT, Shape, TENANT, VARIANTS};
+pub use definition::shape::{
+    CONDITION, FLAG, FLAG_STATE, FLAG_TYPE, Field, SEGMENT, SERVE, Shape, TENANT, VARIANTS,
+};
 pub use definition::{
     Bucketing, Condition, FlagDefinition, FlagState, FlagType, Operator, PlainJson, Prerequisite,
     Ramp, Rule, SegmentDefinition, Serve, Split, Target, TenantDefinition, Variant, Weight,

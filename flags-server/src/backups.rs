@@ -7,6 +7,7 @@ use flags_core::Timestamp;
 use tokio::task::spawn_blocking;
 
 use crate::limits::BACKUP_RETRY;
+use crate::metrics::BackupMetrics;
 use crate::service::now;
 use crate::store::sqlite::back_up;
 
@@ -21,33 +22,59 @@ pub(crate) struct Schedule {
 impl Schedule {
     /// Makes backups for as long as it is polled. The first one when the newest that is there is old
     /// enough, so that restarts neither add nor skip any.
-    pub(crate) async fn run(self, database: PathBuf) {
+    pub(crate) async fn run(self, database: PathBuf, metrics: BackupMetrics) {
+        let newest = self.newest();
+        if let Some(at) = newest {
+            metrics.newest(at);
+        }
+        let mut due = newest.map_or(Duration::ZERO, |at| self.due(at));
         loop {
-            let newest = self.backups().ok().and_then(|backups| backups.last().cloned());
-            let age = newest.and_then(|path| path.metadata().ok()?.modified().ok());
-            let age = age.and_then(|at| SystemTime::now().duration_since(at).ok());
-            let due = age.map_or(Duration::ZERO, |age| self.every.saturating_sub(age));
             tokio::time::sleep(due).await;
             let (schedule, source) = (self.clone(), database.clone());
             let made = spawn_blocking(move || schedule.make(&source)).await;
             match made.unwrap_or_else(|panic| Err(panic.to_string())) {
-                Ok(path) => tracing::info!(path = %path.display(), "a backup was made"),
+                Ok(path) => {
+                    tracing::info!(path = %path.display(), "a backup was made");
+                    metrics.newest(SystemTime::now());
+                    due = self.every;
+                }
                 Err(error) => {
+                    metrics.failed();
                     tracing::error!(%error, "a backup could not be made");
-                    tokio::time::sleep(BACKUP_RETRY.min(self.every)).await;
+                    due = BACKUP_RETRY.min(self.every);
                 }
             }
         }
     }
 
-    /// Makes one, and deletes those that are too many.
+    /// When the newest one was made.
+    fn newest(&self) -> Option<SystemTime> {
+        self.backups().ok()?.last()?.metadata().ok()?.modified().ok()
+    }
+
+    /// How long it is until the next one, after one of that time.
+    fn due(&self, newest: SystemTime) -> Duration {
+        let age = SystemTime::now().duration_since(newest).unwrap_or_else(|early| {
+            let seconds = early.duration().as_secs();
+            tracing::warn!(
+                seconds,
+                "the newest backup is of the future: has a clock been set back?"
+            );
+            Duration::ZERO
+        });
+        self.every.saturating_sub(age)
+    }
+
+    /// Makes one, and deletes those that are too many, the oldest first. Never the one that was made,
+    /// whatever the names of others say.
     fn make(&self, database: &Path) -> Result<PathBuf, String> {
         std::fs::create_dir_all(&self.directory)
             .map_err(|error| format!("{}: {error}", self.directory.display()))?;
         let path = self.directory.join(file_name(now()));
         back_up(database, &path, &mut |_| ()).map_err(|error| error.cause().to_string())?;
         let backups = self.backups().map_err(|error| error.to_string())?;
-        for old in backups.iter().rev().skip(self.keep) {
+        let others = backups.iter().rev().filter(|backup| **backup != path);
+        for old in others.skip(self.keep.saturating_sub(1)) {
             if let Err(error) = std::fs::remove_file(old) {
                 tracing::warn!(%error, path = %old.display(), "an old backup stays");
             }
@@ -104,6 +131,16 @@ mod tests {
     }
 
     #[test]
+    fn the_next_one_is_due_when_the_newest_is_old_enough() {
+        let every = Duration::from_secs(3_600);
+        let schedule = Schedule { directory: PathBuf::new(), every, keep: 2 };
+        let (now, minute) = (SystemTime::now(), Duration::from_secs(60));
+        assert_eq!(schedule.due(now - 2 * every), Duration::ZERO);
+        assert!(schedule.due(now - every + minute) <= minute);
+        assert_eq!(schedule.due(now + minute), every, "of the future: not at once, and again");
+    }
+
+    #[test]
     fn as_many_stay_as_were_asked_for_and_nothing_else_is_touched() {
         let dir = tempfile::tempdir().unwrap();
         let database = dir.path().join("flags.db");
@@ -121,6 +158,15 @@ mod tests {
         let mut names: Vec<_> = schedule.directory.read_dir().unwrap().collect();
         assert_eq!(names.len(), 3, "{names:?}");
         names.clear();
+
+        // Names of the future do not push out what is made now.
+        for year in [2998, 2999] {
+            let future = schedule.directory.join(format!("flags-{year}0101T000000_000Z.db"));
+            std::fs::copy(&last, future).unwrap();
+        }
+        let made = schedule.make(&database).unwrap();
+        let backups = schedule.backups().unwrap();
+        assert_eq!((backups.len(), backups.first()), (2, Some(&made)));
 
         // One that fails leaves the others.
         std::fs::write(&database, "no database any more".repeat(400)).unwrap();

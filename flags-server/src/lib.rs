@@ -35,6 +35,7 @@ mod limits;
 mod live;
 mod metrics;
 mod quota;
+mod schema;
 mod server;
 mod service;
 mod settings;

@@ -55,7 +55,7 @@ pub(crate) const MAX_STORED_TENANT_BYTES: u64 = 128 * 1024 * 1024;
 pub(crate) const MAX_TENANTS_PER_REQUEST: usize = 1_000;
 
 /// Most tenants in an imported document: the writer has time for nothing else meanwhile.
-pub(crate) const MAX_IMPORTED_TENANTS: usize = 100_000;
+pub(crate) const MAX_IMPORTED_TENANTS: u64 = 100_000;
 
 /// Most tokens that are not revoked; all of them are kept in memory.
 pub(crate) const MAX_TOKENS: u64 = 10_000;
@@ -242,6 +242,13 @@ pub(crate) const MAX_COMPUTATIONS: usize = 4;
 /// … if no more than so many do already.
 pub(crate) const MAX_WAITING_COMPUTATIONS: usize = 128;
 
+/// Changes of many objects (imports, reverts, copies) that are compared with what is there at the
+/// same time, so that others have readers of the database; further ones wait …
+pub(crate) const MAX_PLANS: usize = 2;
+
+/// … if no more than so many do already.
+pub(crate) const MAX_WAITING_PLANS: usize = 32;
+
 /// Previews that are worked on at the same time; further ones wait …
 pub(crate) const MAX_PREVIEWS: usize = 2;
 
@@ -294,8 +301,14 @@ pub(crate) const CHANGES_PER_FOLD: u32 = 10_000;
 /// … and in bytes: no further one is read once there are as many.
 pub(crate) const FOLDED_BYTES: usize = 4 * 1024 * 1024;
 
+/// How long a command waits for a connection to a server.
+pub(crate) const COMMAND_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Scheduled changes that an erasure rewrites in one operation; each may have a body of a megabyte.
 pub(crate) const SCHEDULED_PER_ERASURE_WRITE: u32 = 16;
+
+/// Kept answers that an erasure rewrites in one operation; each may have megabytes.
+pub(crate) const ANSWERS_PER_ERASURE_WRITE: u32 = 16;
 
 /// Bytes of the change log that one operation of an erasure goes through: other writes wait for it.
 pub(crate) const ERASED_BYTES_PER_WRITE: usize = 8 * 1024 * 1024;

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,17 +43,16 @@ pub fn run(config: Config) -> Result<(), Error> {
         let address = listener.local_addr()?;
         let (database, first) = Database::open(&config.database, &config.bootstrap)?;
         let stop = stop_signal()?;
-        if let Some(directory) = &config.backup_dir {
+        let backups = config.backup_dir.map(|directory| {
             let (every, keep) = (config.backup_every, config.backup_keep);
-            let schedule = Schedule { directory: directory.clone(), every, keep };
-            tokio::spawn(schedule.run(config.database.clone()));
-        }
+            (Schedule { directory, every, keep }, config.database.clone())
+        });
         let ready = || {
             tracing::info!(%address, database = %config.database.display(), "listening");
             announce(address, &first)
         };
         let (quotas, timeout) = (config.quotas, config.shutdown_timeout);
-        serve_when(listener, database, quotas, timeout, stop, ready).await?;
+        serve_when(listener, database, quotas, timeout, stop, backups, ready).await?;
         tracing::info!("stopped");
         Ok(())
     });
@@ -112,16 +112,18 @@ pub async fn serve(
     shutdown_timeout: Duration,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
-    serve_when(listener, database, quotas, shutdown_timeout, shutdown, || Ok(())).await
+    serve_when(listener, database, quotas, shutdown_timeout, shutdown, None, || Ok(())).await
 }
 
-/// The same; `ready` is called when requests can be answered.
+/// The same, with backups of the file where they are wanted; `ready` is called when requests can be
+/// answered.
 async fn serve_when(
     listener: TcpListener,
     database: Database,
     quotas: Quotas,
     shutdown_timeout: Duration,
     shutdown: impl Future<Output = ()> + Send + 'static,
+    backups: Option<(Schedule, PathBuf)>,
     ready: impl FnOnce() -> Result<(), Error>,
 ) -> Result<(), Error> {
     let stop = CancellationToken::new();
@@ -134,6 +136,10 @@ async fn serve_when(
 
     // What came due meanwhile is made before anybody is answered.
     schedule::run::catch_up(&service, http::tell).await;
+    if let Some((schedule, file)) = backups {
+        let metrics = service.metrics.of_backups(schedule.every)?;
+        tokio::spawn(schedule.run(file, metrics));
+    }
     widen(&listener)?;
     ready()?;
     listener.set_nonblocking(true)?;

@@ -124,6 +124,10 @@ async fn searches_are_checked_and_guarded() {
     ] {
         server.get(&format!("{AUDIT}{wrong}")).await.problem(400, "invalid_query");
     }
+    // What is done to the whole database has no object in its name.
+    for action in ["erase", "prune", "restore"] {
+        server.get(&format!("{AUDIT}?action={action}")).await.is(200);
+    }
     answer(server.request(Method::GET, AUDIT, "wrong")).await.problem(401, "unauthenticated");
     answer(server.request(Method::GET, AUDIT, SDK)).await.problem(403, "forbidden");
     answer(server.request(Method::POST, AUDIT, ADMIN)).await.problem(405, "method_not_allowed");

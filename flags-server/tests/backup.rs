@@ -304,3 +304,105 @@ async fn a_server_makes_backups_by_itself() {
     let kept = backups.read_dir().unwrap().count();
     assert!((1..=3).contains(&kept), "{kept}");
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_reads_a_new_database_and_a_restored_one_stays_whose_it_was() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+    let dir = TempDir::new().unwrap();
+    let file = |name: &str| dir.path().join(name).metadata().unwrap();
+    let mode = |name: &str| file(name).mode() & 0o777;
+    let server = serve(&dir, "127.0.0.1:0");
+    server.send(Method::POST, FLAGS, Some(json!({"key": "f", "type": "boolean"}))).await.is(201);
+    assert_eq!(["flags.db", "flags.db-wal", "flags.db-shm"].map(mode), [0o600; 3]);
+    server.stop();
+    run(binary(&dir), &["backup", "b.db"]).await;
+
+    // As an operator may have set it. Only some may give files away.
+    let path = dir.path().join("flags.db");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+    let given_away = chown(&path, Some(4_321), Some(4_321)).is_ok();
+    let before = file("flags.db");
+    let (code, restored, errors) = run(binary(&dir), &["restore", "b.db"]).await;
+    assert_eq!((code, &restored["advice"]), (0, &Value::Null), "{errors}");
+    let after = file("flags.db");
+    assert_ne!(after.ino(), before.ino());
+    assert_eq!(
+        (after.mode(), after.uid(), after.gid()),
+        (before.mode(), before.uid(), before.gid())
+    );
+
+    // Where there was none, it belongs to whoever restores it, who is told if that may be wrong.
+    std::fs::create_dir(dir.path().join("new")).unwrap();
+    if given_away {
+        chown(dir.path().join("new"), Some(4_321), Some(4_321)).unwrap();
+    }
+    let restore = ["restore", "b.db", "--database", "new/flags.db"];
+    let (code, restored, errors) = run(binary(&dir), &restore).await;
+    assert_eq!((code, mode("new/flags.db")), (0, 0o600), "{errors}");
+    let advice = restored["advice"].as_str().unwrap_or_default();
+    assert_eq!(advice.contains("chown 4321:4321"), given_away, "{restored}");
+}
+
+/// The value of a series, once the server has one that is as it is waited for.
+async fn measured(server: &Process, series: &str, is_right: impl Fn(f64) -> bool) -> f64 {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let metrics = Client::new().get(format!("{}/metrics", server.base)).bearer_auth(ADMIN);
+        let page = metrics.send().await.unwrap().text().await.unwrap();
+        let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        let value: f64 = value.unwrap_or_else(|| panic!("no {series} in {page}")).parse().unwrap();
+        if is_right(value) {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "{series} is {value}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn how_its_backups_are_doing_is_measured() {
+    const LAST: &str = "flags_backup_last_success_timestamp_seconds";
+    const FAILURES: &str = "flags_backup_failures_total";
+    let dir = TempDir::new().unwrap();
+    let start = |backups: &str, every: &str| {
+        let mut command = binary(&dir);
+        command.args(["--listen", "127.0.0.1:0", "--backup-dir", backups, "--backup-every", every]);
+        Process::start(command)
+    };
+    let server = start("backups", "6h");
+    let last = measured(&server, LAST, |at| at > 0.0).await;
+    let file = dir.path().join("backups").read_dir().unwrap().next().unwrap().unwrap();
+    let modified = file.metadata().unwrap().modified().unwrap();
+    let modified = modified.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    assert_eq!(last, modified as f64);
+    assert_eq!(measured(&server, "flags_backup_interval_seconds", |_| true).await, 21_600.0);
+    assert_eq!(measured(&server, FAILURES, |_| true).await, 0.0);
+    server.stop();
+
+    // One of long ago is known after a restart, and the next one replaces it.
+    let long_ago = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let made = std::fs::File::options().write(true).open(file.path()).unwrap();
+    made.set_modified(long_ago).unwrap();
+    let server = start("backups", "3650d");
+    measured(&server, LAST, |at| at == 1_700_000_000.0).await;
+    server.stop();
+    let server = start("backups", "6h");
+    measured(&server, LAST, |at| at >= modified as f64).await;
+    server.stop();
+
+    // None can be made where a file is in the way, and none is there.
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    let server = start("file", "1");
+    measured(&server, FAILURES, |count| count >= 2.0).await;
+    assert_eq!(measured(&server, LAST, |_| true).await, 0.0);
+    server.stop();
+
+    // Who makes none says nothing, and alarms nobody.
+    let server = serve(&dir, "127.0.0.1:0");
+    let metrics = Client::new().get(format!("{}/metrics", server.base)).bearer_auth(ADMIN);
+    let page = metrics.send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("flags_uptime_seconds") && !page.contains("flags_backup"), "{page}");
+    server.stop();
+}

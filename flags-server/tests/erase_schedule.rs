@@ -130,7 +130,12 @@ async fn what_would_be_about_nobody_is_cancelled_and_says_why() {
     let path = format!("{PRODUCTION}/segments/users/members");
     server.post(&path, json!({"included": {"add": ["bob"]}})).await.is(200);
     let all = [
-        schedule(&server, "", patch("f", json!({"targets": targets(json!([KEY]))}))).await,
+        schedule(
+            &server,
+            &format!("?reason=for%20{KEY}"),
+            patch("f", json!({"targets": targets(json!([KEY]))})),
+        )
+        .await,
         schedule(&server, "", members("users", json!({"included": {"add": [KEY]}}))).await,
         // Without the key it would empty the list.
         schedule(
@@ -152,9 +157,17 @@ async fn what_would_be_about_nobody_is_cancelled_and_says_why() {
     }
     let found = server.get("/api/v1/audit?action=schedule.cancel").await.is(200);
     assert_eq!(found["items"].as_array().unwrap().len(), 3);
+    assert_eq!(server.get(&all[0]).await.is(200)["reason"], "for [erased]");
+    // Its time comes, and nothing brings the key back.
     let server = later(server).await;
     let users = server.get(&format!("{PRODUCTION}/segments/users")).await.is(200);
     assert_eq!(users["included"], json!(["bob"]));
+    let f = server.get(&format!("{PRODUCTION}/flags/f")).await.is(200);
+    assert_eq!((&f["targets"], &f["version"]), (&json!([]), &json!(1)));
+    for path in ["history", "schedule"] {
+        let told = server.get(&format!("{PRODUCTION}/{path}")).await.is(200);
+        assert!(!told.to_string().contains(KEY), "{told}");
+    }
 }
 
 #[tokio::test]

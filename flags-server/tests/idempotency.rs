@@ -150,3 +150,69 @@ async fn an_answer_is_kept_for_a_day_and_a_secret_not_at_all() {
     let evaluated = answer(evaluate.json(&json!({"flag": "f", "context": {}}))).await.is(200);
     assert_eq!(evaluated["value"], Value::Bool(false), "what writes nothing needs no key");
 }
+
+#[tokio::test]
+async fn an_erasure_makes_nothing_happen_again() {
+    let server = TestServer::start().await;
+    let segment = json!({"key": "s", "kind": "user", "included": ["1", "12"]});
+    let segments = format!("{PRODUCTION}/segments");
+    answer(post(&server, &segments, "k-1").json(&segment)).await.is(201);
+    let token = json!({"name": "n1", "kind": "service", "role": "viewer"});
+    let made = async || answer(post(&server, "/api/v1/tokens", "k-2").json(&token)).await;
+    let first = made().await.is(201);
+    let wanted = json!({"kind": "user", "key": "1"});
+    let mut dry = wanted.clone();
+    dry["dry_run"] = json!(true);
+    let dry = server.post("/api/v1/erasures", dry).await.is(200);
+    let erased = server.post("/api/v1/erasures", wanted.clone()).await.is(200);
+    // Many texts have its letters and other meanings; the answer of the segment alone has it.
+    assert_eq!((&dry["answers"], &erased["answers"]), (&json!(1), &json!(1)));
+    let again = made().await;
+    assert!(is_replayed(&again));
+    let again = again.is(201);
+    for member in ["id", "name", "role", "kind"] {
+        assert_eq!(again[member], first[member]);
+    }
+    // The key is not brought back by who sends again what has it.
+    let again = answer(post(&server, &segments, "k-1").json(&segment)).await;
+    assert!(is_replayed(&again));
+    assert_eq!(again.is(201)["included"], json!(["[erased]", "12"]));
+    let now = server.get(&format!("{segments}/s")).await.is(200);
+    assert_eq!(now["included"], json!(["12"]));
+    assert_eq!(server.post("/api/v1/erasures", wanted).await.is(200)["answers"], 0);
+}
+
+#[tokio::test]
+async fn a_revert_that_was_answered_is_answered_again_when_it_could_not_be_made_any_more() {
+    let server = TestServer::start().await;
+    server.create_flag("f").await;
+    let flag = format!("{PRODUCTION}/flags/f");
+    let segment = format!("{PRODUCTION}/segments/s");
+    server.press(&format!("{flag}/on")).await.is(200);
+    server
+        .post(&format!("{PRODUCTION}/segments"), json!({"key": "s", "kind": "user"}))
+        .await
+        .is(201);
+    let revert = async |what: &str, key: &str, revision: u64| {
+        let request = post(&server, &format!("{what}/revert"), key);
+        answer(request.json(&json!({"revision": revision}))).await
+    };
+    let places = [(&*flag, "k-1"), (&*segment, "k-2"), (PRODUCTION, "k-3")];
+    let mut first = Vec::new();
+    for (what, key) in places {
+        first.push(revert(what, key, 3).await.is(200));
+    }
+    server.press(&format!("{flag}/off")).await.is(200);
+    server.press(&format!("{FLAGS}/f/archive")).await.is(200);
+    revert(&flag, "k-4", 3).await.problem(404, "not_found");
+    server.press(&format!("{PRODUCTION}/archive")).await.is(200);
+    for ((what, key), first) in places.into_iter().zip(first) {
+        let again = revert(what, key, 3).await;
+        assert!(is_replayed(&again), "{what}: {}", again.body);
+        assert_eq!(again.is(200), first);
+        revert(what, key, 2).await.problem(422, "idempotency_key_reused");
+        // What is only tried is not what was done.
+        let tried = post(&server, &format!("{what}/revert?dry_run=true"), key);
+        answer(tried.json(&json!({"revision": 3}))).await.problem(404, "not_found");
+    }
+}

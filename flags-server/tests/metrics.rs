@@ -5,9 +5,11 @@
 mod server;
 
 use std::collections::{HashMap, HashSet};
+use std::time::{Duration, SystemTime};
 
+use flags_core::Timestamp;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use server::{ADMIN, PRODUCTION, SDK, TestServer, answer};
 
 /// The page, series by series, read as strictly as the format is written.
@@ -134,6 +136,72 @@ async fn a_stream_that_ended_is_counted_by_who_ended_it() {
         }
         assert!(std::time::Instant::now() < deadline, "the stream does not end");
     }
+}
+
+/// What is scheduled, what became of it, and what should have been made by now.
+#[tokio::test]
+async fn it_tells_of_what_is_scheduled() {
+    const OVERDUE: &str = "flags_schedule_overdue_seconds";
+    let server = TestServer::start().await;
+    server.create_flag("f").await;
+    let at = |millis: u128| {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+        Timestamp::from_millis(i64::try_from(now + millis).unwrap()).to_string()
+    };
+    let schedule = async |millis, change: Value| {
+        let said = json!({"at": at(millis), "change": change});
+        server.post(&format!("{PRODUCTION}/schedule"), said).await.is(201);
+    };
+    let ended = |outcome: &str| format!("flags_schedule_ended_total{{outcome=\"{outcome}\"}}");
+    let until = async |is_so: &dyn Fn(&Scrape) -> bool| {
+        let deadline = std::time::Instant::now() + server::DEADLINE;
+        loop {
+            let scrape = scrape(&server).await;
+            if is_so(&scrape) {
+                return scrape;
+            }
+            assert!(std::time::Instant::now() < deadline, "{}", scrape.text);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    // Both outcomes are there before there is one.
+    let page = scrape(&server).await;
+    for series in ["flags_schedule_open", OVERDUE, &ended("done"), &ended("failed")] {
+        assert_eq!(page.value(series), 0.0, "{series}");
+    }
+    schedule(3_600_000, json!({"action": "flag_state.on", "key": "f"})).await;
+    let page = scrape(&server).await;
+    assert_eq!((page.value("flags_schedule_open"), page.value(OVERDUE)), (1.0, 0.0));
+
+    // Nobody can write while another process does: before they are due, however slow the machine is.
+    let other = rusqlite::Connection::open(server.database()).unwrap();
+    let open = "SELECT count(*) FROM scheduled_change WHERE state = 'open'";
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let flag = format!("f{attempts}");
+        server.create_flag(&flag).await;
+        let state = server.get(&format!("{PRODUCTION}/flags/{flag}")).await.is(200);
+        let (version, millis) = (&state["version"], 500 << attempts);
+        schedule(millis, json!({"action": "flag_state.on", "key": flag})).await;
+        // The first one makes the version another one.
+        let stale = json!({"action": "flag_state.off", "key": flag, "if_version": version});
+        schedule(millis, stale).await;
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        if other.query_row(open, (), |row| row.get::<_, u32>(0)).unwrap() == 3 {
+            break;
+        }
+        other.execute_batch("ROLLBACK").unwrap();
+    }
+    until(&|page| page.value(OVERDUE) >= 1.0).await;
+    other.execute_batch("ROLLBACK").unwrap();
+    let page = until(&|page| page.value("flags_schedule_open") == 1.0).await;
+    assert_eq!(page.value(OVERDUE), 0.0);
+    let attempts = f64::from(attempts);
+    let both = |page: &Scrape| (page.value(&ended("done")), page.value(&ended("failed")));
+    let page = until(&|page| both(page) == (attempts, attempts)).await;
+    assert_eq!(page.value("flags_schedule_lateness_seconds_count"), 2.0 * attempts);
+    assert!(page.value("flags_schedule_lateness_seconds_sum") >= 2.0, "both were a second late");
 }
 
 #[tokio::test]

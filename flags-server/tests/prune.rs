@@ -120,3 +120,46 @@ async fn logs_are_cut_on_purpose_alone_and_add_up_to_the_same() {
     let message = report["findings"][0]["message"].as_str().unwrap();
     assert!(code == 1 && message.contains("are gone, the last time"), "{report}");
 }
+
+#[tokio::test]
+async fn scheduled_changes_that_have_ended_are_removed_and_open_ones_stay() {
+    let server = TestServer::start().await;
+    server.create_flag("f").await;
+    let schedule = format!("{PRODUCTION}/schedule");
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        let change = json!({"action": "flag_state.on", "key": "f"});
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let soon = i64::try_from(now.as_millis()).unwrap() + 3_600_000;
+        let at = flags_core::Timestamp::from_millis(soon).to_string();
+        let created = server.post(&schedule, json!({"at": at, "change": change})).await.is(201);
+        ids.push(created["id"].as_str().unwrap().to_owned());
+    }
+    let dir = server.stop().await;
+    let database = Connection::open(dir.path().join("flags.db")).unwrap();
+    // One of each state; all but the last one ended in 1970, at its second 1, 2 and 3.
+    for (second, (id, state)) in ids.iter().zip(["done", "failed", "cancelled"]).enumerate() {
+        let sql = "UPDATE scheduled_change SET state = ?1, ended_at = ?2 WHERE id = ?3";
+        database.execute(sql, (state, 1_000 * (second as i64 + 1), id)).unwrap();
+    }
+    let left = || -> Vec<String> {
+        let mut ids = database.prepare("SELECT id FROM scheduled_change ORDER BY id").unwrap();
+        ids.query_map((), |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let cut = ["prune", "--schedule-before", "1970-01-01T00:00:03Z"];
+    let (code, report, errors) = run(binary(&dir), &cut).await;
+    assert_eq!((code, &report["scheduled"]), (0, &json!(2)), "{errors}");
+    assert_eq!(left().len(), 4, "nothing was said of yes");
+    let (code, report, _) = run(binary(&dir), &[&cut[..], &["--yes"]].concat()).await;
+    assert_eq!((code, &report["scheduled"]), (0, &json!(2)));
+    assert_eq!(left(), ids[2..]);
+    let (code, ..) = run(binary(&dir), &["prune", "--schedule-before", LATER, "--yes"]).await;
+    assert_eq!((code, left()), (0, ids[3..].to_vec()));
+    let (code, report, _) = run(binary(&dir), &["check"]).await;
+    assert_eq!((code, &report["findings"]), (0, &json!([])));
+    let server = TestServer::start_in(dir).await;
+    let open = server.get(&schedule).await.is(200);
+    assert_eq!(open["items"][0]["id"], ids[3]);
+    let audit = server.get("/api/v1/audit?action=prune").await.is(200);
+    assert_eq!(audit["items"].as_array().unwrap().len(), 2);
+}

@@ -4,13 +4,13 @@
 //! A document that has its shape is accepted by serde, and the other way round (tested, and fuzzed);
 //! but serde also takes a list for an object's fields in their order, and `null` for none.
 
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use serde_json::Value;
 
-use super::Operator;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// What a JSON value must look like.
@@ -37,8 +37,8 @@ pub enum Shape {
     Boolean,
     /// A string.
     String,
-    /// One of these strings; what they are is named in the message.
-    Word(&'static str, fn(&str) -> bool),
+    /// One of these strings.
+    Word(&'static [&'static str]),
     /// An integer from 0 to 2³² − 1.
     U32,
     /// An integer from 0 to 2⁶⁴ − 1.
@@ -77,6 +77,24 @@ impl Field {
     pub const fn optional(name: &'static str, shape: &'static Shape) -> Self {
         Self { name, shape, required: false }
     }
+
+    /// Its name in JSON.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What its value must look like.
+    #[must_use]
+    pub const fn shape(&self) -> &'static Shape {
+        self.shape
+    }
+
+    /// Whether it must be there.
+    #[must_use]
+    pub const fn is_required(&self) -> bool {
+        self.required
+    }
 }
 
 impl Shape {
@@ -96,7 +114,7 @@ impl Shape {
             Self::Any => true,
             Self::Boolean => value.is_boolean(),
             Self::String => value.is_string(),
-            Self::Word(_, known) => value.as_str().is_some_and(known),
+            Self::Word(words) => value.as_str().is_some_and(|word| words.contains(&word)),
             Self::U32 => value.as_u64().is_some_and(|n| u32::try_from(n).is_ok()),
             Self::U64 => value.is_u64(),
             Self::Number => value.is_number(),
@@ -150,19 +168,23 @@ impl Shape {
         }
     }
 
-    fn expectation(&self) -> &str {
-        match self {
+    fn expectation(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::Any => "any value",
             Self::Boolean => "true or false",
             Self::String => "a string",
-            Self::Word(words, _) => words,
+            Self::Word(words) => {
+                let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+                let one_of = if words.len() > 1 { "one of " } else { "" };
+                return Cow::Owned(format!("{one_of}{}", words.join(", ")));
+            }
             Self::U32 => "an integer from 0 to 4294967295",
             Self::U64 => "an integer from 0 up",
             Self::Number => "a number",
-            Self::Nullable(inner) => inner.expectation(),
+            Self::Nullable(inner) => return inner.expectation(),
             Self::List(_) => "a list",
             Self::Members | Self::Object(_) | Self::Choice(_) => "an object",
-        }
+        })
     }
 }
 
@@ -191,10 +213,7 @@ fn found(value: &Value) -> String {
 }
 
 /// The shape of a [`FlagType`](crate::FlagType).
-pub static FLAG_TYPE: Shape =
-    Shape::Word("one of \"boolean\", \"string\", \"integer\", \"float\", \"json\"", |word| {
-        matches!(word, "boolean" | "string" | "integer" | "float" | "json")
-    });
+pub static FLAG_TYPE: Shape = Shape::Word(&["boolean", "string", "integer", "float", "json"]);
 
 /// The shape of the list of a flag's [`Variant`](crate::Variant)s.
 pub static VARIANTS: Shape = Shape::List(&Shape::Object(&[
@@ -269,7 +288,8 @@ static RULE: Shape = Shape::Object(&[
     Field::required("serve", &SERVE),
 ]);
 
-static CONDITION: Shape = Shape::Choice(&[
+/// The shape of a [`Condition`](crate::Condition).
+pub static CONDITION: Shape = Shape::Choice(&[
     ("all", &Shape::Object(&[Field::required("all", &Shape::List(&CONDITION))])),
     ("any", &Shape::Object(&[Field::required("any", &Shape::List(&CONDITION))])),
     ("not", &Shape::Object(&[Field::required("not", &CONDITION)])),
@@ -280,12 +300,28 @@ static CONDITION: Shape = Shape::Choice(&[
             Field::required("attribute", &Shape::String),
             Field::required(
                 "op",
-                &Shape::Word(
-                    "an operator (exists, equals, in, starts_with, ends_with, contains, lt, lte, \
-                     gt, gte, between, before, after, semver_eq, semver_lt, semver_lte, semver_gt, \
-                     semver_gte, matches, in_cidr)",
-                    |word| Operator::ALL.iter().any(|op| op.name() == word),
-                ),
+                &Shape::Word(&[
+                    "exists",
+                    "equals",
+                    "in",
+                    "starts_with",
+                    "ends_with",
+                    "contains",
+                    "lt",
+                    "lte",
+                    "gt",
+                    "gte",
+                    "between",
+                    "before",
+                    "after",
+                    "semver_eq",
+                    "semver_lt",
+                    "semver_lte",
+                    "semver_gt",
+                    "semver_gte",
+                    "matches",
+                    "in_cidr",
+                ]),
             ),
             Field::optional("values", &Shape::List(&Shape::Any)),
             Field::optional("ignore_case", &Shape::Boolean),
@@ -293,9 +329,10 @@ static CONDITION: Shape = Shape::Choice(&[
     ),
 ]);
 
-static BUCKETING: Shape = Shape::Word("\"sip13-1\"", |word| word == "sip13-1");
+static BUCKETING: Shape = Shape::Word(&["sip13-1"]);
 
-static SERVE: Shape = Shape::Choice(&[
+/// The shape of a [`Serve`](crate::Serve).
+pub static SERVE: Shape = Shape::Choice(&[
     ("variant", &Shape::Object(&[Field::required("variant", &Shape::String)])),
     ("split", &Shape::Object(&[Field::required("split", &SPLIT)])),
     ("ramp", &Shape::Object(&[Field::required("ramp", &RAMP)])),
@@ -325,3 +362,27 @@ static RAMP: Shape = Shape::Object(&[
     Field::required("start", &Shape::String),
     Field::required("end", &Shape::String),
 ]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Operator;
+
+    /// Where a condition has its operator.
+    fn operators() -> &'static [&'static str] {
+        let Shape::Choice(choices) = &CONDITION else { panic!() };
+        let (_, Shape::Object(fields)) = choices[4] else { panic!() };
+        let Shape::Word(words) = fields[1].shape() else { panic!() };
+        words
+    }
+
+    #[test]
+    fn the_words_are_those_of_the_types() {
+        assert_eq!(operators(), Operator::ALL.map(Operator::name));
+        let Shape::Word(types) = &FLAG_TYPE else { panic!() };
+        for word in *types {
+            let read: crate::FlagType = serde_json::from_value((*word).into()).unwrap();
+            assert_eq!(read.to_string(), *word);
+        }
+    }
+}

@@ -7,7 +7,9 @@ use super::api::Server;
 use super::local::with_service;
 use super::output::{Failure, Output, end_progress, progress};
 use crate::Error;
-use crate::service::erase::{Erasure, Report, erase};
+use crate::database::attach;
+use crate::service::erase::{Erasure, Report, erase, look};
+use crate::store::Store;
 
 /// The arguments of `flags-server erase`.
 #[derive(Args)]
@@ -56,15 +58,19 @@ impl Erase {
                     "dry_run": self.dry_run});
                 let reason = self.reason.as_deref().map(|reason| ("reason", reason));
                 let query: Vec<_> = reason.into_iter().collect();
-                let answer = api.send(Method::POST, "/api/v1/erasures", &query, Some(&body))?;
+                let answer = api.send(Method::POST, &["erasures"], &query, Some(&body))?;
                 serde_json::from_value(answer)
                     .map_err(|error| Error::new(format!("the answer makes no sense: {error}")))?
             }
             None => {
                 let erasure = Erasure::new(kind.to_owned(), key, self.project)?;
-                with_service(&self.file.path()?, self.reason, async |service, author| {
-                    erase(service, author, erasure, self.dry_run).await
-                })?
+                let database = &self.file.path()?;
+                match self.dry_run {
+                    true => look(&*attach(database)?.view()?, &erasure, progress)?,
+                    false => with_service(database, self.reason, async |service, author| {
+                        erase(service, author, erasure, progress).await
+                    })?,
+                }
             }
         };
         end_progress();

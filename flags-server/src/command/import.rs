@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::DatabaseFile;
 use super::api::Server;
 use super::local::with_service;
-use super::output::{Failure, Output, end_progress, progress};
+use super::output::{Failure, Output, end_progress, on_one_line, progress};
 use crate::Error;
 use crate::database::attach;
 use crate::limits::MAX_BULK_BODY_BYTES;
@@ -64,8 +64,8 @@ impl Import {
             query.extend(self.reason.as_deref().map(|reason| ("reason", reason)));
             query.extend(self.dry_run.then_some(("dry_run", "true")));
             let Self { project, environment, .. } = self;
-            let path = format!("/api/v1/projects/{project}/environments/{environment}/import");
-            return api.send_document(&path, &query, self.if_revision, bytes);
+            let route = ["projects", project, "environments", environment, "import"];
+            return api.send_document(&route, &query, self.if_revision, bytes);
         }
         let imported = Imported::read(document)?;
         let database = &self.file.path()?;
@@ -126,7 +126,7 @@ fn text(report: &Value) -> String {
         value.get(name).and_then(Value::as_array).cloned().unwrap_or_default()
     };
     let word = |value: &Value, name: &str| {
-        value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+        on_one_line(value.get(name).and_then(Value::as_str).unwrap_or_default())
     };
     let number = |name: &str| report.get(name).and_then(Value::as_u64).unwrap_or_default();
     let mut text = String::new();

@@ -1,6 +1,7 @@
 //! The commands of the binary.
 //!
-//! What only reads looks at the file beside a live server. What writes goes through the API of a
+//! What only reads, or only tells what would be done, looks at the file beside a live server. What
+//! writes goes through the API of a
 //! server, or takes the file, when no server has it.
 
 mod api;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use self::output::Failure;
+use self::output::{Failure, end_progress, escaped};
 use crate::settings::check_variables;
 use crate::{Error, Settings, run};
 
@@ -59,7 +60,8 @@ enum Command {
     Import(import::Import),
     /// Removes a user's or a tenant's key from definitions, history and audit log
     Erase(erase::Erase),
-    /// Cuts off the beginnings of the change logs and of the audit log, on a file that no server has
+    /// Cuts off the beginnings of the change logs and of the audit log, and scheduled changes that have
+    /// ended, on a file that no server has
     Prune(prune::Prune),
     /// Creates, lists and revokes tokens
     Token(token::Tokens),
@@ -98,8 +100,9 @@ pub fn execute(arguments: Arguments) -> ExitCode {
     match check_variables(variables).map_err(Failure::from).and_then(|()| perform(arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
+            end_progress();
             if let Failure::Error(error) = failure {
-                eprintln!("flags-server: {error}");
+                eprintln!("flags-server: {}", escaped(&error.to_string()));
             }
             ExitCode::FAILURE
         }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::DatabaseFile;
 use super::output::{Failure, Output, end_progress, progress};
 use crate::Error;
-use crate::database::open_existing;
+use crate::database::{attach, open_existing};
 use crate::service::prune::{Cut, Report, look, prune};
 use crate::service::{Author, Unit, now};
 use crate::store::{Store, StoreError};
@@ -36,6 +36,9 @@ struct What {
     /// Cuts off the rows of the audit log before this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     audit_before: Option<Timestamp>,
+    /// Removes scheduled changes that were done, failed or were cancelled before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    schedule_before: Option<Timestamp>,
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {
@@ -44,8 +47,8 @@ fn time(text: &str) -> Result<Timestamp, String> {
 
 impl Prune {
     pub(super) fn execute(&self) -> Result<(), Failure> {
-        let What { history_before, audit_before } = self.what;
-        let cut = Cut { history_before, audit_before };
+        let What { history_before, audit_before, schedule_before } = self.what;
+        let cut = Cut { history_before, audit_before, schedule_before };
         progress("reading the logs");
         let report = self.report(&cut);
         end_progress();
@@ -53,10 +56,11 @@ impl Prune {
     }
 
     fn report(&self, cut: &Cut) -> Result<Report, Error> {
-        let store = open_existing(&self.file.path()?)?;
+        let database = &self.file.path()?;
         if !self.yes {
-            return Ok(look(&*store.view()?, cut)?);
+            return Ok(look(&*attach(database)?.view()?, cut, &mut progress)?);
         }
+        let store = open_existing(database)?;
         let request_id = Uuid::now_v7().simple().to_string();
         let author = Author::operator(request_id, self.reason.clone());
         let mut report = Report::default();
@@ -64,7 +68,7 @@ impl Prune {
             let epoch: Epoch = tx.epoch()?;
             let effects = Vec::new();
             let mut unit = Unit { tx, epoch: &epoch, author: &author, now: now(), effects };
-            let pruned = prune(&mut unit, cut).map_err(Error::from);
+            let pruned = prune(&mut unit, cut, &mut progress).map_err(Error::from);
             report = pruned.map_err(|error| StoreError::new(error.to_string()))?;
             Ok(())
         })?;
@@ -77,6 +81,7 @@ impl Prune {
             text.push_str(&format!("{place}: changes up to revision {revision}\n"));
         }
         text.push_str(&format!("audit log: rows up to {}\n", report.audit_through));
+        text.push_str(&format!("scheduled changes that have ended: {}\n", report.scheduled));
         text.push_str(match self.yes {
             true => "are cut off",
             false => "would be cut off; say --yes to do it",

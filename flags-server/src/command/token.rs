@@ -5,12 +5,13 @@ use serde_json::{Value, json};
 use super::DatabaseFile;
 use super::api::Server;
 use super::local::with_service;
-use super::output::{Failure, Output};
+use super::output::{Failure, Output, on_one_line};
 use crate::Error;
+use crate::database::attach;
+use crate::service::Unit;
 use crate::service::shown_token::Shown;
 use crate::service::token::{self, Token};
-use crate::service::{Fault, Unit};
-use crate::store::{Page, Reach, View};
+use crate::store::{Page, Reach, Store};
 
 /// The arguments of `flags-server token`.
 #[derive(Args)]
@@ -96,7 +97,7 @@ impl Tokens {
                     "project": project, "environment": environment, "tenants": tenants,
                     "expires_at": expires_at});
                 let created = match api {
-                    Some(api) => api.send(Method::POST, "/api/v1/tokens", &query, Some(&body))?,
+                    Some(api) => api.send(Method::POST, &["tokens"], &query, Some(&body))?,
                     None => {
                         let new = serde_json::from_value(body).map_err(|error| {
                             Error::new(format!("there is no such token: {error}"))
@@ -115,9 +116,10 @@ impl Tokens {
             }
             Verb::Rotate { id, overlap_seconds } => {
                 let body = json!({"overlap_seconds": overlap_seconds});
-                let path = format!("/api/v1/tokens/{id}/rotate");
                 let rotated = match api {
-                    Some(api) => api.send(Method::POST, &path, &query, Some(&body))?,
+                    Some(api) => {
+                        api.send(Method::POST, &["tokens", &id, "rotate"], &query, Some(&body))?
+                    }
                     None => {
                         let (token, secret) =
                             with_service(database, reason, async |service, author| {
@@ -134,12 +136,11 @@ impl Tokens {
             Verb::List => {
                 let tokens: Vec<Value> = match api {
                     Some(api) => list(&api)?,
-                    None => with_service(database, None, async |service, _| {
-                        let list =
-                            |view: &dyn View| token::list(view, &Reach::Everything, &Page::ALL);
-                        let tokens = service.read(list).await?;
-                        Ok::<_, Fault>(tokens.into_iter().map(show).collect())
-                    })?,
+                    None => {
+                        let store = attach(database)?;
+                        let tokens = token::list(&*store.view()?, &Reach::Everything, &Page::ALL)?;
+                        tokens.into_iter().map(show).collect()
+                    }
                 };
                 Ok(output.print(&tokens, |tokens| {
                     let lines: Vec<String> = tokens.iter().map(line).collect();
@@ -148,9 +149,7 @@ impl Tokens {
             }
             Verb::Revoke { id } => {
                 let revoked = match api {
-                    Some(api) => {
-                        api.send(Method::DELETE, &format!("/api/v1/tokens/{id}"), &query, None)?
-                    }
+                    Some(api) => api.send(Method::DELETE, &["tokens", &id], &query, None)?,
                     None => {
                         let token = with_service(database, reason, async |service, author| {
                             let revoke = move |unit: &mut Unit<'_>| {
@@ -174,7 +173,7 @@ fn list(api: &super::api::Api) -> Result<Vec<Value>, Error> {
     loop {
         let query: Vec<_> =
             cursor.as_deref().map(|cursor| ("cursor", cursor)).into_iter().collect();
-        let mut page = api.send(Method::GET, "/api/v1/tokens", &query, None)?;
+        let mut page = api.send(Method::GET, &["tokens"], &query, None)?;
         if let Some(items) = page.get_mut("items").and_then(Value::as_array_mut) {
             tokens.append(items);
         }
@@ -203,7 +202,7 @@ fn said_place(place: &str) -> Value {
 }
 
 fn text(value: &Value, name: &str) -> String {
-    value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    on_one_line(value.get(name).and_then(Value::as_str).unwrap_or_default())
 }
 
 fn line(token: &Value) -> String {

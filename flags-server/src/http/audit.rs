@@ -6,6 +6,7 @@ use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::response::Response;
 use flags_core::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -13,23 +14,37 @@ use uuid::Uuid;
 use super::auth::Reaching;
 use super::history::{Actor, ShownChange};
 use super::list::ListQuery;
+use super::openapi::{Describes, Operation};
 use super::problem::Problem;
+use crate::limits::MAX_PAGE_ITEMS;
 use crate::service::Service;
-use crate::service::audit::search;
+use crate::service::audit::{is_action, search};
 use crate::service::history::Told;
 use crate::store::{AuditFilter, AuditPosition, AuditRecord};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Said {
+    /// Key of a project.
     project: Option<String>,
+    /// Key of an environment of that project.
     environment: Option<String>,
+    /// Id of a token, `server` or `operator`.
     actor: Option<String>,
+    /// Such as `flag_state.off`.
     action: Option<String>,
+    /// A key, or its kind and its key, such as `flag/new-checkout`.
     object: Option<String>,
+    /// From this time on.
+    #[schemars(extend("format" = "date-time"))]
     from: Option<String>,
+    /// Before this time.
+    #[schemars(extend("format" = "date-time"))]
     to: Option<String>,
+    /// How many items a page has at most.
+    #[schemars(range(min = 1, max = MAX_PAGE_ITEMS))]
     limit: Option<u32>,
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
@@ -56,7 +71,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AuditQuery {
                 "`actor` is the id of a token, as `actor.id` in a history, `server` or `operator`";
             return Err(Problem::query(detail));
         }
-        if action.as_deref().is_some_and(|action| !action.contains('.')) {
+        if action.as_deref().is_some_and(|action| !is_action(action)) {
             return Err(Problem::query("`action` is such as `flag_state.off`"));
         }
         let instant = |name: &str, said: Option<String>| -> Result<Option<Timestamp>, Problem> {
@@ -93,6 +108,12 @@ impl<S: Send + Sync> FromRequestParts<S> for AuditQuery {
     }
 }
 
+impl Describes for AuditQuery {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.query::<Said>();
+    }
+}
+
 /// Whether this can be the id of somebody who acts.
 fn is_actor(id: &str) -> bool {
     Uuid::try_parse(id).is_ok() || id == "server" || id == "operator"
@@ -105,9 +126,12 @@ fn position(cursor: &str) -> Option<AuditPosition> {
     Some(AuditPosition { at: Timestamp::from_millis(at.parse().ok()?), id })
 }
 
-#[derive(Serialize)]
-struct Shown {
+/// Something that was written.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditEntry")]
+pub(super) struct Shown {
     id: u64,
+    #[schemars(extend("format" = "date-time"))]
     at: String,
     actor: Actor,
     request_id: String,
@@ -121,7 +145,8 @@ struct Shown {
     change: ShownChange,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditedObject")]
 struct Object {
     kind: String,
     key: String,

@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::openapi::{Describes, Operation};
 use super::problem::Problem;
 use super::rate::{refused, tell};
 use super::routes::{Declared, Needs, Within};
@@ -252,4 +253,12 @@ impl<S: Sync> FromRequestParts<S> for Reaching {
         let grant = grant.ok_or_else(|| Problem::internal("a token that reaches nothing"))?;
         Ok(Self(grant.reach))
     }
+}
+
+impl Describes for Places {
+    fn describe(_: &mut Operation<'_>) {}
+}
+
+impl Describes for Reaching {
+    fn describe(_: &mut Operation<'_>) {}
 }

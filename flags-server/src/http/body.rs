@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use std::marker::PhantomData;
+
 use axum::body::Body as HttpBody;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
@@ -9,29 +11,46 @@ use axum::http::header::CONTENT_LENGTH;
 use bytes::Bytes;
 use flags_core::{PlainJson, Shape};
 use http_body_util::BodyExt;
+use schemars::{Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::auth::Places;
+use super::openapi::{Describes, Operation};
 use super::problem::Problem;
 use crate::limits::{
     BODY_TIMEOUT, FREE_BODY_BYTES, MAX_BODY_BYTES, MAX_BULK_BODY_BYTES, MAX_TELEMETRY_BYTES,
 };
+use crate::schema::{named, of_shape};
 
 /// A body with a fixed shape.
 pub(super) trait Shaped: DeserializeOwned {
     const SHAPE: &'static Shape;
+
+    /// One such body, as JSON, for the document.
+    const EXAMPLE: &'static str;
+}
+
+/// What a body must look like that is checked behind its handler.
+pub(super) trait Form {
+    /// What the document calls it.
+    const NAME: &'static str;
+
+    /// One such body, as JSON.
+    const EXAMPLE: &'static str;
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
 }
 
 /// A definition, as JSON; what it must look like depends on what is there.
-pub(super) struct Definition(pub(super) Value);
+pub(super) struct Definition<F>(pub(super) Value, pub(super) PhantomData<F>);
 
 /// A body that has its shape.
 pub(super) struct Checked<T>(pub(super) T);
 
 /// A body of a route that takes many things at once, unread: reading it takes its time.
-pub(super) struct Bulk(pub(super) Bytes);
+pub(super) struct Bulk<F>(pub(super) Bytes, pub(super) PhantomData<F>);
 
 /// What an SDK tells of itself, as JSON.
 pub(super) struct TelemetryBody(pub(super) Value);
@@ -39,11 +58,12 @@ pub(super) struct TelemetryBody(pub(super) Value);
 /// A body that says nothing: none, or an object without members.
 pub(super) struct Nothing;
 
-impl<S: Sync> FromRequest<S> for Definition {
+impl<S: Sync, F> FromRequest<S> for Definition<F> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        parse(&read(request, MAX_BODY_BYTES).await?).map(Self)
+        let value = parse(&read(request, MAX_BODY_BYTES).await?)?;
+        Ok(Self(value, PhantomData))
     }
 }
 
@@ -58,11 +78,12 @@ impl<S: Sync, T: Shaped> FromRequest<S> for Checked<T> {
     }
 }
 
-impl<S: Sync> FromRequest<S> for Bulk {
+impl<S: Sync, F> FromRequest<S> for Bulk<F> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        read(request, MAX_BULK_BODY_BYTES).await.map(Self)
+        let bytes = read(request, MAX_BULK_BODY_BYTES).await?;
+        Ok(Self(bytes, PhantomData))
     }
 }
 
@@ -83,6 +104,35 @@ impl<S: Sync> FromRequest<S> for Nothing {
             check(&Shape::Object(&[]), &parse(&bytes)?)?;
         }
         Ok(Self)
+    }
+}
+
+impl<F: Form> Describes for Definition<F> {
+    fn describe(operation: &mut Operation<'_>) {
+        let schema = named(F::NAME, operation.generator, F::schema);
+        operation.body(MAX_BODY_BYTES, schema, F::EXAMPLE);
+    }
+}
+
+impl<T: Shaped> Describes for Checked<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        let schema = of_shape(T::SHAPE, operation.generator);
+        operation.body(MAX_BODY_BYTES, schema, T::EXAMPLE);
+    }
+}
+
+impl<F: Form> Describes for Bulk<F> {
+    fn describe(operation: &mut Operation<'_>) {
+        let schema = named(F::NAME, operation.generator, F::schema);
+        operation.body(MAX_BULK_BODY_BYTES, schema, F::EXAMPLE);
+    }
+}
+
+impl Describes for Nothing {
+    fn describe(operation: &mut Operation<'_>) {
+        let schema = of_shape(&Shape::Object(&[]), operation.generator);
+        operation.body(MAX_BODY_BYTES, schema, "{}");
+        operation.may_have_no_body();
     }
 }
 

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use flags_core::{Epoch, MAX_RULES};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::auth::Reaching;
@@ -27,20 +28,26 @@ use crate::quota::Quotas;
 use crate::service::{Author, Service, Unit, archive, project};
 use crate::store::Environment;
 
-#[derive(Serialize)]
-struct Shown {
+/// An environment.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Environment")]
+pub(super) struct Shown {
     key: String,
     name: String,
+    #[schemars(extend("format" = "date-time"))]
     created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     archived_at: Option<String>,
     revision: u64,
+    #[schemars(with = "String")]
     epoch: Epoch,
     limits: Limits,
 }
 
 /// How much an environment and its requests may hold.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EnvironmentLimits")]
 struct Limits {
     flags: u64,
     segments: u64,
@@ -50,7 +57,7 @@ struct Limits {
     tenants: u64,
     tenant_bytes: u64,
     tenants_per_request: usize,
-    imported_tenants: usize,
+    imported_tenants: u64,
     rules_per_flag: usize,
     definition_bytes: usize,
     environment_bytes: u64,

@@ -10,7 +10,8 @@ use serde::Deserialize;
 
 use super::body::{Checked, Shaped};
 use super::problem::Problem;
-use crate::service::erase::{Erasure, erase};
+pub(super) use crate::service::erase::Report;
+use crate::service::erase::{Erasure, erase, look};
 use crate::service::{Author, Service};
 
 #[derive(Deserialize)]
@@ -22,6 +23,7 @@ pub(super) struct Wanted {
 }
 
 impl Shaped for Wanted {
+    const EXAMPLE: &'static str = r#"{"kind": "user", "key": "ada@example.com", "dry_run": true}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::required("kind", &Shape::String),
         Field::required("key", &Shape::String),
@@ -37,8 +39,12 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     let erasure = Erasure::new(wanted.kind, wanted.key, wanted.project)?;
     let dry_run = wanted.dry_run.unwrap_or_default();
+    if dry_run {
+        let report = service.read(move |view| look(view, &erasure, |_| ())).await?;
+        return Ok(Json(report).into_response());
+    }
     // By itself: it goes on when the client goes away.
-    let erased = tokio::spawn(async move { erase(&service, author, erasure, dry_run).await });
+    let erased = tokio::spawn(async move { erase(&service, author, erasure, |_| ()).await });
     let report = erased.await.map_err(|error| Problem::internal(error.to_string()))??;
     Ok(Json(report).into_response())
 }

@@ -1,5 +1,6 @@
 //! `/api/v1/projects/{p}/environments/{e}/evaluate` and `…/explain`: what a service would see.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,13 +10,16 @@ use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use flags_core::{Evaluation, Explanation, Field, JsonContext, Ruleset, Shape, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::body::{Checked, Shaped};
+use super::openapi::{Describes, Operation};
 use super::path::Keys;
 use super::problem::Problem;
 use crate::live::LiveEnvironment;
+use crate::schema;
 use crate::service::past::Moment;
 use crate::service::{Service, now};
 
@@ -26,6 +30,8 @@ pub(super) struct Evaluate {
 }
 
 impl Shaped for Evaluate {
+    const EXAMPLE: &'static str = r#"{"flag": "new-checkout",
+        "context": {"user": {"key": "u-17"}, "tenant": {"key": "acme"}}}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::required("context", &Shape::Any),
         Field::optional("flag", &Shape::String),
@@ -39,27 +45,46 @@ pub(super) struct Explain {
 }
 
 impl Shaped for Explain {
+    const EXAMPLE: &'static str = r#"{"flag": "new-checkout",
+        "context": {"user": {"key": "u-17"}, "tenant": {"key": "acme"}}}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::required("context", &Shape::Any),
         Field::required("flag", &Shape::String),
     ]);
 }
 
-#[derive(Serialize)]
-struct Answer<'r> {
+/// The answer of a flag.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Answer")]
+pub(super) struct Answer<'r> {
     flag: &'r str,
     #[serde(flatten)]
+    #[schemars(schema_with = "schema::evaluation")]
     evaluation: Evaluation<'r>,
 }
 
-#[derive(Serialize)]
-struct Answers<'r> {
+/// The answers of all flags, sorted by key.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Answers")]
+pub(super) struct Answers<'r> {
     answers: Vec<Answer<'r>>,
 }
 
-#[derive(Serialize)]
-struct Explained<'r> {
+/// What [`evaluate`] answers.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(super) enum Answered<'r> {
+    One(Answer<'r>),
+    All(Answers<'r>),
+}
+
+/// The answer of a flag, with every step to it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Explanation")]
+pub(super) struct Explained<'r> {
     #[serde(flatten)]
+    #[schemars(schema_with = "schema::explanation")]
     explanation: Explanation<'r>,
     text: String,
 }
@@ -79,10 +104,13 @@ pub(super) fn live(
 /// The moment that is asked for; the present where none is.
 pub(super) struct When(Option<Moment>);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WhenQuery {
+    /// With the definitions of this revision.
     revision: Option<u64>,
+    /// With the definitions of that time, as RFC 3339 writes it.
+    #[schemars(extend("format" = "date-time"))]
     at: Option<String>,
 }
 
@@ -111,6 +139,12 @@ impl<S: Send + Sync> FromRequestParts<S> for When {
             }
             _ => Err(Problem::query("`revision` and `at` are two ways to say the same thing")),
         }
+    }
+}
+
+impl Describes for When {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.query::<WhenQuery>();
     }
 }
 
@@ -149,18 +183,33 @@ pub(super) async fn evaluate(
     let answered = service.compute(move || {
         if let Some(flag) = body.flag {
             let evaluation = ruleset.evaluate(&*flag, &context, now);
-            return Json(Answer { flag: &flag, evaluation }).into_response();
+            return Json(Answered::One(Answer { flag: &flag, evaluation })).into_response();
         }
         let answers = ruleset.evaluate_all(&context, now);
         let mut answers: Vec<_> =
             answers.map(|(flag, evaluation)| Answer { flag, evaluation }).collect();
         answers.sort_unstable_by_key(|answer| answer.flag);
-        Json(Answers { answers }).into_response()
+        Json(Answered::All(Answers { answers })).into_response()
     });
     Ok(answered.await?)
 }
 
 /// Whether the caller asks for text, as somebody who reads does.
+pub(super) struct WantsText(bool);
+
+impl<S: Sync> FromRequestParts<S> for WantsText {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(wants_text(&parts.headers)))
+    }
+}
+
+impl Describes for WantsText {
+    // Which media types there are to choose from, the answer says.
+    fn describe(_: &mut Operation<'_>) {}
+}
+
 fn wants_text(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
     let types = accepted.flat_map(|accept| accept.split(','));
@@ -174,7 +223,7 @@ pub(super) async fn explain(
     State(service): State<Arc<Service>>,
     Keys((project, key)): Keys<(String, String)>,
     When(moment): When,
-    headers: HeaderMap,
+    WantsText(wants_text): WantsText,
     Checked(body): Checked<Explain>,
 ) -> Result<Response, Problem> {
     let (ruleset, at) = definitions(&service, &project, &key, moment).await?;
@@ -183,7 +232,7 @@ pub(super) async fn explain(
     let answered = service.compute(move || {
         let explanation = ruleset.explain(&*body.flag, &context, now);
         let text = explanation.to_string();
-        if wants_text(&headers) {
+        if wants_text {
             return text.into_response();
         }
         Json(Explained { explanation, text }).into_response()

@@ -8,18 +8,20 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use schemars::{Schema, SchemaGenerator};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::auth::Places;
-use super::body::{Bulk, parse};
+use super::body::{Bulk, Form, parse};
 use super::path::Keys;
-use super::plan::{DryRun, carry_out};
+use super::plan::{DryRun, Of, carry_out};
 use super::post::Post;
 use super::problem::Problem;
 use crate::limits::{EXPORT_CHUNK_BYTES, EXPORT_TIMEOUT};
 use crate::service::import::{self, Imported};
+use crate::service::plan::Scale;
 use crate::service::{Precondition, Service, export as document, project};
 use crate::store::View;
 
@@ -119,19 +121,33 @@ impl io::Write for Chunks {
     }
 }
 
+impl Form for Imported {
+    const NAME: &'static str = "ImportedDocument";
+    const EXAMPLE: &'static str = r#"{"format": 1, "flags": [{"key": "new-checkout", "type": "boolean",
+        "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
+        "state": {"on": false, "off_variant": "off", "fallthrough": {"variant": "on"}}}],
+        "segments": [{"key": "beta-tenants", "kind": "tenant", "included": ["acme"]}],
+        "tenants": [{"key": "acme", "attributes": {"country": "DE"}}]}"#;
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        Self::document(generator)
+    }
+}
+
 pub(super) async fn import(
     State(service): State<Arc<Service>>,
     Keys((project, environment)): Keys<(String, String)>,
     precondition: Precondition,
     dry_run: DryRun,
     post: Post,
-    Bulk(body): Bulk,
+    Bulk(body, ..): Bulk<Imported>,
 ) -> Result<Response, Problem> {
     let read = move || -> Result<Imported, Problem> { Ok(Imported::read(parse(&body)?)?) };
     let imported = service.compute(read).await??;
-    let plan =
-        move |view: &dyn View| import::plan(view, &project, &environment, &precondition, imported);
-    carry_out(&service, dry_run, post, import::ACTION, plan).await
+    let (p, e) = (project.clone(), environment.clone());
+    let of = Of { project, environment, scale: Scale::Large };
+    let plan = move |view: &dyn View| import::plan(view, &p, &e, &precondition, imported.clone());
+    carry_out(&service, of, dry_run, post, import::ACTION, plan).await
 }
 
 #[cfg(test)]

@@ -7,27 +7,84 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
+use flags_core::FLAG_TYPE;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
+use serde_json::json;
 
-use super::body::{Definition, Nothing};
+use super::body::{Definition, Form, Nothing};
 use super::list::Archivable;
 use super::path::Keys;
 use super::post::Post;
 use super::problem::Problem;
 use super::write::etag;
+use crate::schema::{Body, of_shape};
 use crate::service::model::{Flag, Revisions, SharedFlag};
 use crate::service::{Author, Precondition, Service, Unit, archive, flag};
 
-#[derive(Serialize)]
-struct Shown {
+/// What environments share of a flag.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Flag")]
+pub(super) struct Shown {
     key: String,
     #[serde(flatten)]
     shared: SharedFlag,
     version: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     archived_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     revisions: Option<Revisions>,
+}
+
+/// A flag that is to be created.
+pub(super) struct New;
+
+/// One that is to be what a body says, and may be there already.
+pub(super) struct Whole;
+
+/// Members of one.
+pub(super) struct Patch;
+
+impl Form for New {
+    const NAME: &'static str = "NewFlag";
+    const EXAMPLE: &'static str = r#"{"key": "new-checkout", "type": "boolean",
+        "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
+        "off_variant": "off", "fallthrough": "on", "name": "New checkout", "owner": "payments",
+        "tags": ["checkout"], "permanent": false, "expiry": "2027-03-01T00:00:00Z"}"#;
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let key = json!({"type": "string"});
+        let body = Body::of(&flag::CREATE, generator).with("key", key).requires("key");
+        body.sent_back().schema()
+    }
+}
+
+impl Form for Whole {
+    const NAME: &'static str = "WholeFlag";
+    const EXAMPLE: &'static str = r#"{
+        "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
+        "name": "New checkout", "owner": "payments", "tags": ["checkout"]}"#;
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        // What creates one says more than what replaces it.
+        let key = json!({"type": "string"});
+        let create = Body::of(&flag::CREATE, generator).with("key", key.clone()).sent_back();
+        let flag_type = of_shape(&FLAG_TYPE, generator);
+        let update = Body::of(&flag::UPDATE, generator).with("key", key).with("type", flag_type);
+        json_schema!({"anyOf": [update.sent_back().schema(), create.schema()]})
+    }
+}
+
+impl Form for Patch {
+    const NAME: &'static str = "FlagPatch";
+    const EXAMPLE: &'static str = r#"{"owner": "payments", "expiry": null}"#;
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let flag_type = of_shape(&FLAG_TYPE, generator);
+        let patch = Body::of(&flag::UPDATE, generator).patch();
+        patch.with("key", json!({"type": "string"})).with("type", flag_type).sent_back().schema()
+    }
 }
 
 fn show(flag: Flag) -> Shown {
@@ -59,7 +116,7 @@ pub(super) async fn create(
     State(service): State<Arc<Service>>,
     Keys(project): Keys<String>,
     post: Post,
-    Definition(body): Definition,
+    Definition(body, ..): Definition<New>,
 ) -> Result<Response, Problem> {
     let key = project.clone();
     let create = move |unit: &mut Unit<'_>| flag::create(unit, &key, None, body);
@@ -78,7 +135,7 @@ pub(super) async fn put(
     Keys((project, key)): Keys<(String, String)>,
     precondition: Precondition,
     author: Author,
-    Definition(body): Definition,
+    Definition(body, ..): Definition<Whole>,
 ) -> Result<Response, Problem> {
     let creates = precondition == Precondition::Absent;
     let of = project.clone();
@@ -92,7 +149,7 @@ pub(super) async fn patch(
     Keys((project, key)): Keys<(String, String)>,
     precondition: Precondition,
     author: Author,
-    Definition(body): Definition,
+    Definition(body, ..): Definition<Patch>,
 ) -> Result<Response, Problem> {
     let flag =
         service.write(author, move |unit| flag::patch(unit, &project, &key, &precondition, body));

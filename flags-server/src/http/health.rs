@@ -5,13 +5,21 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::problem::Problem;
 use crate::service::{Lane, Service};
 
+/// What there is to say where all is well.
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(super) struct Fine {
+    status: &'static str,
+}
+
 pub(super) async fn live() -> Response {
-    Json(json!({"status": "ok"})).into_response()
+    Json(Fine { status: "ok" }).into_response()
 }
 
 pub(super) async fn ready(State(service): State<Arc<Service>>) -> Result<Response, Problem> {

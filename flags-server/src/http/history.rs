@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::list::ListQuery;
@@ -14,9 +15,12 @@ use crate::service::diff::Difference;
 use crate::service::history::{Entry, Subject, Told, Touched, history};
 use crate::store::ObjectKind;
 
-#[derive(Serialize)]
-struct Shown {
+/// What one revision changed.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RevisionEntry")]
+pub(super) struct Shown {
     revision: u64,
+    #[schemars(extend("format" = "date-time"))]
     at: String,
     actor: Actor,
     reason: Option<String>,
@@ -27,13 +31,14 @@ struct Shown {
     objects_count: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Actor {
     pub(super) id: String,
     pub(super) name: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ChangedObject")]
 pub(super) struct ShownObject {
     kind: String,
     key: String,
@@ -42,7 +47,8 @@ pub(super) struct ShownObject {
 }
 
 /// A change of one object, for people and for programs.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ObjectChange")]
 pub(super) struct ShownChange {
     summary: String,
     diff: Vec<Difference>,

@@ -7,9 +7,11 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::openapi::{Describes, Operation};
 use super::problem::Problem;
 use crate::limits::{DEFAULT_PAGE_ITEMS, MAX_PAGE_BYTES, MAX_PAGE_ITEMS};
 use crate::store::{Listed, MemberList, Page};
@@ -24,22 +26,29 @@ pub(super) struct ListQuery {
     archived: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Said {
+    /// How many items a page has at most.
+    #[schemars(range(min = 1, max = MAX_PAGE_ITEMS))]
     limit: Option<u32>,
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
 /// Which page of a list is asked for that hides what is archived, or shows it too.
 pub(super) struct Archivable(pub(super) ListQuery);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SaidOfArchivable {
+    /// Whether the list shows what is archived, too.
     #[serde(default)]
     archived: bool,
+    /// How many items a page has at most.
+    #[schemars(range(min = 1, max = MAX_PAGE_ITEMS))]
     limit: Option<u32>,
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
@@ -54,9 +63,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Archivable {
     }
 }
 
-#[derive(Serialize)]
-struct List<T> {
+/// A page of a list.
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(super) struct List<T> {
     items: Vec<T>,
+    /// Names the next page, while there is one.
     next_cursor: Option<String>,
 }
 
@@ -66,15 +78,19 @@ pub(super) struct MembersQuery {
     pub(super) query: ListQuery,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SaidOfMembers {
+    /// Which of the segment's lists; `included` unless said.
     list: Option<ListName>,
+    /// How many items a page has at most.
+    #[schemars(range(min = 1, max = MAX_PAGE_ITEMS))]
     limit: Option<u32>,
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum ListName {
     Included,
@@ -108,6 +124,24 @@ impl<S: Send + Sync> FromRequestParts<S> for MembersQuery {
             ListName::Excluded => (MemberList::Excluded, "list=excluded&"),
         };
         Ok(Self { list, query: ListQuery::new(parts, which, Said { limit, cursor })? })
+    }
+}
+
+impl Describes for ListQuery {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.query::<Said>();
+    }
+}
+
+impl Describes for Archivable {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.query::<SaidOfArchivable>();
+    }
+}
+
+impl Describes for MembersQuery {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.query::<SaidOfMembers>();
     }
 }
 

@@ -8,20 +8,24 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use flags_core::KeysChange;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-use super::body::{Bulk, parse};
+use super::body::{Bulk, Form, parse};
 use super::list::MembersQuery;
 use super::post::Post;
 use super::problem::Problem;
 use super::segment::{Counts, Triple, path};
 use super::write::etag;
-use crate::service::members::{self, Changed, MembersEdit};
+use crate::schema::of_shape;
+use crate::service::members::{self, Changed, EDIT, MembersEdit};
 use crate::service::{Precondition, Service, Unit};
 
-#[derive(Serialize)]
-struct Shown {
+/// What came of a change of the lists.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MembersChange")]
+pub(super) struct Shown {
     key: String,
     added: usize,
     removed: usize,
@@ -46,12 +50,22 @@ pub(super) async fn change(
     keys: Triple,
     precondition: Precondition,
     post: Post,
-    Bulk(body): Bulk,
+    Bulk(body, ..): Bulk<MembersEdit>,
 ) -> Result<Response, Problem> {
     let path = path(keys);
     let edit = service.compute(move || read(&body)).await??;
     let change = move |unit: &mut Unit<'_>| members::change(unit, &path, &precondition, &edit);
     post.run(&service, change, answer).await
+}
+
+impl Form for MembersEdit {
+    const NAME: &'static str = "MembersEdit";
+    const EXAMPLE: &'static str = r#"{"included": {"add": ["globex", "initech"], "remove": ["acme"]},
+        "excluded": {"remove": ["globex"]}}"#;
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        of_shape(&EDIT, generator)
+    }
 }
 
 fn answer(changed: Changed) -> Response {

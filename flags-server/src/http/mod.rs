@@ -13,6 +13,7 @@ mod history;
 mod list;
 mod members;
 mod metrics;
+mod openapi;
 mod path;
 mod plan;
 mod post;
@@ -30,6 +31,7 @@ mod sdk_telemetry;
 mod segment;
 mod state;
 mod stream_life;
+mod table;
 mod tenant;
 mod token;
 mod trace;
@@ -49,7 +51,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use self::auth::Guard;
 use self::problem::Problem;
-use self::routes::{Needs, Routes, Within, delete, get, patch, post, put};
+use self::routes::Routes;
+use self::table::routes;
 use crate::quota::AddressMeters;
 use crate::service::{Fault, Service, panic_message};
 
@@ -58,161 +61,9 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
     guard(routes(), service)
 }
 
-/// Every route, with who may use it. What is not here is closed.
-fn routes() -> Routes {
-    Routes::default()
-        .and(project_routes)
-        .and(flag_routes)
-        .and(segment_routes)
-        .and(environment_routes)
-        .and(other_routes)
-}
-
-const VIEW: Needs = Needs::viewer(Within::Environment);
-const EDIT: Needs = Needs::editor(Within::Environment);
-const ADMINISTER: Needs = Needs::admin(Within::Environment);
-const VIEW_SHARED: Needs = Needs::viewer(Within::PartOfProject);
-const EDIT_SHARED: Needs = Needs::editor(Within::Project);
-const ADMINISTER_SHARED: Needs = Needs::admin(Within::Project);
-
-/// What is below one project.
-fn of(rest: &str) -> String {
-    format!("/api/v1/projects/{{p}}{rest}")
-}
-
-/// What is below one environment.
-fn at(rest: &str) -> String {
-    of(&format!("/environments/{{e}}{rest}"))
-}
-
-fn project_routes(routes: Routes) -> Routes {
-    routes
-        .route(
-            "/api/v1/projects",
-            [
-                get(Needs::viewer(Within::Anything), project::list),
-                post(Needs::admin(Within::Everything), project::create),
-            ],
-        )
-        .route(&of(""), [get(VIEW_SHARED, project::get), patch(ADMINISTER_SHARED, project::rename)])
-        .route(&of("/archive"), [post(ADMINISTER_SHARED, project::archive)])
-        .route(&of("/restore"), [post(ADMINISTER_SHARED, project::restore)])
-        .route(
-            &of("/environments"),
-            [get(VIEW_SHARED, environment::list), post(ADMINISTER_SHARED, environment::create)],
-        )
-        .route(&at(""), [get(VIEW, environment::get), patch(ADMINISTER, environment::rename)])
-        .route(&at("/archive"), [post(ADMINISTER, environment::archive)])
-        .route(&at("/restore"), [post(ADMINISTER, environment::restore)])
-}
-
-fn flag_routes(routes: Routes) -> Routes {
-    routes
-        .route(&of("/flags"), [get(VIEW_SHARED, flag::list), post(EDIT_SHARED, flag::create)])
-        .route(
-            &of("/flags/{flag}"),
-            [
-                get(VIEW_SHARED, flag::get),
-                put(EDIT_SHARED, flag::put),
-                patch(EDIT_SHARED, flag::patch),
-            ],
-        )
-        .route(&of("/flags/{flag}/archive"), [post(EDIT_SHARED, flag::archive)])
-        .route(&of("/flags/{flag}/restore"), [post(EDIT_SHARED, flag::restore)])
-        .route(&at("/flags"), [get(VIEW, state::list)])
-        .route(
-            &at("/flags/{flag}"),
-            [get(VIEW, state::get), put(EDIT, state::put), patch(EDIT, state::patch)],
-        )
-        .route(&at("/flags/{flag}/on"), [post(EDIT, state::on)])
-        .route(&at("/flags/{flag}/off"), [post(EDIT, state::off)])
-        .route(&at("/flags/{flag}/rollout"), [post(EDIT, state::rollout)])
-        .route(
-            &at("/flags/{flag}/tenants/{tenant}"),
-            [put(EDIT, state::target), delete(EDIT, state::untarget)],
-        )
-        .route(&at("/flags/{flag}/history"), [get(VIEW, history::of_flag)])
-        .route(&at("/flags/{flag}/revert"), [post(EDIT, plan::revert_flag)])
-        .route(&at("/flags/{flag}/copy"), [post(EDIT, plan::copy_flag)])
-}
-
-fn segment_routes(routes: Routes) -> Routes {
-    routes
-        .route(&at("/segments"), [get(VIEW, segment::list), post(EDIT, segment::create)])
-        .route(
-            &at("/segments/{segment}"),
-            [
-                get(VIEW, segment::get),
-                put(EDIT, segment::put),
-                patch(EDIT, segment::patch),
-                delete(EDIT, segment::delete),
-            ],
-        )
-        .route(
-            &at("/segments/{segment}/members"),
-            [get(VIEW, members::list), post(EDIT, members::change)],
-        )
-        .route(&at("/segments/{segment}/history"), [get(VIEW, history::of_segment)])
-        .route(&at("/segments/{segment}/revert"), [post(EDIT, plan::revert_segment)])
-        .route(&at("/segments/{segment}/copy"), [post(EDIT, plan::copy_segment)])
-}
-
-fn environment_routes(routes: Routes) -> Routes {
-    routes
-        .route(&at("/tenants"), [get(VIEW, tenant::list), post(EDIT, tenant::upsert)])
-        .route(
-            &at("/tenants/{tenant}"),
-            [
-                get(VIEW, tenant::get),
-                put(EDIT, tenant::put),
-                patch(EDIT, tenant::patch),
-                delete(EDIT, tenant::delete),
-            ],
-        )
-        .route(&at("/preview"), [post(VIEW, preview::summary)])
-        .route(&at("/preview/tenants"), [post(VIEW, preview::tenants)])
-        .route(&at("/evaluate"), [post(VIEW, evaluate::evaluate)])
-        .route(&at("/explain"), [post(VIEW, evaluate::explain)])
-        .route(&at("/schedule"), [get(VIEW, schedule::list), post(EDIT, schedule::create)])
-        .route(
-            &at("/schedule/{schedule}"),
-            [get(VIEW, schedule::get), patch(EDIT, schedule::edit), delete(EDIT, schedule::cancel)],
-        )
-        .route(&at("/propagation/{revision}"), [get(VIEW, propagation::get)])
-        .route(&at("/instances"), [get(VIEW, propagation::list)])
-        .route(&at("/history"), [get(VIEW, history::of_environment)])
-        .route(&at("/revert"), [post(EDIT, plan::revert_environment)])
-        .route(&at("/export"), [get(VIEW, export::export)])
-        // It creates the flags that are missing, in every environment.
-        .route(&at("/import"), [post(EDIT_SHARED, export::import)])
-}
-
-fn other_routes(routes: Routes) -> Routes {
-    const WITHIN_REACH: Needs = Needs::admin(Within::Anything);
-
-    routes
-        .route("/api/v1/audit", [get(WITHIN_REACH, audit::list)])
-        .route(
-            "/api/v1/tokens",
-            [get(WITHIN_REACH, token::list), post(WITHIN_REACH, token::create)],
-        )
-        .route(
-            "/api/v1/tokens/{id}",
-            [get(WITHIN_REACH, token::get), delete(WITHIN_REACH, token::revoke)],
-        )
-        .route("/api/v1/tokens/{id}/rotate", [post(WITHIN_REACH, token::rotate)])
-        .route("/api/v1/erasures", [post(Needs::admin(Within::Everything), erasure::create)])
-        .route("/sdk/v1/snapshot", [get(Needs::Sdk, sdk_snapshot::get)])
-        .route("/sdk/v1/stream", [get(Needs::Sdk, sdk_stream::get)])
-        .route("/sdk/v1/telemetry", [post(Needs::Sdk, sdk_telemetry::post)])
-        .route("/metrics", [get(Needs::viewer(Within::Everything), metrics::get)])
-        .route("/livez", [get(Needs::Nothing, health::live)])
-        .route("/readyz", [get(Needs::Nothing, health::ready)])
-}
-
 /// What every route has around it; the last layer is the outermost one.
 fn guard(routes: Routes, service: Arc<Service>) -> Router {
-    let Routes { router, declared } = routes;
+    let Routes { router, declared, .. } = routes;
     let quota = service.tokens.quotas().failed_authentications_per_minute;
     let failed = AddressMeters::new("failed-authentication", quota);
     let guard = Arc::new(Guard { service: Arc::clone(&service), declared, failed });
@@ -236,6 +87,7 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
 mod tests {
     use std::time::Duration;
 
+    use super::routes::{Needs, get};
     use super::*;
     use crate::limits::{MAX_EXPORTS, MAX_WAITING_EXPORTS};
     use axum::body::Body;
@@ -263,7 +115,8 @@ mod tests {
         async fn boom() -> Response {
             panic!("a secret")
         }
-        let routes = Routes::default().route("/livez", [get(Needs::Nothing, boom)]);
+        let routes =
+            Routes::default().route("/livez", [get(Needs::Nothing, boom).says::<String>("")]);
         let router = guard(routes, service);
         let (status, body) = get_problem(router, "/livez").await;
         assert_eq!((status.as_u16(), &body["code"]), (500, &"internal".into()));

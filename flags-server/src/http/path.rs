@@ -1,7 +1,12 @@
+//! The keys in a path.
+
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use flags_core::{MAX_CONTEXT_KEY_BYTES, MAX_KEY_BYTES};
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
+use super::openapi::{Describes, Operation};
 use super::problem::Problem;
 
 /// The keys in a path, percent-decoded. What cannot be decoded names nothing.
@@ -16,4 +21,43 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Keys<T>
             Err(rejection) => Err(Problem::not_found(rejection.body_text())),
         }
     }
+}
+
+impl<T> Describes for Keys<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        // Which ones there are, the path itself says.
+        operation.may_be_refused([404]);
+    }
+}
+
+/// What the document says of the parameters of a path.
+pub(super) fn parameters(path: &str) -> impl Iterator<Item = Value> {
+    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    names.map(|name| {
+        let key = json!({
+            "type": "string",
+            "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$",
+            "maxLength": MAX_KEY_BYTES,
+        });
+        let (description, schema) = match name {
+            "p" => ("Key of the project.", key),
+            "e" => ("Key of the environment.", key),
+            "flag" => ("Key of the flag.", key),
+            "segment" => ("Key of the segment.", key),
+            "tenant" => {
+                let length = MAX_CONTEXT_KEY_BYTES;
+                (
+                    "Key of the tenant.",
+                    json!({"type": "string", "minLength": 1, "maxLength": length}),
+                )
+            }
+            "revision" => ("A revision.", json!({"type": "integer", "minimum": 0})),
+            "schedule" => ("Id of the scheduled change.", json!({"type": "string"})),
+            _ => ("The id.", json!({"type": "string"})),
+        };
+        json!({
+            "name": name, "in": "path", "required": true,
+            "description": description, "schema": schema,
+        })
+    })
 }

@@ -7,18 +7,20 @@ use axum::Json;
 use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use flags_core::{Field, Shape};
+use flags_core::{Document, Field, FlagState, SegmentDefinition, Shape};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::auth::Reaching;
 use super::body::{Checked, Shaped};
 use super::history::ShownObject;
+use super::openapi::{Describes, Operation};
 use super::path::Keys;
 use super::post::Post;
 use super::problem::Problem;
 use crate::service::copy::Source;
 use crate::service::model::Revisions;
-use crate::service::plan::{Done, Plan};
+use crate::service::plan::{Done, Plan, Prepared, Scale};
 use crate::service::{Fault, Precondition, Service, Unit, copy, revert, segment, state};
 use crate::store::View;
 
@@ -30,12 +32,14 @@ pub(super) struct DryRun(pub(super) bool);
 #[derive(Clone)]
 pub(super) struct KnowsDryRun;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct DryRunQuery {
+    /// Does nothing, and answers the same.
     #[serde(default)]
     dry_run: bool,
     #[serde(default, rename = "reason")]
+    #[schemars(skip)]
     _reason: Option<String>,
 }
 
@@ -51,8 +55,10 @@ impl<S: Send + Sync> FromRequestParts<S> for DryRun {
     }
 }
 
-#[derive(Serialize)]
-struct Shown {
+/// What was done, or would be.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Planned")]
+pub(super) struct Shown {
     dry_run: bool,
     revision: u64,
     #[serde(skip_serializing_if = "Revisions::is_empty")]
@@ -62,7 +68,15 @@ struct Shown {
     kept: Vec<ShownKept>,
 }
 
-#[derive(Serialize)]
+impl Describes for DryRun {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.query::<DryRunQuery>();
+    }
+}
+
+/// Something that stays as it is.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Kept")]
 struct ShownKept {
     kind: &'static str,
     key: String,
@@ -78,25 +92,73 @@ fn show(done: Done, dry_run: bool) -> Response {
     Json(Shown { dry_run, revision, revisions, objects, objects_count, kept }).into_response()
 }
 
-/// Makes a plan, and carries it out unless it is only to be told.
+/// Makes a plan for an environment, and carries it out unless it is only to be told. The plan is made
+/// away from the writer thread, which makes another one only where the environment has changed.
 pub(super) async fn carry_out(
     service: &Service,
+    Of { project, environment, scale }: Of,
     DryRun(dry_run): DryRun,
     post: Post,
     action: &'static str,
-    plan: impl FnOnce(&dyn View) -> Result<Plan, Fault> + Send + 'static,
+    plan: impl Fn(&dyn View) -> Result<Plan, Fault> + Send + Sync + 'static,
 ) -> Result<Response, Problem> {
-    let plan = move |view: &dyn View| -> Result<Plan, Fault> {
+    let plan = Arc::new(move |view: &dyn View| -> Result<Plan, Fault> {
         let plan = plan(view)?;
         plan.check_size()?;
         Ok(plan)
-    };
+    });
+    let first = Arc::clone(&plan);
     if dry_run {
-        let told = service.read(move |view| Ok(plan(view)?.told())).await?;
+        let told = service.plan(scale, move |view| Ok(first(view)?.told())).await?;
         return Ok(show(told, true));
     }
-    let verb = move |unit: &mut Unit<'_>| plan(unit.tx)?.apply(unit, action);
+    let (p, e) = (project.clone(), environment.clone());
+    let prepare = move |view: &dyn View| Ok(Prepared::new(view, (&p, &e), &*first));
+    let prepared = service.plan(scale, prepare).await?;
+    let verb = move |unit: &mut Unit<'_>| {
+        let plan = prepared.present(unit.tx, (&project, &environment), &*plan)?;
+        plan.apply(unit, action)
+    };
     post.run(service, verb, |done| show(done, false)).await
+}
+
+/// Which environment a plan is for, and how much of it.
+pub(super) struct Of {
+    pub(super) project: String,
+    pub(super) environment: String,
+    pub(super) scale: Scale,
+}
+
+impl Of {
+    fn flag(path: &state::Path) -> Self {
+        let (project, environment) = (path.project.clone(), path.environment.clone());
+        Self { project, environment, scale: Scale::Flag }
+    }
+
+    fn segment(path: &segment::Path) -> Self {
+        let (project, environment) = (path.project.clone(), path.environment.clone());
+        Self { project, environment, scale: Scale::Large }
+    }
+}
+
+/// Makes a plan with what was, which is read away from the writer thread, and carries it out.
+async fn go_back<T: Send + Sync + 'static>(
+    service: &Service,
+    of: Of,
+    dry_run: DryRun,
+    post: Post,
+    action: &'static str,
+    then: impl FnOnce(&dyn View) -> Result<T, Fault> + Send + 'static,
+    plan: impl Fn(&dyn View, &T) -> Result<Plan, Fault> + Send + Sync + 'static,
+) -> Result<Response, Problem> {
+    // What was may be cut off by now, or of a flag that is archived.
+    if !dry_run.0
+        && let Some(answer) = post.answered(service).await?
+    {
+        return Ok(answer);
+    }
+    let then = service.read_log(then).await?;
+    carry_out(service, of, dry_run, post, action, move |view: &dyn View| plan(view, &then)).await
 }
 
 #[derive(Deserialize)]
@@ -105,6 +167,7 @@ pub(super) struct Revert {
 }
 
 impl Shaped for Revert {
+    const EXAMPLE: &'static str = r#"{"revision": 57}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[Field::required("revision", &Shape::U64)]);
 }
 
@@ -114,6 +177,7 @@ pub(super) struct Copy {
 }
 
 impl Shaped for Copy {
+    const EXAMPLE: &'static str = r#"{"from": "development"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[Field::required("from", &Shape::String)]);
 }
 
@@ -127,14 +191,14 @@ pub(super) async fn revert_environment(
     post: Post,
     Checked(Revert { revision }): Checked<Revert>,
 ) -> Result<Response, Problem> {
-    // What was is read away from the writer thread.
     let (p, e) = (project.clone(), environment.clone());
-    let then =
-        service.read_log(move |view| revert::environment_then(view, &p, &e, revision)).await?;
-    let plan = move |view: &dyn View| {
-        revert::plan_environment(view, &project, &environment, &precondition, &then)
+    let then = move |view: &dyn View| revert::environment_then(view, &p, &e, revision);
+    let (p, e) = (project.clone(), environment.clone());
+    let of = Of { project, environment, scale: Scale::Large };
+    let plan = move |view: &dyn View, then: &Document| {
+        revert::plan_environment(view, &p, &e, &precondition, then)
     };
-    carry_out(&service, dry_run, post, "environment.revert", plan).await
+    go_back(&service, of, dry_run, post, "environment.revert", then, plan).await
 }
 
 pub(super) async fn revert_flag(
@@ -147,9 +211,12 @@ pub(super) async fn revert_flag(
 ) -> Result<Response, Problem> {
     let path = state::Path { project, environment, flag };
     let of = path.clone();
-    let then = service.read_log(move |view| revert::flag_then(view, &of, revision)).await?;
-    let plan = move |view: &dyn View| revert::plan_flag(view, &path, &precondition, then);
-    carry_out(&service, dry_run, post, "flag_state.revert", plan).await
+    let then = move |view: &dyn View| revert::flag_then(view, &of, revision);
+    let of = Of::flag(&path);
+    let plan = move |view: &dyn View, then: &FlagState| {
+        revert::plan_flag(view, &path, &precondition, then.clone())
+    };
+    go_back(&service, of, dry_run, post, "flag_state.revert", then, plan).await
 }
 
 pub(super) async fn revert_segment(
@@ -162,9 +229,12 @@ pub(super) async fn revert_segment(
 ) -> Result<Response, Problem> {
     let path = segment::Path { project, environment, segment };
     let of = path.clone();
-    let then = service.read_log(move |view| revert::segment_then(view, &of, revision)).await?;
-    let plan = move |view: &dyn View| revert::plan_segment(view, &path, &precondition, then);
-    carry_out(&service, dry_run, post, "segment.revert", plan).await
+    let then = move |view: &dyn View| revert::segment_then(view, &of, revision);
+    let of = Of::segment(&path);
+    let plan = move |view: &dyn View, then: &SegmentDefinition| {
+        revert::plan_segment(view, &path, &precondition, then.clone())
+    };
+    go_back(&service, of, dry_run, post, "segment.revert", then, plan).await
 }
 
 pub(super) async fn copy_flag(
@@ -178,8 +248,9 @@ pub(super) async fn copy_flag(
 ) -> Result<Response, Problem> {
     let path = state::Path { project, environment, flag };
     let from = Source { environment: from, within };
+    let of = Of::flag(&path);
     let plan = move |view: &dyn View| copy::plan_flag(view, &path, &precondition, &from);
-    carry_out(&service, dry_run, post, "flag_state.copy", plan).await
+    carry_out(&service, of, dry_run, post, "flag_state.copy", plan).await
 }
 
 pub(super) async fn copy_segment(
@@ -193,6 +264,7 @@ pub(super) async fn copy_segment(
 ) -> Result<Response, Problem> {
     let path = segment::Path { project, environment, segment };
     let from = Source { environment: from, within };
+    let of = Of::segment(&path);
     let plan = move |view: &dyn View| copy::plan_segment(view, &path, &precondition, &from);
-    carry_out(&service, dry_run, post, "segment.copy", plan).await
+    carry_out(&service, of, dry_run, post, "segment.copy", plan).await
 }

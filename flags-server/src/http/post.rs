@@ -7,14 +7,16 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
+use schemars::json_schema;
 use sha2::{Digest, Sha256};
 
 use super::body::BodyDigest;
+use super::openapi::{Describes, Operation};
 use super::problem::Problem;
 use super::write::header;
 use crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
-use crate::service::idempotency::{Once, Outcome, Reply, once};
-use crate::service::{Author, Fault, Service, Unit};
+use crate::service::idempotency::{Once, Outcome, Reply, known, once};
+use crate::service::{Author, Fault, Service, Unit, now};
 use crate::store::StoredAnswer;
 
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -81,6 +83,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Post {
     }
 }
 
+impl Describes for Post {
+    fn describe(operation: &mut Operation<'_>) {
+        Author::describe(operation);
+        let schema = json_schema!({"type": "string", "minLength": 1});
+        let description =
+            "Makes the request happen once, however often it is sent within 24 hours.";
+        operation.header("Idempotency-Key", description, &schema);
+        operation.answers_with("Idempotency-Replayed");
+        operation.may_be_refused([422]);
+    }
+}
+
 /// A string as RFC 8941 writes it, or what many clients send: the same without quotes.
 fn key(said: &str) -> Option<String> {
     let key = match said.strip_prefix('"') {
@@ -105,6 +119,20 @@ fn unquoted(quoted: &str) -> Option<String> {
 }
 
 impl Post {
+    /// The answer to the same request, if it was sent before: for a handler that reads what may be
+    /// there no more. It need not be asked for by others, as [`run`](Self::run) asks for it.
+    pub(super) async fn answered(&self, service: &Service) -> Result<Option<Response>, Problem> {
+        let Some(request) = self.once() else { return Ok(None) };
+        let known = service.read(move |view| known(view, now(), &request)).await?;
+        known.map(replayed).transpose()
+    }
+
+    fn once(&self) -> Option<Once> {
+        let Key { hash, request, body } = self.key.as_ref()?;
+        let fingerprint = request.clone().chain_update(body.get()).finalize().into();
+        Some(Once { key: *hash, fingerprint })
+    }
+
     /// Runs a verb on the writer thread, and answers with what `answer` makes of its result. Asked
     /// for again, the answer is the stored one.
     pub(super) async fn run<T, A: Into<Answered>>(
@@ -116,14 +144,11 @@ impl Post {
     where
         T: Send + 'static,
     {
-        let Self { author, key } = self;
-        let Some(Key { hash, request, body }) = key else {
-            let written = service.write(author, verb).await?;
+        let Some(request) = self.once() else {
+            let written = service.write(self.author, verb).await?;
             return Ok(answer(written).into().now);
         };
-        let fingerprint = request.chain_update(body.get()).finalize().into();
-        let request = Once { key: hash, fingerprint };
-        let outcome = service.write(author, move |unit| {
+        let outcome = service.write(self.author, move |unit| {
             once(unit, &request, |unit| {
                 let Answered { now, again } = answer(verb(unit)?).into();
                 let (now, reply) = match again {

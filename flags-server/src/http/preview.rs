@@ -1,20 +1,24 @@
 //! `/api/v1/projects/{p}/environments/{e}/preview` and `…/preview/tenants`
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::{FromRequestParts, Query, State};
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use flags_core::{Field, Shape};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::body::{Checked, Shaped};
 use super::evaluate::live;
+use super::openapi::{Describes, Operation};
 use super::path::Keys;
 use super::problem::Problem;
 use crate::limits::{DEFAULT_PAGE_ITEMS, MAX_FLAGS, MAX_PAGE_ITEMS};
@@ -40,6 +44,8 @@ pub(super) struct Proposal {
 }
 
 impl Shaped for Proposal {
+    const EXAMPLE: &'static str =
+        r#"{"flag": "new-checkout", "patch": {"fallthrough": {"variant": "on"}}}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::optional("flag", &Shape::String),
         Field::optional("segment", &Shape::String),
@@ -78,6 +84,24 @@ impl Proposal {
 
 fn one_of(names: &str) -> Problem {
     Fault::at("", "missing_field", format!("one of {names} is needed here, and only one")).into()
+}
+
+/// A preview is refused by what is there where the write would be, and where a list began with
+/// another revision.
+pub(super) struct MayConflict;
+
+impl<S: Sync> FromRequestParts<S> for MayConflict {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self)
+    }
+}
+
+impl Describes for MayConflict {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.may_be_refused([409]);
+    }
 }
 
 /// Tells a computation, when it is dropped, that nobody waits for it any more.
@@ -130,14 +154,18 @@ async fn preview(
     answered.await?
 }
 
-#[derive(Serialize)]
-struct Shown<'p> {
+/// What a change would do.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Preview")]
+pub(super) struct Shown<'p> {
     revision: u64,
     tenants: usize,
     flags: Vec<ShownFlag<'p>>,
 }
 
-#[derive(Serialize)]
+/// What it would do to the answers of one flag.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PreviewedFlag")]
 struct ShownFlag<'p> {
     flag: &'p str,
     changed: usize,
@@ -147,13 +175,16 @@ struct ShownFlag<'p> {
 }
 
 /// Those whose answers depend on more than the tenant, apart.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DependentTenants")]
 struct Dependent<'p> {
     tenants: usize,
     transitions: Vec<ShownTransition<'p>>,
 }
 
-#[derive(Serialize)]
+/// Tenants that get one variant before, and one after.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Transition")]
 struct ShownTransition<'p> {
     from: Option<&'p str>,
     to: Option<&'p str>,
@@ -186,6 +217,7 @@ fn show(effects: Effects<'_>) -> ShownFlag<'_> {
 pub(super) async fn summary(
     State(service): State<Arc<Service>>,
     keys: Keys<(String, String)>,
+    _: MayConflict,
     Checked(proposal): Checked<Proposal>,
 ) -> Result<Response, Problem> {
     let answer = |preview: &Preview, gone: &AtomicBool| {
@@ -196,10 +228,13 @@ pub(super) async fn summary(
     preview(&service, keys, proposal, answer).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PageQuery {
+    /// How many items a page has at most.
+    #[schemars(range(min = 1, max = MAX_PAGE_ITEMS))]
     limit: Option<u32>,
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
@@ -223,14 +258,17 @@ impl Cursor {
     }
 }
 
-#[derive(Serialize)]
-struct Page<'p> {
+/// A page of the tenants that it would do something to.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PreviewPage")]
+pub(super) struct Page<'p> {
     revision: u64,
     items: Vec<Item<'p>>,
     next_cursor: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ChangedTenant")]
 struct Item<'p> {
     flag: &'p str,
     tenant: &'p str,
@@ -270,6 +308,7 @@ fn page(
 pub(super) async fn tenants(
     State(service): State<Arc<Service>>,
     keys: Keys<(String, String)>,
+    _: MayConflict,
     query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
     Checked(proposal): Checked<Proposal>,
 ) -> Result<Response, Problem> {

@@ -6,11 +6,13 @@ use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_A
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use flags_core::{Diagnostic, MAX_DIAGNOSTICS};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::limits::RETRY_AFTER_SECONDS;
-use crate::service::Fault;
+use crate::schema;
+use crate::service::{Fault, diagnostic};
 use crate::store::Obstacle;
 
 /// An error on its way out. It gets its body, with the id of the request, in [`render`].
@@ -26,16 +28,23 @@ pub(crate) struct Problem {
     cause: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Members<'a> {
+/// Why a request was refused; some codes have further members.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct Members<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     title: &'a str,
     status: u16,
+    /// In words.
     detail: &'a str,
+    /// The id of the request.
     instance: &'a str,
+    /// Which kind of problem.
     code: &'a str,
+    /// What is wrong with the body, and where.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schemars(schema_with = "schema::diagnostics")]
     errors: &'a [Diagnostic],
     #[serde(flatten)]
     members: &'a Map<String, Value>,
@@ -229,11 +238,12 @@ impl From<Fault> for Problem {
                 "the token of who scheduled this was revoked",
             ),
             Fault::Invalid(errors) => Self::invalid(errors),
-            Fault::LimitExceeded { limit, maximum } => {
-                let detail = format!("the limit `{limit}` is {maximum}");
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "limit_exceeded", detail)
-                    .member("limit", limit)
-                    .member("maximum", maximum)
+            Fault::LimitExceeded { limit, maximum, at } => {
+                let (code, detail) =
+                    ("limit_exceeded", format!("the limit `{limit}` is {maximum}"));
+                let errors = at.map(|at| diagnostic(&at, code, &*detail)).into_iter().collect();
+                let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
+                Self { errors, ..problem }.member("limit", limit).member("maximum", maximum)
             }
             Fault::Busy => Self::unavailable("busy", "too much is waiting already; try again"),
             Fault::Stopping => Self::unavailable("stopping", "the server is stopping; try again"),
@@ -241,7 +251,7 @@ impl From<Fault> for Problem {
                 let what = error.obstacle().map_or("the database failed", Obstacle::sentence);
                 let detail = format!("{what}, and nothing was written; try again");
                 let problem = Self::unavailable("storage_failed", &detail);
-                Self { cause: Some(error.to_string()), ..problem }
+                Self { cause: Some(error.logged()), ..problem }
             }
             Fault::Internal(cause) => Self::internal(cause),
         }

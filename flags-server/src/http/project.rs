@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use flags_core::{Field, Shape};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::auth::Reaching;
@@ -27,6 +28,7 @@ pub(super) struct Create {
 }
 
 impl Shaped for Create {
+    const EXAMPLE: &'static str = r#"{"key": "shop", "name": "The shop"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::required("key", &Shape::String),
         Field::optional("name", &Shape::Nullable(&Shape::String)),
@@ -40,15 +42,20 @@ pub(super) struct Rename {
 }
 
 impl Shaped for Rename {
+    const EXAMPLE: &'static str = r#"{"name": "The shop"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[Field::required("name", &Shape::String)]);
 }
 
-#[derive(Serialize)]
-struct Shown {
+/// A project.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Project")]
+pub(super) struct Shown {
     key: String,
     name: String,
+    #[schemars(extend("format" = "date-time"))]
     created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     archived_at: Option<String>,
 }
 

@@ -8,6 +8,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use flags_core::Revision;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -19,24 +20,30 @@ use crate::limits::{MAX_PROPAGATION_INSTANCES, MAX_PROPAGATION_WAIT, PROPAGATION
 use crate::live::{Instance, LiveEnvironment, Propagation};
 use crate::service::Service;
 
-#[derive(Serialize)]
-struct Shown {
+/// An SDK instance.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Instance")]
+pub(super) struct Shown {
     instance: Arc<str>,
     app: Option<String>,
     sdk: Option<ShownSdk>,
     revision: Option<Revision>,
+    #[schemars(extend("format" = "date-time"))]
     last_seen: String,
+    #[schemars(extend("format" = "date-time"))]
     connected_since: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Sdk")]
 struct ShownSdk {
     name: String,
     version: String,
 }
 
 /// An instance in the answer about a revision.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ReachedInstance")]
 struct Reached {
     #[serde(flatten)]
     shown: Shown,
@@ -45,15 +52,17 @@ struct Reached {
 }
 
 /// How long instances took, in milliseconds.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 struct Delays {
     p50: u64,
     p99: u64,
     max: u64,
 }
 
-#[derive(Serialize)]
-struct Answer {
+/// Which instances have a revision.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Propagation")]
+pub(super) struct Answer {
     revision: Revision,
     present: Revision,
     connected: usize,
@@ -64,9 +73,10 @@ struct Answer {
     instances: Vec<Reached>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PropagationQuery {
+    /// How long to wait for instances that lack it, such as `2s` or `500ms`.
     wait: Option<String>,
 }
 

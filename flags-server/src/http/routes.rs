@@ -1,5 +1,6 @@
-//! Routes and who may use them, declared together: the router and the check of access are made of
-//! the same declarations, so that neither can have what the other has not.
+//! Routes, who may use them and what they answer, declared together: the router, the check of access
+//! and the document of the API are made of the same declarations, so that none can have what another
+//! has not.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{self, MethodRouter};
 
+use super::openapi::{Answer, Arguments, Operation};
 use crate::service::Service;
 use crate::store::Role;
 
@@ -60,21 +62,37 @@ impl Needs {
     }
 }
 
+/// A method of a route, of which is still to be said what it answers.
+#[must_use]
+pub(super) struct Handled {
+    pub(super) method: Method,
+    pub(super) needs: Needs,
+    /// Says what the handler takes.
+    pub(super) takes: fn(&mut Operation<'_>),
+    router: MethodRouter<Arc<Service>>,
+}
+
 /// A method of a route.
 pub(super) struct Allowed {
-    method: Method,
-    needs: Needs,
-    router: MethodRouter<Arc<Service>>,
+    pub(super) handled: Handled,
+    pub(super) answer: Answer,
+}
+
+impl Handled {
+    pub(super) fn answers(self, answer: Answer) -> Allowed {
+        Allowed { handled: self, answer }
+    }
 }
 
 macro_rules! methods {
     ($($name:ident $method:ident),*) => {$(
-        pub(super) fn $name<H, T>(needs: Needs, handler: H) -> Allowed
+        pub(super) fn $name<H, T>(needs: Needs, handler: H) -> Handled
         where
             H: Handler<T, Arc<Service>>,
-            T: 'static,
+            T: Arguments + 'static,
         {
-            Allowed { method: Method::$method, needs, router: routing::$name(handler) }
+            let router = routing::$name(handler);
+            Handled { method: Method::$method, needs, takes: T::describe, router }
         }
     )*};
 }
@@ -86,6 +104,20 @@ methods!(get GET, post POST, put PUT, patch PATCH, delete DELETE);
 pub(super) struct Routes {
     pub(super) router: Router<Arc<Service>>,
     pub(super) declared: Declared,
+    /// In the order of their declaration.
+    pub(super) list: Vec<Route>,
+    /// What they are about, in one word and in more.
+    pub(super) tags: Vec<(&'static str, &'static str)>,
+}
+
+/// One method of a route, for the document.
+pub(super) struct Route {
+    pub(super) path: String,
+    pub(super) tag: &'static str,
+    pub(super) method: Method,
+    pub(super) needs: Needs,
+    pub(super) takes: fn(&mut Operation<'_>),
+    pub(super) answer: Answer,
 }
 
 /// What each route needs, by its path and method.
@@ -95,17 +127,26 @@ pub(super) struct Declared {
 }
 
 impl Routes {
-    /// With more of them.
-    pub(super) fn and(self, more: impl FnOnce(Self) -> Self) -> Self {
+    /// With more of them, which are about one thing.
+    pub(super) fn about(
+        mut self,
+        tag: &'static str,
+        description: &'static str,
+        more: impl FnOnce(Self) -> Self,
+    ) -> Self {
+        self.tags.push((tag, description));
         more(self)
     }
 
     pub(super) fn route<const N: usize>(mut self, path: &str, methods: [Allowed; N]) -> Self {
         let mut router = MethodRouter::new();
         let declared = self.declared.by_path.entry(path.to_owned()).or_default();
-        for allowed in methods {
-            declared.push((allowed.method, allowed.needs));
-            router = router.merge(allowed.router);
+        let tag = self.tags.last().map_or("", |(tag, _)| tag);
+        for Allowed { handled, answer } in methods {
+            let Handled { method, needs, takes, router: of_method } = handled;
+            declared.push((method.clone(), needs));
+            router = router.merge(of_method);
+            self.list.push(Route { path: path.to_owned(), tag, method, needs, takes, answer });
         }
         self.router = self.router.route(path, router);
         self

@@ -9,16 +9,19 @@ use axum::http::header::LOCATION;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use flags_core::{Field, Shape, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::body::{Checked, Nothing, Shaped};
 use super::history::Actor;
 use super::list::ListQuery;
+use super::openapi::{Describes, Operation};
 use super::path::Keys;
 use super::post::Post;
 use super::problem::Problem;
 use super::write::etag;
+use crate::limits::MAX_PAGE_ITEMS;
 use crate::service::schedule::{self, Asked, Later, Place};
 use crate::service::{Author, Fault, Precondition, Service, Unit};
 use crate::store::{ScheduleFilter, ScheduleState, ScheduledChange};
@@ -30,6 +33,8 @@ pub(super) struct Create {
 }
 
 impl Shaped for Create {
+    const EXAMPLE: &'static str = r#"{"at": "2026-11-27T09:00:00Z", "change": {
+        "action": "flag_state.rollout", "key": "new-checkout", "body": {"variant": "on", "percent": 50}}}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::required("at", &Shape::String),
         Field::required("change", &Shape::Any),
@@ -43,21 +48,28 @@ pub(super) struct Edit {
 }
 
 impl Shaped for Edit {
+    const EXAMPLE: &'static str = r#"{"at": "2026-11-28T09:00:00Z"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::optional("at", &Shape::String),
         Field::optional("change", &Shape::Any),
     ]);
 }
 
-#[derive(Serialize)]
-struct Shown {
+/// A change that is made at a time.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ScheduledChange")]
+pub(super) struct Shown {
     id: String,
+    #[schemars(extend("format" = "date-time"))]
     at: String,
+    #[schemars(extend("enum" = ["open", "done", "failed", "cancelled"]))]
     state: &'static str,
     change: Later,
     actor: Actor,
     reason: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
     created_at: String,
+    #[schemars(extend("format" = "date-time"))]
     ended_at: Option<String>,
     revision: Option<u64>,
     problem: Option<Value>,
@@ -108,11 +120,15 @@ pub(super) struct ScheduleQuery {
     query: ListQuery,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Said {
+    /// Those of one state: `open`, `done`, `failed` or `cancelled`.
     state: Option<String>,
+    /// How many items a page has at most.
+    #[schemars(range(min = 1, max = MAX_PAGE_ITEMS))]
     limit: Option<u32>,
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
@@ -134,6 +150,12 @@ impl<S: Send + Sync> FromRequestParts<S> for ScheduleQuery {
                 .ok_or_else(|| Problem::query("`cursor` is not one that this list gave"))
         });
         Ok(Self { state: state.transpose()?, after: after.transpose()?, query })
+    }
+}
+
+impl Describes for ScheduleQuery {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.query::<Said>();
     }
 }
 

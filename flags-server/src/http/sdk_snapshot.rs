@@ -1,24 +1,52 @@
 //! `/sdk/v1/snapshot`
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
 };
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use flags_core::Position;
+use schemars::{JsonSchema, json_schema};
 
+use super::openapi::{Describes, Operation};
 use super::problem::Problem;
 use super::sdk_stream::SdkAccess;
 use crate::live::Encoding;
+use crate::schema;
 use crate::service::{Lane, Service, document};
+
+/// All definitions of an environment.
+#[derive(JsonSchema)]
+pub(super) struct Snapshot(#[schemars(schema_with = "schema::document")] ());
+
+/// Headers that say what the client has and reads.
+pub(super) struct Negotiated(HeaderMap);
+
+impl<S: Sync> FromRequestParts<S> for Negotiated {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.headers.clone()))
+    }
+}
+
+impl Describes for Negotiated {
+    fn describe(operation: &mut Operation<'_>) {
+        let text = json_schema!({"type": "string"});
+        operation.header("If-None-Match", "`ETag`s of snapshots that the client has.", &text);
+        operation.header("Accept-Encoding", "`zstd` and `gzip` are known.", &text);
+    }
+}
 
 pub(super) async fn get(
     State(service): State<Arc<Service>>,
     SdkAccess { environment, tenants, .. }: SdkAccess,
-    headers: HeaderMap,
+    Negotiated(headers): Negotiated,
 ) -> Result<Response, Problem> {
     let known = known_revision(&headers, service.live.epoch().as_str());
     // A revision that there has not been yet cannot be what the client has.

@@ -4,6 +4,7 @@
 //! changes a bounded few: one that reads slowly is behind, and costs the others nothing.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,14 +16,16 @@ use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use flags_core::{Epoch, Position, Revision};
+use schemars::{JsonSchema, json_schema};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
 use super::auth::Authorized;
+use super::openapi::{Describes, Operation};
 use super::problem::Problem;
 use super::rate::too_many_streams;
-use super::sdk_telemetry::{RECEIPT_WINDOW, instance_of};
+use super::sdk_telemetry::{RECEIPT_WINDOW, instance_of, name_schema};
 use super::stream_life::StreamLife;
 use super::trace::Trail;
 use crate::access::Access;
@@ -63,10 +66,34 @@ impl FromRequestParts<Arc<Service>> for SdkAccess {
     }
 }
 
-#[derive(Deserialize)]
+impl Describes for SdkAccess {
+    fn describe(_: &mut Operation<'_>) {}
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StreamQuery {
+    /// The position to go on from, `<epoch>.<revision>`; the present one where it is absent.
     after: Option<String>,
+}
+
+/// Headers that say who opens a stream, and what it has already.
+pub(super) struct Resuming(HeaderMap);
+
+impl<S: Sync> FromRequestParts<S> for Resuming {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.headers.clone()))
+    }
+}
+
+impl Describes for Resuming {
+    fn describe(operation: &mut Operation<'_>) {
+        let text = json_schema!({"type": "string"});
+        operation.header("Last-Event-ID", "As `after`, which it goes before.", &text);
+        operation.header("Flags-Instance", "The name of the instance.", &name_schema());
+    }
 }
 
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -76,7 +103,7 @@ pub(super) async fn get(
     State(service): State<Arc<Service>>,
     SdkAccess { environment, tenants, access }: SdkAccess,
     trail: Trail,
-    headers: HeaderMap,
+    Resuming(headers): Resuming,
     query: Result<Query<StreamQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|rejection| Problem::query_rejected(&rejection))?;
@@ -136,7 +163,7 @@ pub(super) async fn get(
             Body::from_stream(futures_util::stream::unfold(stream, |mut stream| async move {
                 let bytes = stream.next().await?;
                 stream.life.sent(&bytes, stream.after);
-                Some((Ok::<_, std::convert::Infallible>(bytes), stream))
+                Some((Ok::<_, Infallible>(bytes), stream))
             }))
         }
     };

@@ -8,14 +8,19 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
 use flags_core::{Diagnostic, Epoch, Field, Revision, Shape};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::{JsonSchema, Schema, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::body::TelemetryBody;
+use super::openapi::{Describes, Operation};
 use super::problem::Problem;
 use super::sdk_stream::SdkAccess;
-use crate::limits::{MAX_APPLIED, MAX_APPLIED_AGE_MS, MAX_INSTANCE_NAME_BYTES};
+use crate::limits::{
+    MAX_APPLIED, MAX_APPLIED_AGE_MS, MAX_INSTANCE_NAME_BYTES, MAX_TELEMETRY_BYTES,
+};
 use crate::live::About;
+use crate::schema::of_shape;
 use crate::service::{Service, now};
 
 /// By which an instance says on its stream who it is.
@@ -66,6 +71,26 @@ const SHAPE: &Shape = &Shape::Object(&[
     ),
 ]);
 
+/// Over how long the instance is to spread what it says.
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(super) struct Window {
+    window_ms: u64,
+}
+
+impl Describes for TelemetryBody {
+    fn describe(operation: &mut Operation<'_>) {
+        let mut schema = of_shape(SHAPE, operation.generator);
+        // What a later SDK says besides is left out.
+        schema.remove("additionalProperties");
+        let example = r#"{"instance": "9f0c2b7a41d35e86", "app": "shop",
+            "sdk": {"name": "flags-client", "version": "0.1.0"}, 
+            "epoch": "0192f0c1a2b37c4d8e9fa0b1c2d3e4f5",
+            "applied": [{"revision": 57, "age_ms": 812}]}"#;
+        operation.body(MAX_TELEMETRY_BYTES, schema, example);
+    }
+}
+
 impl Telemetry {
     /// What a later SDK says besides is left out.
     fn read(body: Value) -> Result<Self, Problem> {
@@ -115,6 +140,15 @@ pub(super) fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:/+@".contains(&byte))
 }
 
+/// The schema of such a name.
+pub(super) fn name_schema() -> Schema {
+    json_schema!({
+        "type": "string",
+        "pattern": "^[A-Za-z0-9._:/+@-]+$",
+        "maxLength": MAX_INSTANCE_NAME_BYTES,
+    })
+}
+
 fn name_rule() -> String {
     format!("a name here has 1 to {MAX_INSTANCE_NAME_BYTES} letters, digits and `._-:/+@`")
 }
@@ -155,7 +189,7 @@ pub(super) async fn post(
         service.metrics.propagated(&environment.project, &environment.key, delay);
     }
     let window = environment.receipt_window().as_millis();
-    Ok(Json(json!({"window_ms": u64::try_from(window).unwrap_or(u64::MAX)})).into_response())
+    Ok(Json(Window { window_ms: u64::try_from(window).unwrap_or(u64::MAX) }).into_response())
 }
 
 #[cfg(test)]

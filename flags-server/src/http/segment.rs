@@ -7,15 +7,18 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
+use flags_core::SEGMENT;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::body::{Definition, Nothing};
+use super::body::{Definition, Form, Nothing};
 use super::list::ListQuery;
 use super::path::Keys;
 use super::post::Post;
 use super::problem::Problem;
-use super::write::etag;
+use super::write::{Deleted, etag};
+use crate::schema::Body;
 use crate::service::model::{Segment, SegmentDocument};
 use crate::service::segment::{self, Path};
 use crate::service::{Author, Precondition, Service, Unit};
@@ -23,8 +26,10 @@ use crate::store::MemberCounts;
 
 pub(super) type Triple = Keys<(String, String, String)>;
 
-#[derive(Serialize)]
-struct Shown {
+/// A segment; without its lists where they are long.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Segment")]
+pub(super) struct Shown {
     key: String,
     #[serde(flatten)]
     document: SegmentDocument,
@@ -36,14 +41,16 @@ struct Shown {
     revision: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MemberLists")]
 struct Lists {
     included: Vec<String>,
     excluded: Vec<String>,
 }
 
 /// How many keys the lists have, also where they are too long to be shown.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MemberCounts")]
 pub(super) struct Counts {
     included: u64,
     excluded: u64,
@@ -53,6 +60,48 @@ impl From<MemberCounts> for Counts {
     fn from(counts: MemberCounts) -> Self {
         let MemberCounts { included, excluded, .. } = counts;
         Self { included, excluded }
+    }
+}
+
+/// A segment that is to be created.
+pub(super) struct New;
+
+/// One that is to be what a body says, and may be there already.
+pub(super) struct Whole;
+
+/// Members of one.
+pub(super) struct Patch;
+
+fn sent_back(body: Body) -> Body {
+    body.with("key", json!({"type": "string"})).with("member_counts", Value::Bool(true)).sent_back()
+}
+
+impl Form for New {
+    const NAME: &'static str = "NewSegment";
+    const EXAMPLE: &'static str = r#"{"key": "beta-tenants", "kind": "tenant", "included": ["acme"],
+        "when": {"attribute": "tenant.plan", "op": "equals", "values": ["pro"]}}"#;
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        sent_back(Body::of(&SEGMENT, generator)).requires("key").schema()
+    }
+}
+
+impl Form for Whole {
+    const NAME: &'static str = "WholeSegment";
+    const EXAMPLE: &'static str =
+        r#"{"kind": "tenant", "included": ["acme"], "excluded": [], "when": null}"#;
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        sent_back(Body::of(&SEGMENT, generator)).schema()
+    }
+}
+
+impl Form for Patch {
+    const NAME: &'static str = "SegmentPatch";
+    const EXAMPLE: &'static str = r#"{"included": ["acme", "globex"]}"#;
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        sent_back(Body::of(&SEGMENT, generator).patch()).schema()
     }
 }
 
@@ -90,7 +139,7 @@ pub(super) async fn create(
     State(service): State<Arc<Service>>,
     Keys((project, environment)): Keys<(String, String)>,
     post: Post,
-    Definition(body): Definition,
+    Definition(body, ..): Definition<New>,
 ) -> Result<Response, Problem> {
     let (p, e) = (project.clone(), environment.clone());
     let create = move |unit: &mut Unit<'_>| segment::create(unit, &p, &e, None, body);
@@ -110,7 +159,7 @@ pub(super) async fn put(
     keys: Triple,
     precondition: Precondition,
     author: Author,
-    Definition(body): Definition,
+    Definition(body, ..): Definition<Whole>,
 ) -> Result<Response, Problem> {
     let path = path(keys);
     let creates = precondition == Precondition::Absent;
@@ -125,7 +174,7 @@ pub(super) async fn patch(
     keys: Triple,
     precondition: Precondition,
     author: Author,
-    Definition(body): Definition,
+    Definition(body, ..): Definition<Patch>,
 ) -> Result<Response, Problem> {
     let path = path(keys);
     let segment =
@@ -143,5 +192,5 @@ pub(super) async fn delete(
     let path = path(keys);
     let revision =
         service.write(author, move |unit| segment::delete(unit, &path, &precondition)).await?;
-    Ok(Json(json!({ "revision": revision })).into_response())
+    Ok(Json(Deleted { revision }).into_response())
 }

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use flags_core::{Field, FlagState, FlagType, Shape};
+use flags_core::{FLAG_STATE, Field, FlagState, FlagType, Shape};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
-use super::body::{Checked, Definition, Nothing, Shaped};
+use super::body::{Checked, Definition, Form, Nothing, Shaped};
 use super::list::ListQuery;
 use super::path::Keys;
 use super::post::Post;
 use super::problem::Problem;
 use super::write::etag;
+use crate::schema::{self, Body};
 use crate::service::model::State as Found;
 use crate::service::rollout::{ROLLOUT, Rollout, roll_out};
 use crate::service::state::{self, Path};
@@ -22,9 +24,12 @@ use crate::service::{Author, Precondition, Service, Unit};
 
 type Triple = Keys<(String, String, String)>;
 
-#[derive(Serialize)]
-struct Shown {
+/// What a flag serves to whom in one environment.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "State")]
+pub(super) struct Shown {
     #[serde(flatten)]
+    #[schemars(schema_with = "schema::flag_state")]
     state: FlagState,
     version: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,12 +38,47 @@ struct Shown {
     warnings: Option<Vec<&'static str>>,
 }
 
-#[derive(Serialize)]
-struct Listed {
+/// A flag with its state in one environment.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ListedState")]
+pub(super) struct Listed {
     key: String,
     #[serde(rename = "type")]
+    #[schemars(schema_with = "schema::flag_type")]
     flag_type: FlagType,
     state: Shown,
+}
+
+/// A state that is to be what a body says.
+pub(super) struct Whole;
+
+/// Members of one.
+pub(super) struct Patch;
+
+impl Form for Whole {
+    const NAME: &'static str = "WholeState";
+    const EXAMPLE: &'static str = r#"{"on": true, "off_variant": "off",
+        "prerequisites": [{"flag": "payments-v2", "variants": ["on"]}],
+        "targets": [{"kind": "tenant", "keys": ["acme"], "variant": "on"}],
+        "rules": [{"id": "eu-pro", "when": {"all": [
+            {"attribute": "tenant.country", "op": "in", "values": ["DE", "FR"]},
+            {"segment": "beta-tenants"}]},
+            "serve": {"split": {"by": "tenant", "weights": [
+                {"variant": "on", "weight": 5000}, {"weight": 95000}]}}}],
+        "fallthrough": {"variant": "off"}}"#;
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        Body::of(&FLAG_STATE, generator).rules_without_ids().sent_back().schema()
+    }
+}
+
+impl Form for Patch {
+    const NAME: &'static str = "StatePatch";
+    const EXAMPLE: &'static str = r#"{"fallthrough": {"variant": "on"}}"#;
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        Body::of(&FLAG_STATE, generator).rules_without_ids().patch().sent_back().schema()
+    }
 }
 
 fn show(found: Found) -> Shown {
@@ -85,7 +125,7 @@ pub(super) async fn put(
     keys: Triple,
     precondition: Precondition,
     author: Author,
-    Definition(body): Definition,
+    Definition(body, ..): Definition<Whole>,
 ) -> Result<Response, Problem> {
     let path = path(keys);
     let written =
@@ -98,7 +138,7 @@ pub(super) async fn patch(
     keys: Triple,
     precondition: Precondition,
     author: Author,
-    Definition(body): Definition,
+    Definition(body, ..): Definition<Patch>,
 ) -> Result<Response, Problem> {
     let path = path(keys);
     let written =
@@ -139,6 +179,7 @@ async fn switch(
 }
 
 impl Shaped for Rollout {
+    const EXAMPLE: &'static str = r#"{"variant": "on", "percent": 12.5, "by": "tenant"}"#;
     const SHAPE: &'static Shape = &ROLLOUT;
 }
 
@@ -160,6 +201,7 @@ pub(super) struct TenantVariant {
 }
 
 impl Shaped for TenantVariant {
+    const EXAMPLE: &'static str = r#"{"variant": "on"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[Field::required("variant", &Shape::String)]);
 }
 

@@ -7,30 +7,82 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use flags_core::TenantDefinition;
+use flags_core::{TENANT, TenantDefinition};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::json;
 
-use super::body::{Bulk, Definition, Nothing, check, parse};
+use super::body::{Bulk, Definition, Form, Nothing, check, parse};
 use super::list::ListQuery;
 use super::path::Keys;
 use super::post::Post;
 use super::problem::Problem;
-use super::write::etag;
+use super::write::{Deleted, etag};
+use crate::schema::{self, Body, of_shape};
 use crate::service::tenant::{self, Path, Tenant, Upserts};
 use crate::service::{Author, Precondition, Service, Unit};
 
 type Triple = Keys<(String, String, String)>;
 
-#[derive(Serialize)]
-struct Shown {
+/// What is stored of a tenant.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Tenant")]
+pub(super) struct Shown {
     key: String,
     #[serde(flatten)]
+    #[schemars(schema_with = "schema::tenant")]
     definition: TenantDefinition,
     version: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     revision: Option<u64>,
+}
+
+/// What came of storing many.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "StoredTenants")]
+pub(super) struct ShownUpserts {
+    created: usize,
+    updated: usize,
+    unchanged: usize,
+    revision: u64,
+}
+
+/// A tenant that is to be what a body says.
+pub(super) struct Whole;
+
+/// Attributes of one.
+pub(super) struct Patch;
+
+impl Form for Whole {
+    const NAME: &'static str = "WholeTenant";
+    const EXAMPLE: &'static str =
+        r#"{"attributes": {"country": "DE", "employees": 120, "regions": ["eu", "us"]}}"#;
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let body = Body::of(&TENANT, generator).with("key", json!({"type": "string"}));
+        body.sent_back().schema()
+    }
+}
+
+impl Form for Patch {
+    const NAME: &'static str = "TenantPatch";
+    const EXAMPLE: &'static str = r#"{"attributes": {"country": "FR", "trial": null}}"#;
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let body = Body::of(&TENANT, generator).patch().with("key", json!({"type": "string"}));
+        body.sent_back().schema()
+    }
+}
+
+impl Form for Upserts {
+    const NAME: &'static str = "TenantsUpsert";
+    const EXAMPLE: &'static str =
+        r#"{"tenants": [{"key": "acme", "attributes": {"country": "DE"}}]}"#;
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        of_shape(Self::SHAPE, generator)
+    }
 }
 
 fn show(tenant: Tenant) -> Shown {
@@ -69,7 +121,7 @@ pub(super) async fn put(
     keys: Triple,
     precondition: Precondition,
     author: Author,
-    Definition(body): Definition,
+    Definition(body, ..): Definition<Whole>,
 ) -> Result<Response, Problem> {
     let path = path(keys);
     let creates = precondition == Precondition::Absent;
@@ -93,7 +145,7 @@ pub(super) async fn patch(
     keys: Triple,
     precondition: Precondition,
     author: Author,
-    Definition(body): Definition,
+    Definition(body, ..): Definition<Patch>,
 ) -> Result<Response, Problem> {
     let path = path(keys);
     let tenant =
@@ -111,22 +163,20 @@ pub(super) async fn delete(
     let path = path(keys);
     let revision =
         service.write(author, move |unit| tenant::delete(unit, &path, &precondition)).await?;
-    Ok(Json(json!({ "revision": revision })).into_response())
+    Ok(Json(Deleted { revision }).into_response())
 }
 
 pub(super) async fn upsert(
     State(service): State<Arc<Service>>,
     Keys((project, environment)): Keys<(String, String)>,
     post: Post,
-    Bulk(body): Bulk,
+    Bulk(body, ..): Bulk<Upserts>,
 ) -> Result<Response, Problem> {
     let upserts = service.compute(move || read(&body)).await??;
     let verb = move |unit: &mut Unit<'_>| tenant::upsert(unit, &project, &environment, &upserts);
     let answer = |upserted| {
         let tenant::Upserted { created, updated, unchanged, revision } = upserted;
-        Json(json!({"created": created, "updated": updated, "unchanged": unchanged,
-                    "revision": revision}))
-        .into_response()
+        Json(ShownUpserts { created, updated, unchanged, revision }).into_response()
     };
     post.run(&service, verb, answer).await
 }

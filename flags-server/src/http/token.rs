@@ -17,35 +17,22 @@ use super::path::Keys;
 use super::post::{Answered, Post};
 use super::problem::Problem;
 use crate::service::new_token::NewToken;
-use crate::service::shown_token::Shown;
+pub(super) use crate::service::shown_token::Shown;
 use crate::service::token::{self, Token};
 use crate::service::{Author, Service, Unit};
-use crate::store::Role;
 
 impl Shaped for NewToken {
+    const EXAMPLE: &'static str = r#"{"name": "release bot", "kind": "service", "role": "editor",
+        "scope": [{"project": "default", "environment": "production"}, {"project": "shop"}],
+        "expires_at": "2027-12-31T23:59:59Z"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
         Field::required("name", &Shape::String),
-        Field::required(
-            "kind",
-            &Shape::Word("\"sdk\", \"personal\" or \"service\"", |word| {
-                matches!(word, "sdk" | "personal" | "service")
-            }),
-        ),
-        Field::optional(
-            "role",
-            &Shape::Nullable(&Shape::Word("\"viewer\", \"editor\" or \"admin\"", |word| {
-                Role::named(word).is_some()
-            })),
-        ),
+        Field::required("kind", &Shape::Word(&["sdk", "personal", "service"])),
+        Field::optional("role", &Shape::Nullable(&Shape::Word(&["viewer", "editor", "admin"]))),
         Field::optional("scope", &Shape::Nullable(&Shape::List(PLACE))),
         Field::optional("project", &Shape::Nullable(&Shape::String)),
         Field::optional("environment", &Shape::Nullable(&Shape::String)),
-        Field::optional(
-            "tenants",
-            &Shape::Nullable(&Shape::Word("\"all\" or \"none\"", |word| {
-                matches!(word, "all" | "none")
-            })),
-        ),
+        Field::optional("tenants", &Shape::Nullable(&Shape::Word(&["all", "none"]))),
         Field::optional("expires_at", &Shape::Nullable(&Shape::String)),
     ]);
 }
@@ -62,6 +49,7 @@ pub(super) struct Rotate {
 }
 
 impl Shaped for Rotate {
+    const EXAMPLE: &'static str = r#"{"overlap_seconds": 3600}"#;
     const SHAPE: &'static Shape =
         &Shape::Object(&[Field::required("overlap_seconds", &Shape::U32)]);
 }

@@ -6,6 +6,9 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
+use schemars::json_schema;
+
+use super::openapi::{Describes, Operation};
 
 const TRACEPARENT: &str = "traceparent";
 
@@ -44,6 +47,13 @@ impl<S: Sync> FromRequestParts<S> for Trail {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(parts.extensions.get().cloned().unwrap_or_default())
+    }
+}
+
+impl Describes for Trail {
+    fn describe(operation: &mut Operation<'_>) {
+        let schema = json_schema!({"type": "string"});
+        operation.header("traceparent", "The caller's trace, for the log.", &schema);
     }
 }
 

@@ -4,20 +4,32 @@ use axum::extract::{FromRequestParts, Query};
 use axum::http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
-use serde::Deserialize;
+use schemars::{JsonSchema, json_schema};
+use serde::{Deserialize, Serialize};
 
 use super::auth::Authorized;
+use super::openapi::{Describes, Operation};
 use super::plan::KnowsDryRun;
 use super::problem::Problem;
 use super::request::RequestId;
 use crate::limits::MAX_REASON_BYTES;
+use crate::service::text::is_line;
 use crate::service::{Author, Precondition};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WriteQuery {
+    /// Why, for the audit log: without control characters.
+    #[schemars(length(max = MAX_REASON_BYTES))]
     reason: Option<String>,
+    #[schemars(skip)]
     dry_run: Option<bool>,
+}
+
+/// What there is to say of something that is gone.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Deleted {
+    pub(super) revision: u64,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Author {
@@ -34,7 +46,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Author {
         if query.reason.as_ref().is_some_and(|reason| reason.len() > MAX_REASON_BYTES) {
             return Err(Problem::query(format!("`reason` has at most {MAX_REASON_BYTES} bytes")));
         }
-        if query.reason.as_ref().is_some_and(|reason| reason.contains(char::is_control)) {
+        if query.reason.as_ref().is_some_and(|reason| !is_line(reason)) {
             return Err(Problem::query("`reason` has control characters"));
         }
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
@@ -62,6 +74,24 @@ impl<S: Sync> FromRequestParts<S> for Precondition {
             (None, Some("*")) => Ok(Self::Absent),
             (_, Some(_)) => Err(Problem::header("a write has `If-Match` or `If-None-Match: *`")),
         }
+    }
+}
+
+impl Describes for Author {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.query::<WriteQuery>();
+        // What depends on what else there is, on limits too.
+        operation.may_be_refused([409, 422]);
+    }
+}
+
+impl Describes for Precondition {
+    fn describe(operation: &mut Operation<'_>) {
+        let tags = json_schema!({"type": "string"});
+        let description = "The version that this changes, in quotes, or `*` for any.";
+        operation.header("If-Match", description, &tags);
+        operation.header("If-None-Match", "`*`: there is none yet.", &json_schema!({"const": "*"}));
+        operation.may_be_refused([412, 428]);
     }
 }
 

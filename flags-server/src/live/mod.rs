@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use flags_core::{Change, Document, Epoch, Revision, Ruleset};
+use flags_core::{Change, Diagnostic, Document, Epoch, Revision, Ruleset, TENANT_KIND};
 use tokio::sync::watch;
 
 use self::frames::Frames;
@@ -167,13 +167,12 @@ impl Live {
 const OUTWEIGHS_SNAPSHOTS: u64 = 1 << 40;
 
 fn log_invalid(environment: EnvironmentId, object: &flags_core::InvalidObject) {
-    tracing::error!(
-        environment = environment.0,
-        kind = object.kind,
-        key = object.key,
-        problems = ?object.diagnostics,
-        "a definition cannot be evaluated"
-    );
+    // Without sentences, and keys of tenants: they may name somebody.
+    let problem = |found: &Diagnostic| format!("{} at {}", found.code, found.pointer);
+    let problems: Vec<String> = object.diagnostics.iter().map(problem).collect();
+    let (kind, key) = (&*object.kind, (object.kind != TENANT_KIND).then_some(&*object.key));
+    let environment = environment.0;
+    tracing::error!(environment, kind, key, ?problems, "a definition cannot be evaluated");
 }
 
 impl LiveEnvironment {

@@ -12,6 +12,9 @@ pub(crate) struct Readings {
     pub(crate) max_queued_writes: usize,
     /// What is busy of what can be: name, how many are, how many can be.
     pub(crate) pools: Vec<(&'static str, usize, usize)>,
+    /// Open changes of the schedule, and for how long the first one has been due.
+    pub(crate) scheduled: u64,
+    pub(crate) overdue_seconds: u64,
     pub(crate) store: StoreSize,
     pub(crate) process: Process,
     pub(crate) started_at_seconds: u64,
@@ -38,6 +41,8 @@ pub(crate) struct Gauges {
     writer_queue_limit: IntGauge,
     busy: IntGaugeVec,
     limit: IntGaugeVec,
+    schedule_open: IntGauge,
+    schedule_overdue: IntGauge,
     database_bytes: IntGauge,
     wal_bytes: IntGauge,
     wal_frames: IntGauge,
@@ -86,6 +91,12 @@ impl Gauges {
                 "flags_pool_limit",
                 "How many of them there can be; further ones wait.",
                 &["pool"],
+            )?,
+            schedule_open: named
+                .gauge("flags_schedule_open", "Scheduled changes that are still to be made.")?,
+            schedule_overdue: named.gauge(
+                "flags_schedule_overdue_seconds",
+                "For how long the first of them has been due; 0 where none is.",
             )?,
             database_bytes: named
                 .gauge("flags_sqlite_database_bytes", "Size of the database file.")?,
@@ -136,6 +147,8 @@ impl Gauges {
             put_at(&self.busy, &[pool], busy as u64);
             put_at(&self.limit, &[pool], limit as u64);
         }
+        put(&self.schedule_open, readings.scheduled);
+        put(&self.schedule_overdue, readings.overdue_seconds);
         let StoreSize { database_bytes, wal_bytes, wal, disk } = readings.store;
         put(&self.database_bytes, database_bytes);
         put(&self.wal_bytes, wal_bytes);

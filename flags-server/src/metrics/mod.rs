@@ -4,9 +4,11 @@
 //! environments, which are bounded: nothing that a request made up, no key of a flag, a tenant or
 //! a user, no token.
 
+mod backups;
 mod gauges;
 mod process;
 
+pub(crate) use self::backups::BackupMetrics;
 pub(crate) use self::gauges::{EnvironmentReading, Readings};
 pub(crate) use self::process::Process;
 
@@ -32,6 +34,14 @@ const WRITER_SECONDS: [f64; 12] =
 /// Bounds of how long a change is on its way, in seconds.
 const PROPAGATION_SECONDS: [f64; 12] =
     [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+
+/// Bounds of how late a scheduled change is made, in seconds: up to the server's having been away for
+/// a day.
+const LATENESS_SECONDS: [f64; 10] =
+    [0.01, 0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 600.0, 3_600.0, 86_400.0];
+
+/// What becomes of a scheduled change when its time comes.
+const SCHEDULE_OUTCOMES: [&str; 2] = ["done", "failed"];
 
 /// Bounds of how many operations share a commit: up to all that may.
 const GROUP_SIZES: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
@@ -113,6 +123,8 @@ pub(crate) struct Metrics {
     writer_commit_seconds: Histogram,
     writer_group_size: Histogram,
     writes: IntCounterVec,
+    schedule_ended: IntCounterVec,
+    schedule_lateness_seconds: Histogram,
     gauges: Gauges,
 }
 
@@ -120,7 +132,13 @@ impl Metrics {
     /// # Errors
     /// When a name is not one that Prometheus takes, or is there twice.
     pub(crate) fn new() -> Result<Self, Error> {
-        Self::build().map_err(|error| Error::new(format!("cannot set up metrics: {error}")))
+        let metrics =
+            Self::build().map_err(|error| Error::new(format!("cannot set up metrics: {error}")))?;
+        // There from the beginning: or else the first failure would be no increase.
+        for outcome in SCHEDULE_OUTCOMES {
+            let _ = metrics.schedule_ended.get_metric_with_label_values(&[outcome]);
+        }
+        Ok(metrics)
     }
 
     fn build() -> Result<Self, prometheus::Error> {
@@ -182,6 +200,16 @@ impl Metrics {
                 "flags_writes_total",
                 "Writes that the writer dealt with: done, refused, or failed with the database.",
                 &["outcome"],
+            )?,
+            schedule_ended: named.counters(
+                "flags_schedule_ended_total",
+                "Scheduled changes whose time came: done, or failed.",
+                &["outcome"],
+            )?,
+            schedule_lateness_seconds: named.histogram(
+                "flags_schedule_lateness_seconds",
+                "From the time of a scheduled change until it was made, or failed.",
+                &LATENESS_SECONDS,
             )?,
             gauges: Gauges::new(&named)?,
             registry,
@@ -245,6 +273,13 @@ impl Metrics {
     /// What became of a write: `done`, `refused` or `failed`.
     pub(crate) fn wrote(&self, outcome: &'static str) {
         count(&self.writes, &[outcome]);
+    }
+
+    /// A scheduled change was made, or could not be, this long after its time.
+    pub(crate) fn schedule_ended(&self, is_done: bool, late: Duration) {
+        let [done, failed] = SCHEDULE_OUTCOMES;
+        count(&self.schedule_ended, &[if is_done { done } else { failed }]);
+        self.schedule_lateness_seconds.observe(late.as_secs_f64());
     }
 
     /// Everything as text, with what was just read.

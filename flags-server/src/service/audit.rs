@@ -2,8 +2,18 @@
 
 use super::fault::Fault;
 use super::history::{Told, told};
+use super::{erase, prune};
 use crate::limits::{MAX_AUDIT_READ, MAX_HISTORY_BYTES};
 use crate::store::{AuditFilter, AuditPosition, AuditRecord, View};
+
+/// What the log calls a restore.
+pub(crate) const RESTORE: &str = "restore";
+
+/// Whether the log may have something of this action: a verb with what it is done to, or one of those
+/// that are done to the whole database.
+pub(crate) fn is_action(name: &str) -> bool {
+    name.contains('.') || [erase::ACTION, prune::ACTION, RESTORE].contains(&name)
+}
 
 /// Entries with what they tell, and where the next page begins.
 pub(crate) struct Found {

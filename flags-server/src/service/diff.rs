@@ -1,12 +1,13 @@
 //! What differs between two documents, place by place.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::limits::MAX_DIFFERENCES;
 
 /// One place where two documents differ. Absent is what is not there.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Difference {
     /// Leads into the later document, or into the earlier one where something is gone.
     pub(crate) pointer: String,

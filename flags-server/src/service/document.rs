@@ -59,8 +59,8 @@ pub(crate) fn read(
 }
 
 fn log_unreadable(environment: &Environment, kind: &str, key: &str, fault: &Fault) {
-    let environment = &*environment.key;
-    tracing::error!(environment, kind, key, ?fault, "a stored definition cannot be read");
+    let (environment, cause) = (&*environment.key, fault.logged());
+    tracing::error!(environment, kind, key, cause, "a stored definition cannot be read");
 }
 
 /// The same as JSON, and where it stands, by the environment's number.

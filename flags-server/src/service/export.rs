@@ -3,11 +3,13 @@
 use std::io::{self, Write};
 
 use flags_core::{FlagState, TenantDefinition};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::fault::Fault;
 use super::model::{FlagDocument, SegmentDocument, SharedFlag, parse};
 use crate::limits::EXPORT_ITEMS_PER_READ;
+use crate::schema;
 use crate::store::{
     Environment, MemberList, ObjectKind, Page, Project, StoreError, StoreResult, StoredFlag,
     StoredObject, StoredTenant, View,
@@ -16,18 +18,43 @@ use crate::store::{
 /// What an export says of its form.
 pub(crate) const FORMAT: u64 = 1;
 
-#[derive(Serialize)]
+/// The document, which is written piece by piece: known by its schema.
+#[derive(JsonSchema)]
+#[schemars(rename = "Export")]
+#[expect(dead_code, reason = "it is never in memory as a whole")]
+pub(crate) struct Exported<'a> {
+    format: u64,
+    project: &'a str,
+    environment: &'a str,
+    revision: u64,
+    flags: Vec<ExportedFlag<'a>>,
+    segments: Vec<ExportedSegment<'a>>,
+    tenants: Vec<ExportedTenant<'a>>,
+}
+
+#[derive(Serialize, JsonSchema)]
 struct ExportedFlag<'a> {
     key: &'a str,
     #[serde(flatten)]
     shared: &'a SharedFlag,
+    #[schemars(schema_with = "schema::flag_state")]
     state: FlagState,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "its lists are never in memory as a whole")]
+struct ExportedSegment<'a> {
+    key: &'a str,
+    #[serde(flatten)]
+    #[schemars(schema_with = "schema::segment")]
+    definition: (),
+}
+
+#[derive(Serialize, JsonSchema)]
 struct ExportedTenant<'a> {
     key: &'a str,
     #[serde(flatten)]
+    #[schemars(schema_with = "schema::tenant")]
     definition: TenantDefinition,
 }
 

@@ -15,10 +15,10 @@ use super::precondition::Precondition;
 use super::project;
 use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
+use super::sizes::check_document;
 use super::state::references;
-use crate::limits::{
-    MAX_DEFINITION_BYTES, MAX_DESCRIPTION_BYTES, MAX_FLAGS, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS,
-};
+use super::text::{is_line, is_text};
+use crate::limits::{MAX_DESCRIPTION_BYTES, MAX_FLAGS, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS};
 use crate::store::{
     Environment, Listed, ObjectKind, Page, Project, ProjectId, Scope, StoredFlag, Transaction, View,
 };
@@ -26,7 +26,7 @@ use crate::store::{
 pub(super) static TEXT: Shape = Shape::Nullable(&Shape::String);
 pub(super) static TAGS: Shape = Shape::List(&Shape::String);
 
-static CREATE: Shape = Shape::Object(&[
+pub(crate) static CREATE: Shape = Shape::Object(&[
     Field::required("type", &FLAG_TYPE),
     Field::optional("variants", &VARIANTS),
     Field::optional("off_variant", &Shape::String),
@@ -39,7 +39,7 @@ static CREATE: Shape = Shape::Object(&[
     Field::optional("expiry", &TEXT),
 ]);
 
-static UPDATE: Shape = Shape::Object(&[
+pub(crate) static UPDATE: Shape = Shape::Object(&[
     Field::optional("variants", &VARIANTS),
     Field::optional("name", &TEXT),
     Field::optional("description", &TEXT),
@@ -339,7 +339,7 @@ fn breaks(
     Ok(broken)
 }
 
-/// What is too long or too much of a shared definition.
+/// What is too long, too much or no text of a shared definition.
 pub(super) fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
     let shared = &document.shared;
     let mut faults = Vec::new();
@@ -358,6 +358,20 @@ pub(super) fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
     for (index, tag) in shared.tags.iter().enumerate() {
         limit(&format!("/tags/{index}"), "a tag", tag.len(), MAX_TAG_BYTES, "bytes");
     }
+    let mut text = |pointer: &str, what: &str, right: bool| {
+        if !right {
+            let message = format!("{what} has no control characters");
+            faults.push(diagnostic(pointer, "invalid_text", message));
+        }
+    };
+    let line = |text: &Option<String>| text.as_deref().is_none_or(is_line);
+    text("/name", "a name", line(&shared.name));
+    let description = shared.description.as_deref();
+    text("/description", "a description", description.is_none_or(is_text));
+    text("/owner", "an owner", line(&shared.owner));
+    for (index, tag) in shared.tags.iter().enumerate() {
+        text(&format!("/tags/{index}"), "a tag", is_line(tag));
+    }
     let expiry = shared.expiry.as_ref();
     if expiry.is_some_and(|expiry| Timestamp::parse(expiry).is_none()) {
         let message = "an expiry is a time such as `2027-01-31T12:00:00Z`";
@@ -374,10 +388,7 @@ pub(super) fn stored_json(document: &FlagDocument) -> Result<String, Fault> {
     let text = to_json(document)?;
     // What cannot be read again must not be stored.
     parse::<FlagDocument>(&text)?;
-    if text.len() > MAX_DEFINITION_BYTES {
-        let maximum = MAX_DEFINITION_BYTES as u64;
-        return Err(Fault::LimitExceeded { limit: "definition_bytes", maximum });
-    }
+    check_document(&text, "")?;
     Ok(text)
 }
 

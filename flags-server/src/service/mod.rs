@@ -23,6 +23,7 @@ mod lanes;
 mod member_lists;
 pub(crate) mod members;
 pub(crate) mod model;
+mod needs;
 pub(crate) mod new_token;
 pub(crate) mod past;
 pub(crate) mod plan;
@@ -42,14 +43,16 @@ pub(crate) mod schedule;
 pub(crate) mod segment;
 mod sentence;
 pub(crate) mod shown_token;
+mod sizes;
 pub(crate) mod state;
 pub(crate) mod target;
 pub(crate) mod tenant;
+pub(crate) mod text;
 pub(crate) mod token;
 pub(crate) mod upkeep;
 mod writer;
 
-pub(crate) use self::fault::Fault;
+pub(crate) use self::fault::{Fault, diagnostic};
 pub(crate) use self::lanes::Lane;
 pub(crate) use self::model::Revisions;
 pub(crate) use self::precondition::Precondition;
@@ -69,8 +72,9 @@ use self::past::PastRulesets;
 use self::writer::{Operation, Request, WriterThread};
 use crate::access::Tokens;
 use crate::limits::{
-    MAX_COMPUTATIONS, MAX_EXPORTS, MAX_PREVIEWS, MAX_PROPAGATION_WAITS, MAX_QUEUED_WRITES,
-    MAX_WAITING_COMPUTATIONS, MAX_WAITING_EXPORTS, MAX_WAITING_PREVIEWS,
+    MAX_COMPUTATIONS, MAX_EXPORTS, MAX_PLANS, MAX_PREVIEWS, MAX_PROPAGATION_WAITS,
+    MAX_QUEUED_WRITES, MAX_WAITING_COMPUTATIONS, MAX_WAITING_EXPORTS, MAX_WAITING_PLANS,
+    MAX_WAITING_PREVIEWS,
 };
 use crate::live::Live;
 use crate::metrics::Metrics;
@@ -97,6 +101,8 @@ pub(crate) struct Service {
     past: PastRulesets,
     /// Of those who evaluate for somebody else, or read what somebody sent, which may be long.
     computers: Pool,
+    /// Of those who plan changes of many objects.
+    planners: Pool,
     /// Of those who find out what a change would do: that may take a minute.
     previewers: Pool,
     /// Of those who send a whole environment, as slowly as their client reads it.
@@ -141,6 +147,7 @@ impl Service {
             lanes: Lanes::new(),
             past: PastRulesets::default(),
             computers: Pool::new(MAX_COMPUTATIONS, MAX_WAITING_COMPUTATIONS),
+            planners: Pool::new(MAX_PLANS, MAX_WAITING_PLANS),
             previewers: Pool::new(MAX_PREVIEWS, MAX_WAITING_PREVIEWS),
             exporters: Pool::new(MAX_EXPORTS, MAX_WAITING_EXPORTS),
             writes,

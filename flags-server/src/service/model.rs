@@ -3,6 +3,7 @@
 use flags_core::{
     Condition, FlagDefinition, FlagState, FlagType, Object, Revision, Serve, Timestamp, Variant,
 };
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,13 +11,16 @@ use serde_json::value::RawValue;
 
 use super::Fault;
 use super::member_lists::MemberLists;
+use crate::schema;
 use crate::store::{Environment, MemberCounts, ObjectKind, StoreError, StoredFlag};
 
 /// What all environments share of a flag.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct SharedFlag {
     #[serde(rename = "type")]
+    #[schemars(schema_with = "schema::flag_type")]
     pub(crate) flag_type: FlagType,
+    #[schemars(schema_with = "schema::variants")]
     pub(crate) variants: Vec<Variant>,
     pub(crate) name: Option<String>,
     pub(crate) description: Option<String>,
@@ -96,12 +100,13 @@ pub(crate) struct State {
 }
 
 /// The stored form of a segment, without the keys that it lists: those are rows of their own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 // One that still has lists is damaged: it must not be taken for one that lists nothing.
 #[serde(deny_unknown_fields)]
 pub(crate) struct SegmentDocument {
     pub(crate) kind: String,
     #[serde(default)]
+    #[schemars(schema_with = "schema::condition")]
     pub(crate) when: Option<Condition>,
 }
 

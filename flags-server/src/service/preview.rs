@@ -117,9 +117,7 @@ impl From<Stopped> for Fault {
     fn from(stopped: Stopped) -> Self {
         match stopped {
             Stopped::Unwanted => Self::Internal("nobody waited".into()),
-            Stopped::TooLong => {
-                Self::LimitExceeded { limit: "preview_seconds", maximum: PREVIEW_TIMEOUT.as_secs() }
-            }
+            Stopped::TooLong => Self::limit("preview_seconds", PREVIEW_TIMEOUT.as_secs()),
         }
     }
 }
@@ -170,8 +168,7 @@ impl Preview {
     ) -> Result<Self, Fault> {
         let answers = before.tenants().len() as u64 * flags.len() as u64;
         if answers > MAX_PREVIEW_ANSWERS {
-            let maximum = MAX_PREVIEW_ANSWERS;
-            return Err(Fault::LimitExceeded { limit: "preview_answers", maximum });
+            return Err(Fault::limit("preview_answers", MAX_PREVIEW_ANSWERS));
         }
         // Others may have written since it was proposed: then it follows them.
         let previous = before.revision();

@@ -1,4 +1,5 @@
-//! Retention: the beginnings of the logs are replaced by what they add up to.
+//! Retention: the beginnings of the logs are replaced by what they add up to, and scheduled changes
+//! that have ended go.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ pub(crate) const ACTION: &str = "prune";
 pub(crate) struct Cut {
     pub(crate) history_before: Option<Timestamp>,
     pub(crate) audit_before: Option<Timestamp>,
+    pub(crate) schedule_before: Option<Timestamp>,
 }
 
 /// What was cut off, or would be.
@@ -30,38 +32,57 @@ pub(crate) struct Report {
     pub(crate) changes_through: BTreeMap<String, Revision>,
     /// The last row that is in the audit log no more; 0 where all are there.
     pub(crate) audit_through: i64,
+    /// How many scheduled changes had ended.
+    pub(crate) scheduled: u64,
 }
 
-/// What a cut would leave.
-pub(crate) fn look(view: &dyn View, cut: &Cut) -> Result<Report, Fault> {
+/// What a cut would leave; `progress` hears what is being looked at.
+pub(crate) fn look(
+    view: &dyn View,
+    cut: &Cut,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Report, Fault> {
     let mut report = Report { audit_through: view.audit_anchor()?.id, ..Report::default() };
     for environment in view.environments(None, &Page::ALL)? {
+        let place = format!("{}/{}", environment.project, environment.key);
+        progress(&place);
         let begins = beginning(view, &environment)?.revision;
         let through = match cut.history_before {
             Some(at) => view.revision_before(environment.id, at)?.max(begins),
             None => begins,
         };
-        let place = format!("{}/{}", environment.project, environment.key);
         report.changes_through.insert(place, through);
     }
     if let Some(at) = cut.audit_before {
         report.audit_through = report.audit_through.max(view.audit_before(at)?.id);
     }
+    if let Some(at) = cut.schedule_before {
+        report.scheduled = view.ended_scheduled(at)?;
+    }
     Ok(report)
 }
 
 /// Cuts, and writes down how much; the chain of the audit log covers that.
-pub(crate) fn prune(unit: &mut Unit<'_>, cut: &Cut) -> Result<Report, Fault> {
-    let report = look(unit.tx, cut)?;
+pub(crate) fn prune(
+    unit: &mut Unit<'_>,
+    cut: &Cut,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Report, Fault> {
+    let report = look(unit.tx, cut, progress)?;
     for environment in unit.tx.environments(None, &Page::ALL)? {
         let begins = beginning(unit.tx, &environment)?.revision;
         let place = format!("{}/{}", environment.project, environment.key);
         let through = report.changes_through.get(&place).copied().unwrap_or(begins);
         if through > begins {
+            progress(&format!("{place}: adding up"));
             let document = to_json(&fold(unit.tx, &environment, through)?)?;
             let checkpoint = Checkpoint { revision: through, document };
             unit.tx.put_checkpoint(environment.id, &checkpoint)?;
         }
+    }
+    progress("the audit log");
+    if let Some(at) = cut.schedule_before {
+        unit.tx.cut_schedule(at)?;
     }
     let anchor = unit.tx.audit_anchor()?;
     let through = match cut.audit_before {

@@ -1,7 +1,7 @@
 use flags_core::Timestamp;
 use tokio::task::spawn_blocking;
 
-use super::{Fault, Service};
+use super::{Fault, Service, now};
 use crate::limits::MAX_QUEUED_WRITES;
 use crate::metrics::{EnvironmentReading, Process, Readings};
 
@@ -10,12 +10,16 @@ impl Service {
     pub(crate) async fn metrics_text(&self) -> Result<String, Fault> {
         let store = std::sync::Arc::clone(&self.store);
         // Not one of the readers: their being busy is what somebody may want to see.
-        let measured = spawn_blocking(move || Ok((store.size()?, Process::read())));
+        let measured = spawn_blocking(move || {
+            Ok((store.size()?, store.view()?.open_schedule()?, Process::read()))
+        });
         let measured: Result<_, Fault> =
             measured.await.map_err(|error| Fault::Internal(error.to_string()))?;
-        let (store, process) = measured?;
+        let (store, (scheduled, first), process) = measured?;
+        let overdue = first.map_or(0, |at| now().as_millis().saturating_sub(at.as_millis()));
         let pools = [
             ("computations", &self.computers),
+            ("plans", &self.planners),
             ("previews", &self.previewers),
             ("exports", &self.exporters),
         ];
@@ -36,6 +40,8 @@ impl Service {
             queued_writes: MAX_QUEUED_WRITES.saturating_sub(self.writes.capacity()),
             max_queued_writes: MAX_QUEUED_WRITES,
             pools: self.lanes.busy().into_iter().chain(pools).collect(),
+            scheduled,
+            overdue_seconds: u64::try_from(overdue / 1_000).unwrap_or(0),
             store,
             process,
             started_at_seconds: seconds(started_at),

@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 
 use super::fault::Fault;
 use super::member_lists::MemberLists;
-use super::members::{MembersEdit, told};
-use super::model::{Segment, SegmentDocument, parse, wire_segment};
+use super::members::{MembersEdit, check_count, told};
+use super::model::{Segment, SegmentDocument, json as to_json, parse, wire_segment};
 use super::precondition::Precondition;
 use super::project;
 use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
+use super::sizes::check_document;
 use crate::limits::{MAX_DEFINITION_BYTES, MAX_SEGMENTS, MAX_SHOWN_MEMBERS};
 use crate::store::{
     Environment, EnvironmentId, Listed, MemberCounts, MemberList, ObjectKind, Page, Project, Scope,
@@ -221,6 +222,13 @@ pub(super) fn wanted(
     received.check(&SEGMENT);
     let Said { kind, included, excluded, when } = Said::read(received)?;
     let place = Place { project, environment, key: present.key.clone() };
+    // So many go at least: what cannot be is told before the lists are read.
+    let MemberCounts { included: i, excluded: e, .. } = present.members;
+    let gone = |before: u64, wanted: &Option<Vec<String>>| match wanted {
+        None => 0,
+        Some(wanted) => usize::try_from(before).unwrap_or(usize::MAX).saturating_sub(wanted.len()),
+    };
+    check_count([("/included", gone(i, &included)), ("/excluded", gone(e, &excluded))])?;
     // A list that is not named stays as it is.
     let change = |list, wanted: Option<Vec<String>>| match wanted {
         None => Ok(KeysChange::default()),
@@ -254,6 +262,8 @@ impl Wanted {
             return Ok(None);
         }
         let Self { place: Place { environment, key, .. }, present, document, members } = self;
+        members.check_counts()?;
+        check_document(&to_json(&document)?, "")?;
         let version = environment.revision + 1;
         // Its keys are not read where they stay and nothing else does not.
         if document == present.document {
@@ -298,6 +308,7 @@ impl Place {
         document: &SegmentDocument,
         members: &MembersEdit,
     ) -> Result<Segment, Fault> {
+        members.check_counts()?;
         // What travels is the lesser: what came and went, or everything.
         let alone = before.is_some_and(|before| {
             before.document == *document && members.is_less_than_all_of(&before.members)

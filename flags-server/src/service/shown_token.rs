@@ -1,6 +1,7 @@
 //! What is told of a token.
 
 use flags_core::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -8,17 +9,24 @@ use super::token::{Token, overlap_end, scope};
 use crate::store::TokenKind;
 
 /// A token as it is shown, by the API and by commands.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Token")]
 pub(crate) struct Shown {
     id: String,
     name: String,
+    #[schemars(extend("enum" = ["sdk", "personal", "service"]))]
     kind: &'static str,
     #[serde(flatten)]
     of_kind: OfKind,
+    #[schemars(extend("format" = "date-time"))]
     created_at: String,
+    #[schemars(extend("format" = "date-time"))]
     expires_at: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
     revoked_at: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
     last_used_at: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
     overlap_ends_at: Option<String>,
     /// The secret, once.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +40,7 @@ impl Shown {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 enum OfKind {
     Sdk { project: Option<String>, environment: Option<String>, tenants: &'static str },

@@ -463,10 +463,13 @@ fn answers(writer: &mut dyn Writer) {
         tx.forget_answers(Timestamp::from_millis(30), 2).unwrap();
         assert_eq!(tx.answer(&[3; 32]).unwrap(), None);
         assert_eq!(tx.answer(&[4; 32]).unwrap(), Some(answer(40, 4)));
-        assert_eq!(tx.answers_with("elsewhere").unwrap(), 0);
-        assert_eq!(tx.answers_with("etag").unwrap(), 1);
-        tx.erase_answers("etag").unwrap();
-        assert_eq!(tx.answer(&[4; 32]).unwrap(), None);
+        let said = |key| ([key; 32], StoredAnswer { body: b"\"a, b\"".into(), ..answer(50, key) });
+        for key in [7, 5, 6] {
+            tx.put_answer(&[key; 32], &said(key).1).unwrap();
+        }
+        assert_eq!(tx.answers_with("etag", &[], 9).unwrap(), [], "that is a header");
+        assert_eq!(tx.answers_with("a, b", &[], 2).unwrap(), [said(5), said(6)]);
+        assert_eq!(tx.answers_with("a, b", &[6; 32], 2).unwrap(), [said(7)]);
     });
 }
 
@@ -559,6 +562,15 @@ fn schedule(store: &dyn Store, writer: &mut dyn Writer, environment: Environment
     assert_eq!(view.scheduled_with(environment, "bob", None, "", 9).unwrap(), [quoted]);
     let other = EnvironmentId(environment.0 + 1);
     assert_eq!(view.scheduled_with(other, "launch", None, "", 9).unwrap(), []);
+    assert_eq!(view.open_schedule().unwrap(), (1, Some(at(30))));
+    assert_eq!(view.ended_scheduled(at(21)).unwrap(), 0);
+    assert_eq!(view.ended_scheduled(at(22)).unwrap(), 1);
+    write(writer, |tx| tx.cut_schedule(at(22)).unwrap());
+    let view = store.view().unwrap();
+    assert_eq!(view.scheduled(environment, "c").unwrap(), None);
+    let all = ScheduleFilter { state: None, after: None, limit: 9 };
+    assert_eq!(view.schedule(environment, &all).unwrap().len(), 4);
+    assert_eq!(view.ended_scheduled(at(22)).unwrap(), 0);
 }
 
 fn chain(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {

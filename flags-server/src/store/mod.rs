@@ -354,23 +354,42 @@ impl Obstacle {
 pub(crate) struct StoreError {
     cause: Box<dyn StdError + Send + Sync>,
     obstacle: Option<Obstacle>,
+    is_damage: bool,
 }
 
 impl StoreError {
     pub(crate) fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { cause: error.into(), obstacle: None }
+        Self::of_obstacle(error, None)
     }
 
     pub(crate) fn of_obstacle(
         error: impl Into<Box<dyn StdError + Send + Sync>>,
         obstacle: Option<Obstacle>,
     ) -> Self {
-        Self { cause: error.into(), obstacle }
+        let cause = error.into();
+        let is_damage = cause.is::<serde_json::Error>();
+        Self { cause, obstacle, is_damage }
+    }
+
+    /// The same of something in the store that cannot be read, while the store works.
+    pub(crate) fn of_damage(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { is_damage: true, ..Self::new(error) }
     }
 
     /// Whether the store works, and something in it cannot be read.
     pub(crate) fn is_damage(&self) -> bool {
-        self.cause.is::<serde_json::Error>()
+        self.is_damage
+    }
+
+    /// What happened, without what stands in a document that cannot be read.
+    pub(crate) fn logged(&self) -> String {
+        match self.cause.downcast_ref::<serde_json::Error>() {
+            Some(error) => {
+                let (line, column) = (error.line(), error.column());
+                format!("{:?} error at line {line}, column {column}", error.classify())
+            }
+            None => self.to_string(),
+        }
     }
 
     /// What happened, without saying that it happened to the database.
@@ -384,13 +403,14 @@ impl StoreError {
 
     /// The same for somebody else who waited for it.
     pub(crate) fn again(&self) -> Self {
-        Self::of_obstacle(self.cause.to_string(), self.obstacle)
+        let Self { cause, obstacle, is_damage } = self;
+        Self { cause: cause.to_string().into(), obstacle: *obstacle, is_damage: *is_damage }
     }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cause, obstacle } = self;
+        let Self { cause, obstacle, .. } = self;
         match obstacle {
             Some(obstacle) => write!(f, "the database failed: {} ({cause})", obstacle.sentence()),
             None => write!(f, "the database failed: {cause}"),
@@ -580,6 +600,12 @@ pub(crate) trait View {
     /// The open change of all environments whose time comes first.
     fn next_scheduled(&self) -> StoreResult<Option<NextChange>>;
 
+    /// How many open changes there are, and the time of the first of them.
+    fn open_schedule(&self) -> StoreResult<(u64, Option<Timestamp>)>;
+
+    /// How many scheduled changes ended before a time.
+    fn ended_scheduled(&self, before: Timestamp) -> StoreResult<u64>;
+
     /// How many open changes an environment has, and how many bytes their bodies have.
     fn open_scheduled(&self, environment: EnvironmentId) -> StoreResult<(u64, u64)>;
 
@@ -590,8 +616,14 @@ pub(crate) trait View {
         revision: Revision,
     ) -> StoreResult<Option<String>>;
 
-    /// How many answers have a text in them.
-    fn answers_with(&self, text: &str) -> StoreResult<u64>;
+    /// Answers that have a text in their body, with their keys: in order of these and after one, of
+    /// which nothing is before all.
+    fn answers_with(
+        &self,
+        text: &str,
+        after: &[u8],
+        limit: u32,
+    ) -> StoreResult<Vec<([u8; 32], StoredAnswer)>>;
 
     /// The key in `scope` whose [folded form](flags_core::folded_key) is `folded`.
     fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>>;
@@ -793,8 +825,8 @@ pub(crate) trait Transaction: View {
     /// Writes a scheduled change, instead of an older one with that id.
     fn put_scheduled(&mut self, change: &ScheduledChange) -> StoreResult<()>;
 
-    /// Removes the answers that have a text in them; gives how many.
-    fn erase_answers(&mut self, text: &str) -> StoreResult<u64>;
+    /// Removes the scheduled changes that ended before a time.
+    fn cut_schedule(&mut self, before: Timestamp) -> StoreResult<()>;
 
     fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()>;
 

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod contract;
+
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+
+use self::contract::{Asked, Head, check};
 
 pub const ADMIN: &str = "admin-token-for-tests-0123456789abcdef";
 pub const SDK: &str = "sdk-token-for-tests-0123456789abcdef";
@@ -144,10 +148,22 @@ impl TestServer {
     }
 }
 
+/// Sends a request, and waits for the head of its answer.
+async fn send(request: RequestBuilder) -> (Asked, Response) {
+    let (client, request) = request.build_split();
+    let request = request.unwrap();
+    let (method, url) = (request.method().clone(), request.url().clone());
+    let body = request.body().and_then(|body| body.as_bytes()).map(<[u8]>::to_vec);
+    let response = timeout(DEADLINE, client.execute(request)).await.expect("an answer").unwrap();
+    (Asked { method, url, body }, response)
+}
+
+/// The answer to a request; that both are as docs/openapi.json says is checked.
 pub async fn answer(request: RequestBuilder) -> Answer {
-    let response = timeout(DEADLINE, request.send()).await.expect("an answer").unwrap();
+    let (asked, response) = send(request).await;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let bytes = response.bytes().await.unwrap();
+    check(&asked, &Head { status, headers: &headers }, Some(&bytes));
     let body = match &*bytes {
         b"" => Value::Null,
         bytes => serde_json::from_slice(bytes)
@@ -225,8 +241,9 @@ pub struct Event {
 
 impl Events {
     pub async fn of(request: RequestBuilder) -> Self {
-        let response = timeout(DEADLINE, request.send()).await.expect("an answer").unwrap();
+        let (asked, response) = send(request).await;
         assert_eq!(response.status(), 200);
+        check(&asked, &Head { status: 200, headers: response.headers() }, None);
         Self { headers: response.headers().clone(), response, unread: String::new() }
     }
 

@@ -2,6 +2,7 @@
 //! as its body.
 
 use flags_core::{Field, Shape};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,12 +20,16 @@ use crate::store::ScheduledChange;
 static CHANGE: Shape = Shape::Object(&[
     Field::required(
         "action",
-        &Shape::Word(
-            "one of \"flag_state.on\", \"flag_state.off\", \"flag_state.rollout\", \
-             \"flag_state.patch\", \"flag_state.put\", \"segment.patch\", \"segment.put\", \
-             \"segment.members\"",
-            |name| Action::of(name).is_some(),
-        ),
+        &Shape::Word(&[
+            "flag_state.on",
+            "flag_state.off",
+            "flag_state.rollout",
+            "flag_state.patch",
+            "flag_state.put",
+            "segment.patch",
+            "segment.put",
+            "segment.members",
+        ]),
     ),
     Field::required("key", &Shape::String),
     Field::optional("if_version", &Shape::U64),
@@ -32,7 +37,8 @@ static CHANGE: Shape = Shape::Object(&[
 ]);
 
 /// Such a change as it is sent and shown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "LaterChange")]
 pub(crate) struct Later {
     action: String,
     key: String,

@@ -171,7 +171,6 @@ fn body(
     change: &ScheduledChange,
     subject: &Subject,
 ) -> Result<Option<Value>, Fault> {
-    const KIND: &str = "kind";
     let Some(text) = change.body.as_deref().filter(|text| text.contains(&subject.literal())) else {
         return Ok(None);
     };
@@ -179,24 +178,14 @@ fn body(
         // Whatever it is, it names the key.
         return Ok(Some(MARKER.into()));
     };
+    // Whose keys the lists have, where the body does not say.
     let segment = match change.action.starts_with("segment.") {
         true => view.object(change.environment, ObjectKind::Segment, &change.key)?,
         false => None,
     };
-    // Whose keys the lists have, where the body does not say.
-    let mut is_said = false;
-    if let (Some(segment), Value::Object(members)) = (segment, &mut body)
-        && !members.contains_key(KIND)
-    {
-        let SegmentDocument { kind, .. } = parse(&segment.document)?;
-        members.insert(KIND.into(), kind.into());
-        is_said = true;
-    }
-    let touched = subject.redact(&mut body);
-    if let (true, Value::Object(members)) = (is_said, &mut body) {
-        members.remove(KIND);
-    }
-    Ok(touched.then_some(body))
+    let segment = segment.map(|segment| parse::<SegmentDocument>(&segment.document)).transpose()?;
+    let kind = segment.as_ref().map(|segment| &*segment.kind);
+    Ok(subject.redact_scheduled(&change.action, &mut body, kind).then_some(body))
 }
 
 /// Whether a change consists of lists, and all of them are empty.

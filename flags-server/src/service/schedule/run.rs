@@ -25,7 +25,7 @@ pub(crate) async fn catch_up(service: &Service, tell: Tell) {
         match make_what_is_due(service, tell).await {
             Ok(Some(at)) if at <= now() => {}
             Ok(_) => return,
-            Err(fault) => return not_made(&fault),
+            Err(fault) => return not_made(fault, tell),
         }
     }
 }
@@ -40,7 +40,7 @@ pub(crate) async fn run(service: Arc<Service>, tell: Tell, stop: CancellationTok
                 Duration::from_millis(millis.try_into().unwrap_or_default())
             }
             Err(fault) => {
-                not_made(&fault);
+                not_made(fault, tell);
                 SCHEDULE_RETRY
             }
         };
@@ -58,22 +58,44 @@ async fn make_what_is_due(service: &Service, tell: Tell) -> Result<Option<Timest
     let next = service.read(|view| Ok(view.next_scheduled()?.map(|next| next.change.at))).await?;
     match next {
         Some(at) if at <= now() => {
-            service.write(Author::server(), move |unit| make_next(unit, tell)).await
+            let (ended, next) =
+                service.write(Author::server(), move |unit| make_next(unit, tell)).await?;
+            if let Some(Ended { at, is_done }) = ended {
+                let late = now().as_millis().saturating_sub(at.as_millis());
+                let late = Duration::from_millis(late.try_into().unwrap_or_default());
+                service.metrics.schedule_ended(is_done, late);
+            }
+            Ok(next)
         }
         later => Ok(later),
     }
 }
 
-fn not_made(fault: &Fault) {
-    tracing::warn!(?fault, "what is scheduled is tried again later");
+fn not_made(fault: Fault, tell: Tell) {
+    let cause = fault.logged();
+    let problem = tell(fault);
+    tracing::warn!(code = code(&problem), cause, "what is scheduled is tried again later");
 }
 
-/// Makes the change that is due next, if one is; gives when the next one after it is. The change and
-/// the note that it is made are one transaction.
+/// What the log says of what went wrong. The rest stands with the change: it may name whom that is
+/// about.
+fn code(problem: &Value) -> Option<&str> {
+    problem.get("code").and_then(Value::as_str)
+}
+
+/// A change whose time came.
+struct Ended {
+    at: Timestamp,
+    is_done: bool,
+}
+
+/// Makes the change that is due next, if one is; gives what became of it, and when the next one after
+/// it is. The change and the note that it is made are one transaction.
 ///
 /// # Errors
 /// When the store fails; nothing is written then.
-fn make_next(unit: &mut Unit<'_>, tell: Tell) -> Result<Option<Timestamp>, Fault> {
+fn make_next(unit: &mut Unit<'_>, tell: Tell) -> Result<(Option<Ended>, Option<Timestamp>), Fault> {
+    let mut ended_one = None;
     if let Some(next) = unit.tx.next_scheduled()?.filter(|next| next.change.at <= unit.now) {
         let after = match make(unit, &next) {
             Ok(revision) => {
@@ -82,20 +104,23 @@ fn make_next(unit: &mut Unit<'_>, tell: Tell) -> Result<Option<Timestamp>, Fault
             // Not the change's fault: it is made when the store works again.
             Err(Fault::Store(error)) if !error.is_damage() => return Err(error.into()),
             Err(fault) => {
-                tracing::warn!(schedule = next.change.id, ?fault, "a scheduled change failed");
+                let problem = tell(readable(fault));
+                let code = code(&problem);
+                tracing::warn!(schedule = next.change.id, code, "a scheduled change failed");
                 ScheduledChange {
-                    problem: Some(tell(readable(fault)).to_string()),
+                    problem: Some(problem.to_string()),
                     ..ended(unit, &next.change, ScheduleState::Failed)
                 }
             }
         };
-        let action =
-            if after.state == ScheduleState::Done { "schedule.done" } else { "schedule.fail" };
+        let is_done = after.state == ScheduleState::Done;
+        let action = if is_done { "schedule.done" } else { "schedule.fail" };
         let project = project::find_any(unit.tx, &next.project)?;
         let environment = project::find_any_environment(unit.tx, &project, &next.environment)?;
         save(unit, action, (&project, &environment), Some(&next.change), &after)?;
+        ended_one = Some(Ended { at: next.change.at, is_done });
     }
-    Ok(unit.tx.next_scheduled()?.map(|next| next.change.at))
+    Ok((ended_one, unit.tx.next_scheduled()?.map(|next| next.change.at)))
 }
 
 /// What cannot be read will not be by trying again.

@@ -356,27 +356,9 @@ impl<T: Rows> View for T {
     }
 
     fn answer(&self, key: &[u8; 32]) -> StoreResult<Option<StoredAnswer>> {
-        let found = self.one(
-            "SELECT fingerprint, at, status, headers, body FROM answer WHERE key = ?1",
-            [key],
-            |row| {
-                let headers: String = row.get(3)?;
-                let answer = StoredAnswer {
-                    fingerprint: row.get(0)?,
-                    at: Timestamp::from_millis(row.get(1)?),
-                    status: row.get(2)?,
-                    headers: Vec::new(),
-                    body: row.get(4)?,
-                };
-                Ok((answer, headers))
-            },
-        )?;
-        found
-            .map(|(answer, headers)| {
-                let headers = serde_json::from_str(&headers).map_err(StoreError::new)?;
-                Ok(StoredAnswer { headers, ..answer })
-            })
-            .transpose()
+        let sql = format!("SELECT {ANSWER_COLUMNS} FROM answer WHERE key = ?1");
+        let found = self.one(&sql, [key], stored_answer)?;
+        found.map(|row| Ok(with_headers(row)?.1)).transpose()
     }
 
     fn scheduled(
@@ -410,6 +392,14 @@ impl<T: Rows> View for T {
         super::schedule::next(self.connection()?)
     }
 
+    fn open_schedule(&self) -> StoreResult<(u64, Option<Timestamp>)> {
+        super::schedule::all_open(self.connection()?)
+    }
+
+    fn ended_scheduled(&self, before: Timestamp) -> StoreResult<u64> {
+        super::schedule::ended(self.connection()?, before)
+    }
+
     fn open_scheduled(&self, environment: EnvironmentId) -> StoreResult<(u64, u64)> {
         super::schedule::open(self.connection()?, environment)
     }
@@ -422,8 +412,18 @@ impl<T: Rows> View for T {
         super::schedule::made(self.connection()?, environment, revision)
     }
 
-    fn answers_with(&self, text: &str) -> StoreResult<u64> {
-        self.number(&format!("SELECT count(*) FROM answer WHERE {HAS_TEXT}"), [text])
+    fn answers_with(
+        &self,
+        text: &str,
+        after: &[u8],
+        limit: u32,
+    ) -> StoreResult<Vec<([u8; 32], StoredAnswer)>> {
+        let sql = format!(
+            "SELECT {ANSWER_COLUMNS} FROM answer WHERE key > ?2 AND instr(body, ?1) > 0
+             ORDER BY key LIMIT ?3"
+        );
+        let rows = self.all(&sql, (text.as_bytes(), after, limit), stored_answer)?;
+        rows.into_iter().map(with_headers).collect()
     }
 
     fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>> {
@@ -625,8 +625,27 @@ fn member_counts(row: &Row<'_>, first: usize) -> rusqlite::Result<MemberCounts> 
     })
 }
 
-/// Of a row of `answer`.
-pub(super) const HAS_TEXT: &str = "instr(body, ?1) > 0 OR instr(headers, ?1) > 0";
+/// What [`stored_answer`] reads.
+const ANSWER_COLUMNS: &str = "key, fingerprint, at, status, body, headers";
+
+/// An answer without its headers, and these as JSON.
+type AnswerRow = ([u8; 32], StoredAnswer, String);
+
+fn stored_answer(row: &Row<'_>) -> rusqlite::Result<AnswerRow> {
+    let answer = StoredAnswer {
+        fingerprint: row.get(1)?,
+        at: Timestamp::from_millis(row.get(2)?),
+        status: row.get(3)?,
+        headers: Vec::new(),
+        body: row.get(4)?,
+    };
+    Ok((row.get(0)?, answer, row.get(5)?))
+}
+
+fn with_headers((key, answer, headers): AnswerRow) -> StoreResult<([u8; 32], StoredAnswer)> {
+    let headers = serde_json::from_str(&headers).map_err(StoreError::new)?;
+    Ok((key, StoredAnswer { headers, ..answer }))
+}
 
 /// Above every revision.
 const LAST_REVISION: Revision = i64::MAX as Revision;

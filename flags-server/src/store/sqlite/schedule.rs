@@ -72,13 +72,24 @@ pub(super) fn next(connection: &Connection) -> StoreResult<Option<NextChange>> {
     let sql = format!(
         "SELECT {COLUMNS}, s.body, p.key, e.key FROM scheduled_change AS s
          JOIN environment AS e ON e.id = s.environment_id JOIN project AS p ON p.id = e.project_id
-         WHERE s.state = 'open' ORDER BY s.at, s.id LIMIT 1"
+         WHERE s.state = 'open' ORDER BY s.at, s.id"
     );
-    let read = |row: &Row<'_>| {
+    let read = |row: &Row<'_>| -> StoreResult<NextChange> {
         let change = scheduled_change(row)?;
         Ok(NextChange { project: row.get(16)?, environment: row.get(17)?, change })
     };
-    Ok(connection.prepare_cached(&sql)?.query_row((), read).optional()?)
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        match read(row) {
+            // It stays open, and is in nobody's way.
+            Err(error) if error.is_damage() => {
+                tracing::error!(error = error.logged(), "a scheduled change cannot be read");
+            }
+            next => return next.map(Some),
+        }
+    }
+    Ok(None)
 }
 
 pub(super) fn open(connection: &Connection, environment: EnvironmentId) -> StoreResult<(u64, u64)> {
@@ -87,6 +98,29 @@ pub(super) fn open(connection: &Connection, environment: EnvironmentId) -> Store
          WHERE environment_id = ?1 AND state = 'open'",
     )?;
     Ok(statement.query_row([environment.0], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
+pub(super) fn all_open(connection: &Connection) -> StoreResult<(u64, Option<Timestamp>)> {
+    let sql = "SELECT count(*), min(at) FROM scheduled_change WHERE state = 'open'";
+    let read = |row: &Row<'_>| {
+        let first: Option<i64> = row.get(1)?;
+        Ok((row.get(0)?, first.map(Timestamp::from_millis)))
+    };
+    Ok(connection.prepare_cached(sql)?.query_row((), read)?)
+}
+
+/// What has ended before a time; what is open has not.
+const ENDED: &str = "state <> 'open' AND ended_at < ?1";
+
+pub(super) fn ended(connection: &Connection, before: Timestamp) -> StoreResult<u64> {
+    let sql = format!("SELECT count(*) FROM scheduled_change WHERE {ENDED}");
+    Ok(connection.query_row(&sql, [before.as_millis()], |row| row.get(0))?)
+}
+
+pub(super) fn cut(connection: &Connection, before: Timestamp) -> StoreResult<()> {
+    let sql = format!("DELETE FROM scheduled_change WHERE {ENDED}");
+    connection.execute(&sql, [before.as_millis()])?;
+    Ok(())
 }
 
 pub(super) fn made(

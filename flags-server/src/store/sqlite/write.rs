@@ -5,7 +5,7 @@ use rusqlite::{Connection, Params, Transaction as SqlTransaction, TransactionBeh
 
 use super::audit;
 use super::lock::Lock;
-use super::read::{HAS_TEXT, Rows, is_excluded, member_list};
+use super::read::{Rows, is_excluded, member_list};
 use crate::limits::TRIAL_BYTES;
 use crate::store::chain::{ChainHead, Parts, Seals};
 use crate::store::{
@@ -516,9 +516,8 @@ impl Transaction for SqliteTransaction<'_> {
         super::schedule::put(&self.sql, change)
     }
 
-    fn erase_answers(&mut self, text: &str) -> StoreResult<u64> {
-        let erased = self.execute(&format!("DELETE FROM answer WHERE {HAS_TEXT}"), [text])?;
-        Ok(erased as u64)
+    fn cut_schedule(&mut self, before: Timestamp) -> StoreResult<()> {
+        super::schedule::cut(&self.sql, before)
     }
 
     fn insert_token(&mut self, token: &StoredToken) -> StoreResult<()> {

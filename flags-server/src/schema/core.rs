@@ -1,0 +1,222 @@
+//! Schemas of types of flags-core, which knows nothing of schemas. That answers have them is checked
+//! with every answer that a test gets.
+
+use flags_core::{
+    CONDITION, FLAG, FLAG_STATE, FLAG_TYPE, Operator, SEGMENT, Shape, TENANT, VARIANTS,
+};
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
+
+use super::{named, nullable, of_shape};
+
+pub(crate) fn flag_type(generator: &mut SchemaGenerator) -> Schema {
+    of_shape(&FLAG_TYPE, generator)
+}
+
+pub(crate) fn variants(generator: &mut SchemaGenerator) -> Schema {
+    of_shape(&VARIANTS, generator)
+}
+
+/// A condition, or `null`.
+pub(crate) fn condition(generator: &mut SchemaGenerator) -> Schema {
+    nullable(of_shape(&CONDITION, generator))
+}
+
+/// A whole state, as it is written.
+pub(crate) fn flag_state(generator: &mut SchemaGenerator) -> Schema {
+    written(&FLAG_STATE, generator)
+}
+
+/// What is stored of a tenant, as it is written.
+pub(crate) fn tenant(generator: &mut SchemaGenerator) -> Schema {
+    written(&TENANT, generator)
+}
+
+/// A segment's definition with its lists, as it is written.
+pub(crate) fn segment(generator: &mut SchemaGenerator) -> Schema {
+    written(&SEGMENT, generator)
+}
+
+/// An object of which all members are there, whether they have to be or not; with others beside
+/// them.
+fn written(shape: &'static Shape, generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = super::unnamed(shape, generator);
+    schema.remove("additionalProperties");
+    let names = schema.get("properties").and_then(Value::as_object);
+    let names: Option<Vec<String>> = names.map(|members| members.keys().cloned().collect());
+    schema.insert("required".to_owned(), json!(names.unwrap_or_default()));
+    schema
+}
+
+fn integer() -> Value {
+    json!({"type": "integer", "minimum": 0, "format": "uint64"})
+}
+
+/// What is wrong with a body, and where.
+pub(crate) fn diagnostics(generator: &mut SchemaGenerator) -> Schema {
+    let diagnostic = named("Diagnostic", generator, |_| {
+        json_schema!({
+            "type": "object",
+            "properties": {
+                "pointer": {"type": "string", "description": "Where in the request's body: a JSON pointer, empty for all of it."},
+                "code": {"type": "string", "description": "Which kind of problem."},
+                "message": {"type": "string", "description": "The problem in words."},
+            },
+            "required": ["pointer", "code", "message"],
+        })
+    });
+    json_schema!({"type": "array", "items": diagnostic})
+}
+
+/// An answer of a flag, without its key.
+pub(crate) fn evaluation(_: &mut SchemaGenerator) -> Schema {
+    let reasons = [
+        "not_ready",
+        "flag_not_found",
+        "type_mismatch",
+        "flag_invalid",
+        "override",
+        "disabled",
+        "prerequisite_failed",
+        "target_match",
+        "rule_match",
+        "fallthrough",
+    ];
+    json_schema!({
+        "type": "object",
+        "properties": {
+            "value": {"description": "What the flag serves; null where the caller's default holds."},
+            "variant": {"type": ["string", "null"]},
+            "reason": {"type": "string", "enum": reasons},
+            "prerequisite": {"type": "string", "description": "The flag that failed."},
+            "rule": {"type": "string", "description": "The id of the rule that matched."},
+            "split": {"oneOf": [
+                {
+                    "type": "object",
+                    "properties": {"bucket": {"type": "integer", "minimum": 0, "maximum": 99_999}},
+                    "required": ["bucket"],
+                },
+                {"const": "unit_missing"},
+            ]},
+            "version": integer(),
+            "revision": integer(),
+        },
+        "required": ["value", "variant", "reason", "version", "revision"],
+    })
+}
+
+/// An answer of a flag with the steps that led to it.
+pub(crate) fn explanation(generator: &mut SchemaGenerator) -> Schema {
+    let step = named("Step", generator, step);
+    let mut schema = evaluation(generator);
+    if let Some(Value::Object(members)) = schema.get_mut("properties") {
+        members.insert("flag".to_owned(), json!({"type": "string"}));
+        members.insert("steps".to_owned(), json!({"type": "array", "items": step}));
+    }
+    if let Some(Value::Array(required)) = schema.get_mut("required") {
+        required.extend(["flag".into(), "steps".into()]);
+    }
+    schema
+}
+
+fn step(generator: &mut SchemaGenerator) -> Schema {
+    let text = || json!({"type": "string"});
+    let texts = || json!({"type": "array", "items": {"type": "string"}});
+    let of = |name: &str, members: Value| {
+        let mut properties = json!({"step": {"const": name}});
+        if let (Value::Object(properties), Value::Object(members)) = (&mut properties, members) {
+            properties.extend(members);
+        }
+        properties
+    };
+    let questions = [
+        (
+            of("prerequisite", json!({"flag": text(), "variants": texts()})),
+            vec!["flag", "variants"],
+        ),
+        (of("rule", json!({"id": text()})), vec!["id"]),
+        (of("segment", json!({"key": text()})), vec!["key"]),
+        (
+            of(
+                "attribute",
+                json!({
+                    "attribute": text(),
+                    "op": {"type": "string", "enum": Operator::ALL.map(Operator::name)},
+                    "ignore_case": {"const": true},
+                    "values": texts(),
+                    "further": integer(),
+                    "found": {"type": ["string", "null"]},
+                    "stored": {"const": true},
+                }),
+            ),
+            vec!["attribute", "op", "values", "found"],
+        ),
+        (of("split", json!({"by": text(), "stored": {"const": true}})), vec!["by"]),
+    ];
+    let questions = questions.map(|(properties, mut required)| {
+        required.push("step");
+        json!({"properties": properties, "required": required})
+    });
+    let plain = json!(["state", "targets", "fallthrough", "all", "any", "not"]);
+    let plain = json!({"properties": {"step": {"enum": plain}}, "required": ["step"]});
+    let questions: Vec<Value> = [plain].into_iter().chain(questions).collect();
+    let outcome = json!({"oneOf": [
+        {"enum": ["true", "false", "unknown", "nothing", "unit_missing"]},
+        {"type": "object", "properties": {"serves": text()}, "required": ["serves"]},
+        {
+            "type": "object",
+            "properties": {"bucket": {
+                "type": "object",
+                "properties": {
+                    "bucket": integer(), "from": integer(), "below": integer(),
+                    "variant": {"type": ["string", "null"]},
+                },
+                "required": ["bucket", "from", "below", "variant"],
+            }},
+            "required": ["bucket"],
+        },
+    ]});
+    let steps = named("Step", generator, |_| Schema::default());
+    json_schema!({
+        "type": "object",
+        "properties": {
+            "outcome": outcome,
+            "steps": {"type": "array", "items": steps},
+        },
+        "required": ["outcome"],
+        "oneOf": questions,
+    })
+}
+
+/// All definitions of an environment, as SDKs get them.
+pub(crate) fn document(generator: &mut SchemaGenerator) -> Schema {
+    let mut objects = Vec::new();
+    for (kind, shape) in [("flag", &FLAG), ("segment", &SEGMENT), ("tenant", &TENANT)] {
+        // One that cannot be read is broken alone.
+        let definition = nullable(of_shape(shape, generator));
+        objects.push(json!({
+            "type": "object",
+            "properties": {
+                "kind": {"const": kind},
+                "key": {"type": "string"},
+                "version": integer(),
+                "needs": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "description": "Capabilities without which it must not be evaluated.",
+                },
+                "definition": definition,
+            },
+            "required": ["kind", "key", "version", "definition"],
+        }));
+    }
+    json_schema!({
+        "type": "object",
+        "properties": {
+            "epoch": {"type": "string"},
+            "revision": integer(),
+            "objects": {"type": "array", "items": {"oneOf": objects}},
+        },
+        "required": ["epoch", "revision", "objects"],
+    })
+}
