@@ -209,7 +209,7 @@ mod tests {
         let (release, released) = std::sync::mpsc::channel::<()>();
         let writing = tokio::spawn(async move {
             let author = crate::service::Author::server();
-            service.write(author, move |_| Ok(assert!(released.recv().is_err()))).await
+            service.write(author, move |_| Ok(released.recv().is_err())).await
         });
         let path = "/projects/p/environments/e/preview";
         let proposal = json!({"flag": "f", "patch": {"on": true}});
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(answer.expect("an answer").status(), 200);
         assert!(!writing.is_finished());
         drop(release);
-        writing.await.unwrap().unwrap();
+        assert!(writing.await.unwrap().unwrap());
     }
 
     #[tokio::test]
