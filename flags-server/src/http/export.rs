@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
+use super::auth::Places;
 use super::body::{Bulk, Form, parse};
 use super::path::Keys;
 use super::plan::{DryRun, Of, carry_out};
@@ -27,12 +28,15 @@ use crate::store::View;
 pub(super) async fn export(
     State(service): State<Arc<Service>>,
     Keys((project, environment)): Keys<(String, String)>,
+    places: Places,
 ) -> Result<Response, Problem> {
     let (p, e) = (project.clone(), environment.clone());
     // What is not there is told before anything is sent.
     service.read(move |view| project::find_environment(view, &p, &e)).await?;
     let name = format!("attachment; filename=\"{project}-{environment}.json\"");
     let (sender, receiver) = mpsc::channel(1);
+    // It may wait for long, for the clients of others.
+    places.give_back();
     service
         .export(move |view| {
             let mut chunks = Chunks::new(sender);

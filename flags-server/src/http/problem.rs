@@ -245,7 +245,7 @@ impl From<Fault> for Problem {
                 let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
                 Self { errors, ..problem }.member("limit", limit).member("maximum", maximum)
             }
-            Fault::Busy => Self::unavailable("busy", "too many writes are waiting; try again"),
+            Fault::Busy => Self::unavailable("busy", "too much is waiting already; try again"),
             Fault::Stopping => Self::unavailable("stopping", "the server is stopping; try again"),
             Fault::Store(error) => {
                 let what = error.obstacle().map_or("the database failed", Obstacle::sentence);

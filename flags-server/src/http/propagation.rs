@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use flags_core::Revision;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -127,7 +127,7 @@ pub(super) async fn list(
 pub(super) async fn get(
     State(service): State<Arc<Service>>,
     Keys((project, key, revision)): Keys<(String, String, String)>,
-    Extension(places): Extension<Places>,
+    places: Places,
     query: Result<Query<PropagationQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|rejection| Problem::query_rejected(&rejection))?;

@@ -37,7 +37,7 @@ pub(crate) enum Fault {
     AuthorRevoked,
     /// A bound of the server; `at` is where in the body it is exceeded, where that can be said.
     LimitExceeded { limit: &'static str, maximum: u64, at: Option<String> },
-    /// Too much is waiting to be written.
+    /// Too much is waiting already: to be written, to be worked on, or to be read of what is sent.
     Busy,
     /// The server is stopping.
     Stopping,

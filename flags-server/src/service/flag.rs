@@ -20,7 +20,7 @@ use super::state::references;
 use super::text::{is_line, is_text};
 use crate::limits::{MAX_DESCRIPTION_BYTES, MAX_FLAGS, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS};
 use crate::store::{
-    Environment, ObjectKind, Page, Project, ProjectId, Scope, StoredFlag, Transaction, View,
+    Environment, Listed, ObjectKind, Page, Project, ProjectId, Scope, StoredFlag, Transaction, View,
 };
 
 pub(super) static TEXT: Shape = Shape::Nullable(&Shape::String);
@@ -156,13 +156,14 @@ pub(crate) fn get(view: &dyn View, project: &str, key: &str) -> Result<Flag, Fau
     Ok(shown(stored, document.shared, None))
 }
 
-pub(crate) fn list(view: &dyn View, project: &str, page: &Page) -> Result<Vec<Flag>, Fault> {
+pub(crate) fn list(view: &dyn View, project: &str, page: &Page) -> Result<Listed<Flag>, Fault> {
     let project = project::find(view, project)?;
     let read = |stored: StoredFlag| {
         let shared = FlagDocument::read(&stored)?.shared;
         Ok(shown(stored, shared, None))
     };
-    view.flags(project.id, page)?.into_iter().map(read).collect()
+    let found = view.flags(project.id, page)?;
+    Listed::of(found, page, |stored| stored.document.len()).try_map(read)
 }
 
 /// Creates a flag, off in every environment. `key` comes from the path where that names one.

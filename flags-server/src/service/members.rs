@@ -102,6 +102,12 @@ impl MembersEdit {
         [&self.included, &self.excluded].map(|keys| keys.add.len() + keys.remove.len())
     }
 
+    /// Refuses more of them than one request may change; pointers lead into the segment.
+    pub(super) fn check_counts(&self) -> Result<(), Fault> {
+        let [included, excluded] = self.counts();
+        check_count([("/included", included), ("/excluded", excluded)])
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.included.is_empty() && self.excluded.is_empty()
     }

@@ -18,7 +18,7 @@ use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
 use super::sizes::Sizes;
 use crate::limits::{MAX_AUDITED_KEYS, MAX_TENANTS_PER_REQUEST};
-use crate::store::{Environment, EnvironmentId, Page, Project, StoredTenant, View};
+use crate::store::{Environment, EnvironmentId, Listed, Page, Project, StoredTenant, View};
 
 /// The members of a patch; the attributes are checked after merging.
 static PATCH: Shape =
@@ -220,9 +220,10 @@ pub(crate) fn list(
     project: &str,
     environment: &str,
     page: &Page,
-) -> Result<Vec<Tenant>, Fault> {
+) -> Result<Listed<Tenant>, Fault> {
     let (_, environment) = project::find_environment(view, project, environment)?;
-    view.tenants(environment.id, page)?.iter().map(read).collect()
+    let found = view.tenants(environment.id, page)?;
+    Listed::of(found, page, |stored| stored.document.len()).try_map(|stored| read(&stored))
 }
 
 pub(crate) fn put(

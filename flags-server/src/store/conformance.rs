@@ -56,7 +56,7 @@ fn write(writer: &mut dyn Writer, write: impl FnOnce(&mut dyn Transaction)) {
 }
 
 fn page(after: &str, limit: u32) -> Page {
-    Page { after: Some(after.to_owned()), limit, archived: true }
+    Page { after: Some(after.to_owned()), limit, ..Page::ALL }
 }
 
 fn projects_and_environments(store: &dyn Store, writer: &mut dyn Writer) -> EnvironmentId {
@@ -157,6 +157,11 @@ fn tenants(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentI
     let expected = ["B", "b", "ä"].map(|key| tenant(key, 2, "{\"a\":1}"));
     assert_eq!(view.tenants(environment, &Page::ALL).unwrap(), expected);
     assert_eq!(view.tenants(environment, &page("B", 1)).unwrap(), expected[1..2]);
+    let first = expected[0].document.len();
+    for (bytes, tenants) in [(0, 1), (first - 1, 1), (first, 2)] {
+        let page = Page { bytes, ..Page::ALL };
+        assert_eq!(view.tenants(environment, &page).unwrap(), expected[..tenants]);
+    }
     assert_eq!(view.tenant(environment, "ä").unwrap().unwrap(), expected[2]);
     assert_eq!(view.tenant_counts(environment).unwrap(), counts(3, 4 + 3 * 7));
     let other = view.environments(None, &Page::ALL).unwrap();

@@ -6,12 +6,14 @@
 pub(crate) mod chain;
 #[cfg(test)]
 mod conformance;
+mod listed;
 mod schedule;
 mod size;
 pub(crate) mod sqlite;
 mod tenant;
 mod token;
 
+pub(crate) use self::listed::Listed;
 pub(crate) use self::schedule::{NextChange, ScheduleFilter, ScheduleState, ScheduledChange};
 pub(crate) use self::tenant::{StoredTenant, TenantCounts};
 pub(crate) use self::token::{
@@ -304,11 +306,15 @@ pub(crate) struct Page {
     pub(crate) limit: u32,
     /// Also what is archived: projects, environments and flags.
     pub(crate) archived: bool,
+    /// The documents of flags, objects and tenants that come to more than this in bytes are the last
+    /// ones.
+    pub(crate) bytes: usize,
 }
 
 impl Page {
     /// The whole list.
-    pub(crate) const ALL: Self = Self { after: None, limit: u32::MAX, archived: true };
+    pub(crate) const ALL: Self =
+        Self { after: None, limit: u32::MAX, archived: true, bytes: usize::MAX };
 
     /// The whole list that this is a page of.
     pub(crate) fn whole(&self) -> Self {

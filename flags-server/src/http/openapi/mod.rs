@@ -32,7 +32,7 @@ pub(super) async fn get() -> Response {
     ([(CONTENT_TYPE, "application/json")], TEXT.clone()).into_response()
 }
 
-fn document(routes: &Routes) -> Value {
+pub(super) fn document(routes: &Routes) -> Value {
     let mut generator = schema::generator();
     let mut shared = Shared::default();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();

@@ -1,7 +1,5 @@
 //! Plans made while the writer does something else.
 
-use std::sync::Arc;
-
 use flags_core::Revision;
 
 use super::Plan;
@@ -58,10 +56,7 @@ impl Service {
     ) -> Result<T, Fault> {
         let turn = match scale {
             Scale::Flag => None,
-            Scale::Large => {
-                let turn = Arc::clone(&self.planners).acquire_owned().await;
-                Some(turn.map_err(|_| Fault::Stopping)?)
-            }
+            Scale::Large => Some(self.planners.enter().await?),
         };
         self.read(move |view| {
             let result = read(view);
@@ -81,6 +76,7 @@ mod tests {
     use crate::service::{Author, flag};
     use futures_util::FutureExt;
     use serde_json::json;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tempfile::TempDir;
 
