@@ -13,7 +13,9 @@ use subtle::ConstantTimeEq;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::{MAX_ADMIN_REQUESTS_PER_TOKEN, MAX_SDK_REQUESTS};
+use crate::limits::{
+    MAX_ADMIN_REQUESTS_PER_TOKEN, MAX_BODIES_BYTES_PER_TOKEN, MAX_SDK_REQUESTS_PER_TOKEN,
+};
 use crate::quota::{Meter, Quotas};
 use crate::store::{StoredSecret, StoredToken, TokenKind};
 
@@ -47,6 +49,8 @@ pub(crate) struct Token {
     expires_at: i64,
     pub(crate) meter: Meter,
     requests: Arc<Semaphore>,
+    /// Bytes of bodies.
+    bodies: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     /// When it was last used, in milliseconds, …
     used_at: AtomicI64,
@@ -57,8 +61,9 @@ pub(crate) struct Token {
 impl Token {
     fn new(token: &StoredToken, quotas: &Quotas) -> Self {
         let (name, quota, requests) = match token.kind {
-            // All instances of a service share it: it may take all there is for SDKs.
-            TokenKind::Sdk(..) => ("sdk", quotas.sdk_requests_per_minute, MAX_SDK_REQUESTS),
+            TokenKind::Sdk(..) => {
+                ("sdk", quotas.sdk_requests_per_minute, MAX_SDK_REQUESTS_PER_TOKEN)
+            }
             TokenKind::Personal(_) | TokenKind::Service(_) => {
                 ("admin", quotas.admin_requests_per_minute, MAX_ADMIN_REQUESTS_PER_TOKEN)
             }
@@ -71,6 +76,7 @@ impl Token {
             expires_at: token.expires_at.map_or(NEVER, Timestamp::as_millis),
             meter: Meter::new(name, quota),
             requests: Arc::new(Semaphore::new(requests)),
+            bodies: Arc::new(Semaphore::new(MAX_BODIES_BYTES_PER_TOKEN)),
             streams: Arc::new(Semaphore::new(quotas.streams_per_token as usize)),
             used_at: used_at.into(),
             stored_used_at: used_at.into(),
@@ -85,6 +91,11 @@ impl Token {
     /// Waits until one more request with this token may be worked on. `None` never comes about.
     pub(crate) async fn begin_request(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.requests).acquire_owned().await.ok()
+    }
+
+    /// Room for some bytes of a body, if this token has any left.
+    pub(crate) fn body_room(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.bodies).try_acquire_many_owned(bytes).ok()
     }
 
     /// A place among the open streams of this token, if there is one left.
@@ -287,6 +298,7 @@ pub(crate) fn generate_secret(kind: &TokenKind) -> Result<String, getrandom::Err
 mod tests {
     use super::*;
     use crate::store::{Grant, Reach, Role};
+    use futures_util::FutureExt;
 
     const KIND: TokenKind =
         TokenKind::Service(Grant { role: Role::Admin, reach: Reach::Everything });
@@ -372,6 +384,16 @@ mod tests {
         assert_eq!(tokens.used()[0].1, at(9), "what came meanwhile is told next time");
         tokens.stored(&tokens.used());
         assert!(tokens.used().is_empty());
+    }
+
+    #[test]
+    fn one_sdk_token_leaves_others_half_of_what_there_is() {
+        let id = crate::store::EnvironmentId(1);
+        let kind = TokenKind::Sdk(id, crate::store::Tenants::All);
+        let tokens = tokens(&[StoredToken { kind, ..token("one", "secret") }]);
+        let token = &tokens.find("secret", at(0)).unwrap().token;
+        let held = std::iter::from_fn(|| token.begin_request().now_or_never());
+        assert_eq!(held.collect::<Vec<_>>().len(), crate::limits::MAX_SDK_REQUESTS / 2);
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub(crate) const MAX_STORED_TENANT_BYTES: u64 = 128 * 1024 * 1024;
 pub(crate) const MAX_TENANTS_PER_REQUEST: usize = 1_000;
 
 /// Most tenants in an imported document: the writer has time for nothing else meanwhile.
-pub(crate) const MAX_IMPORTED_TENANTS: usize = 100_000;
+pub(crate) const MAX_IMPORTED_TENANTS: u64 = 100_000;
 
 /// Most tokens that are not revoked; all of them are kept in memory.
 pub(crate) const MAX_TOKENS: u64 = 10_000;
@@ -78,6 +78,9 @@ pub(crate) const ADDRESS_METERS: u64 = 16_384;
 /// Requests to the admin API that are worked on at the same time; further ones wait.
 pub(crate) const MAX_ADMIN_REQUESTS: usize = 256;
 
+/// Of these, those that only read: the other places are kept for writes, a kill switch among them.
+pub(crate) const MAX_ADMIN_READS: usize = MAX_ADMIN_REQUESTS - 32;
+
 /// Requests with one and the same personal or service token that are worked on at the same time;
 /// further ones wait.
 pub(crate) const MAX_ADMIN_REQUESTS_PER_TOKEN: usize = 64;
@@ -85,6 +88,20 @@ pub(crate) const MAX_ADMIN_REQUESTS_PER_TOKEN: usize = 64;
 /// Requests of SDKs that are worked on at the same time, apart from open streams; further ones
 /// wait.
 pub(crate) const MAX_SDK_REQUESTS: usize = 1_024;
+
+/// Requests with one and the same SDK token that are worked on at the same time; further ones
+/// wait. All instances of a service share it, and leave others as many.
+pub(crate) const MAX_SDK_REQUESTS_PER_TOKEN: usize = MAX_SDK_REQUESTS / 2;
+
+/// Most bytes of the bodies of all requests together, as far as each has more than
+/// [`FREE_BODY_BYTES`]; one that does not fit is told to come back …
+pub(crate) const MAX_BODIES_BYTES: usize = 256 * 1024 * 1024;
+
+/// … and of the requests with one and the same token.
+pub(crate) const MAX_BODIES_BYTES_PER_TOKEN: usize = MAX_BODIES_BYTES / 4;
+
+/// Bytes of a body that are always read: what switches send, and SDKs, is less.
+pub(crate) const FREE_BODY_BYTES: usize = 16 * 1024;
 
 /// Most tags of a flag.
 pub(crate) const MAX_TAGS: usize = 50;
@@ -152,6 +169,9 @@ pub(crate) const SCHEDULE_RETRY: Duration = Duration::from_secs(1);
 /// Most items of one page of a list.
 pub(crate) const MAX_PAGE_ITEMS: u32 = 500;
 
+/// Bytes of stored definitions after which a page has no further item.
+pub(crate) const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
+
 /// Items of a page where the request does not say.
 pub(crate) const DEFAULT_PAGE_ITEMS: u32 = 100;
 
@@ -201,8 +221,11 @@ pub(crate) const MAX_PAST_RULESETS: usize = 4;
 /// … and most stored tenants of all of them but the latest.
 pub(crate) const MAX_PAST_TENANTS: usize = 1_000_000;
 
-/// Environments that are exported at the same time; further ones wait.
+/// Environments that are exported at the same time; further ones wait …
 pub(crate) const MAX_EXPORTS: usize = 2;
+
+/// … if no more than so many do already.
+pub(crate) const MAX_WAITING_EXPORTS: usize = 8;
 
 /// How long an export may take to be read by its client: the database cannot tidy up meanwhile.
 pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
@@ -213,11 +236,30 @@ pub(crate) const EXPORT_ITEMS_PER_READ: u32 = 500;
 /// Bytes that an export sends at once, at least.
 pub(crate) const EXPORT_CHUNK_BYTES: usize = 64 * 1024;
 
-/// Remote evaluations and large bodies that are worked on at the same time; further ones wait.
+/// Remote evaluations and large bodies that are worked on at the same time; further ones wait …
 pub(crate) const MAX_COMPUTATIONS: usize = 4;
+
+/// … if no more than so many do already.
+pub(crate) const MAX_WAITING_COMPUTATIONS: usize = 128;
+
+/// Changes of many objects (imports, reverts, copies) that are compared with what is there at the
+/// same time, so that others have readers of the database; further ones wait …
+pub(crate) const MAX_PLANS: usize = 2;
+
+/// … if no more than so many do already.
+pub(crate) const MAX_WAITING_PLANS: usize = 32;
+
+/// Previews that are worked on at the same time; further ones wait …
+pub(crate) const MAX_PREVIEWS: usize = 2;
+
+/// … if no more than so many do already.
+pub(crate) const MAX_WAITING_PREVIEWS: usize = 8;
 
 /// Most answers of one preview: stored tenants times flags that the change may alter.
 pub(crate) const MAX_PREVIEW_ANSWERS: u64 = 20_000_000;
+
+/// How long a preview may take.
+pub(crate) const PREVIEW_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Tenants that a preview names for each pair of variants.
 pub(crate) const MAX_PREVIEW_EXAMPLES: usize = 10;

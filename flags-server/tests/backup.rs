@@ -305,6 +305,46 @@ async fn a_server_makes_backups_by_itself() {
     assert!((1..=3).contains(&kept), "{kept}");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_reads_a_new_database_and_a_restored_one_stays_whose_it_was() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+    let dir = TempDir::new().unwrap();
+    let file = |name: &str| dir.path().join(name).metadata().unwrap();
+    let mode = |name: &str| file(name).mode() & 0o777;
+    let server = serve(&dir, "127.0.0.1:0");
+    server.send(Method::POST, FLAGS, Some(json!({"key": "f", "type": "boolean"}))).await.is(201);
+    assert_eq!(["flags.db", "flags.db-wal", "flags.db-shm"].map(mode), [0o600; 3]);
+    server.stop();
+    run(binary(&dir), &["backup", "b.db"]).await;
+
+    // As an operator may have set it. Only some may give files away.
+    let path = dir.path().join("flags.db");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+    let given_away = chown(&path, Some(4_321), Some(4_321)).is_ok();
+    let before = file("flags.db");
+    let (code, restored, errors) = run(binary(&dir), &["restore", "b.db"]).await;
+    assert_eq!((code, &restored["advice"]), (0, &Value::Null), "{errors}");
+    let after = file("flags.db");
+    assert_ne!(after.ino(), before.ino());
+    assert_eq!(
+        (after.mode(), after.uid(), after.gid()),
+        (before.mode(), before.uid(), before.gid())
+    );
+
+    // Where there was none, it belongs to whoever restores it, who is told if that may be wrong.
+    std::fs::create_dir(dir.path().join("new")).unwrap();
+    if given_away {
+        chown(dir.path().join("new"), Some(4_321), Some(4_321)).unwrap();
+    }
+    let restore = ["restore", "b.db", "--database", "new/flags.db"];
+    let (code, restored, errors) = run(binary(&dir), &restore).await;
+    assert_eq!((code, mode("new/flags.db")), (0, 0o600), "{errors}");
+    let advice = restored["advice"].as_str().unwrap_or_default();
+    assert_eq!(advice.contains("chown 4321:4321"), given_away, "{restored}");
+}
+
 /// The value of a series, once the server has one that is as it is waited for.
 async fn measured(server: &Process, series: &str, is_right: impl Fn(f64) -> bool) -> f64 {
     let deadline = Instant::now() + DEADLINE;

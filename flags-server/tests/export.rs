@@ -7,6 +7,7 @@ mod server;
 use std::collections::BTreeMap;
 
 use reqwest::Method;
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use server::{ADMIN, FLAGS, PRODUCTION, SDK, TestServer, answer};
 
@@ -269,9 +270,22 @@ async fn everything_that_is_wrong_is_named_and_nothing_is_stored() {
     let segments = json!({"segments": [{"key": "s", "kind": "user", "included": many}]});
     let problem = import(&server, "", &segments).await.problem(422, "limit_exceeded");
     assert_eq!(problem["limit"], "members_per_request");
-    let many: Vec<_> = (0..100_001).map(|n| json!({"key": n.to_string()})).collect();
-    let problem = import(&server, "", &json!({"tenants": many})).await;
-    assert_eq!(problem.problem(422, "limit_exceeded")["limit"], "imported_tenants");
+    assert_eq!(problem["errors"][0]["pointer"], "/segments/0");
+    // More than there can be is refused before any of it is looked at, right or wrong.
+    for (list, most, limit) in [
+        ("flags", 20_000, "flags"),
+        ("segments", 5_000, "segments"),
+        ("tenants", 100_000, "imported_tenants"),
+    ] {
+        for (number, code) in [(most, "invalid"), (most + 1, "limit_exceeded")] {
+            let many = vec![json!({}); number];
+            let problem = import(&server, "", &json!({list: many})).await.problem(422, code);
+            if code == "limit_exceeded" {
+                assert_eq!(problem["limit"], limit);
+                assert_eq!(problem["errors"][0]["pointer"], format!("/{list}"));
+            }
+        }
+    }
     for wrong in [json!([]), json!({"flags": {}})] {
         import(&server, "", &wrong).await.problem(422, "invalid");
     }
@@ -325,5 +339,80 @@ async fn exports_are_whole_when_they_are_long_and_guarded() {
         ask(elsewhere, ADMIN).await.problem(404, "not_found");
         ask(PRODUCTION, "wrong").await.problem(401, "unauthenticated");
         ask(PRODUCTION, SDK).await.problem(403, "forbidden");
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_refuses_what_is_refused_in_earnest() {
+    let server = TestServer::start().await;
+    let flag = |key: &str, keys: usize| {
+        let keys: Vec<String> = (0..keys).map(|number| format!("{number:0500}")).collect();
+        json!({"key": key, "type": "boolean",
+               "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
+               "state": {"on": true, "off_variant": "off", "fallthrough": {"variant": "off"},
+                         "targets": [{"kind": "tenant", "keys": keys, "variant": "on"}]}})
+    };
+    let segment = |key: &str, conditions: usize| {
+        let values: Vec<String> = (0..100).map(|number| format!("{number:01000}")).collect();
+        let condition = json!({"attribute": "tenant.x", "op": "in", "values": values});
+        json!({"key": key, "kind": "tenant", "included": ["a", "b"],
+               "when": {"any": vec![condition; conditions]}})
+    };
+    let whole = json!({"flags": [flag("f", 1), flag("g", 1)], "segments": [segment("s", 1)],
+                       "tenants": [{"key": "acme"}, {"key": "globex"}]});
+    import(&server, "?dry_run=true", &whole).await.is(200);
+    for (document, pointer) in [
+        (json!({"flags": [flag("f", 1), flag("g", 2_100)]}), "/flags/1/state"),
+        (json!({"segments": [segment("s", 1), segment("t", 11)]}), "/segments/1"),
+    ] {
+        for query in ["?dry_run=true", ""] {
+            let problem = import(&server, query, &document).await.problem(422, "limit_exceeded");
+            assert_eq!(problem["limit"], "definition_bytes");
+            assert_eq!(problem["errors"][0]["pointer"], pointer, "{query}");
+        }
+    }
+    // Sums, with all that others have already; that of flags in the other environments too.
+    let database = Connection::open(server.database()).unwrap();
+    let fill = |environment: &str, fill: &str| {
+        let sql = format!("UPDATE environment SET {fill} WHERE key = '{environment}'");
+        assert_eq!(database.execute(&sql, ()).unwrap(), 1);
+    };
+    for (environment, column, most, limit) in [
+        ("production", "definition_bytes", 64 * 1024 * 1024, "environment_bytes"),
+        ("development", "definition_bytes", 64 * 1024 * 1024, "environment_bytes"),
+        ("production", "included", 1_000_000, "segment_members"),
+        ("production", "member_bytes", 128 * 1024 * 1024, "segment_member_bytes"),
+        ("production", "tenants", 1_000_000, "tenants"),
+        ("production", "tenant_bytes", 128 * 1024 * 1024, "tenant_bytes"),
+    ] {
+        fill(environment, &format!("{column} = {most} - 1"));
+        for query in ["?dry_run=true", ""] {
+            let problem = import(&server, query, &whole).await.problem(422, "limit_exceeded");
+            assert_eq!(problem["limit"], limit, "{query}");
+        }
+        fill(environment, &format!("{column} = 0"));
+    }
+    assert_eq!(server.revision().await, 0);
+    // What is planned comes to exactly what is then counted.
+    import(&server, "", &whole).await.is(200);
+    let columns = "definition_bytes, included, member_bytes, tenants, tenant_bytes";
+    for column in columns.split(", ") {
+        let sql = format!("SELECT {column} FROM environment WHERE key = 'production'");
+        let full: i64 = database.query_row(&sql, (), |row| row.get(0)).unwrap();
+        let empty = TestServer::start().await;
+        let other = Connection::open(empty.database()).unwrap();
+        let most = match column {
+            "definition_bytes" => 64 * 1024 * 1024,
+            "included" | "tenants" => 1_000_000,
+            _ => 128 * 1024 * 1024,
+        };
+        for (more, status) in [(1, 422), (0, 200)] {
+            let sql = format!(
+                "UPDATE environment SET {column} = {most} - {full} + {more} WHERE key = 'production'"
+            );
+            other.execute(&sql, ()).unwrap();
+            import(&empty, "?dry_run=true", &whole).await.is(status);
+        }
+        import(&empty, "", &whole).await.is(200);
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use server::{ADMIN, PRODUCTION, SDK, TestServer, answer};
+use server::{ADMIN, Answer, PRODUCTION, SDK, TestServer, answer};
 
 const SEGMENT: &str = "/api/v1/projects/default/environments/production/segments/beta";
 const MEMBERS: &str = "/api/v1/projects/default/environments/production/segments/beta/members";
@@ -372,4 +372,46 @@ async fn the_keys_of_a_deleted_segment_go_in_the_end_and_are_nobodys_before() {
         assert!(std::time::Instant::now() < deadline, "{} keys are left", left());
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test]
+async fn a_segment_as_a_whole_changes_no_more_keys_at_once_than_its_members_do() {
+    let server = furnished().await;
+    let short = |numbers: std::ops::Range<usize>| -> Vec<String> {
+        numbers.map(|number| number.to_string()).collect()
+    };
+    let refused = |answer: Answer, pointer: &str| {
+        let problem = answer.problem(422, "limit_exceeded");
+        assert_eq!(problem["limit"], "members_per_request");
+        assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
+    };
+    let many = short(0..100_001);
+    let new = json!({"key": "new", "kind": "tenant", "included": &many});
+    refused(server.post(&format!("{PRODUCTION}/segments"), new).await, "/included");
+    let (most, rest) = many.split_at(60_000);
+    let both = json!({"kind": "tenant", "included": most, "excluded": rest});
+    refused(server.put(SEGMENT, 1, both).await, "/excluded");
+    assert_eq!(server.revision().await, 1);
+
+    // What is there already does not count …
+    for part in [most, rest] {
+        server.post(MEMBERS, json!({"included": {"add": part}})).await.is(200);
+    }
+    let mut all = many.clone();
+    all.push("acme".into());
+    let whole = json!({"kind": "tenant", "included": all, "excluded": ["initech"]});
+    assert_eq!(server.put(SEGMENT, 3, whole).await.is(200)["member_counts"]["excluded"], 1);
+    // … and what goes does, in a preview and a scheduled change too.
+    for empty in [json!({"included": []}), json!({"included": null})] {
+        refused(server.patch(SEGMENT, 4, empty).await, "/included");
+    }
+    refused(server.put(SEGMENT, 4, json!({"kind": "tenant", "included": []})).await, "/included");
+    let proposal = json!({"segment": "beta", "patch": {"included": []}});
+    refused(server.post(&format!("{PRODUCTION}/preview"), proposal).await, "/patch/included");
+    let change = json!({"action": "segment.patch", "key": "beta", "body": {"included": []}});
+    let later = json!({"at": "2027-01-01T00:00:00Z", "change": change});
+    let later = server.post(&format!("{PRODUCTION}/schedule"), later).await;
+    refused(later, "/change/body/included");
+    assert_eq!(server.revision().await, 4);
+    server.delete(SEGMENT, 4).await.is(200);
 }

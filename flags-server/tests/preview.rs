@@ -212,6 +212,24 @@ async fn a_segment_changes_the_flags_that_ask_for_it() {
     assert_eq!((transition("off", "on"), transition("on", "off")), (20, 1));
     assert_eq!(changed(&server, &proposal).await.len(), 21);
 
+    // Keys that stay and keys that come, beside another rule.
+    let tenants = [tenant(0), tenant(1), tenant(2)];
+    let put = json!({"kind": "tenant", "included": tenants, "excluded": [tenant(5)], "when": when});
+    let listed = changed(&server, &json!({"segment": "beta", "put": put.clone()})).await;
+    assert_eq!(listed.len(), 20, "19 of the US, one of them by its key, and one more");
+    let segment = format!("{PRODUCTION}/segments/beta");
+    let version = server.get(&segment).await.is(200)["version"].as_u64().unwrap();
+    let version = server.put(&segment, version, put).await.is(200)["version"].as_u64().unwrap();
+    let got = variants(&server, "other").await;
+    let expected = |number: usize| number < 3 || number % 3 == 2 && number != 5;
+    assert!((0..TENANTS).all(|number| (got[number] == "on") == expected(number)), "{got:?}");
+    for change in listed {
+        let of = |number: &usize| change["tenant"] == tenant(*number);
+        assert!((0..TENANTS).find(of).is_some_and(expected), "{change}");
+    }
+    let back = json!({"kind": "tenant", "included": [tenant(0)], "excluded": [], "when": null});
+    server.put(&segment, version, back).await.is(200);
+
     // What is so already changes nothing, and nothing is asked for.
     let same = json!({"segment": "beta", "patch": {"included": [tenant(0)]}});
     assert_eq!(preview(&server, same.clone()).await["flags"], json!([]));
@@ -301,6 +319,10 @@ async fn bad_proposals_are_refused() {
     ask(json!({"flag": 1, "x": 2}))
         .await
         .refuses(&[("/flag", "wrong_type"), ("/x", "unknown_field")]);
+    let names: Vec<_> = (0..20_001).map(|number| number.to_string()).collect();
+    ask(json!({"flag": "exports", "patch": {}, "flags": names}))
+        .await
+        .refuses_as("limit_exceeded", &[("/flags", "too_many")]);
     ask(json!({"flag": "none", "patch": {}})).await.problem(404, "not_found");
     ask(json!({"segment": "none", "patch": {}})).await.problem(404, "not_found");
     let elsewhere = path.replace("production", "none");

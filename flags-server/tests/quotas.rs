@@ -10,9 +10,7 @@ use std::sync::Arc;
 use flags_server::Quotas;
 use reqwest::Method;
 use serde_json::json;
-use server::{ADMIN, Answer, DEADLINE, Events, FLAGS, PRODUCTION, SDK, TestServer, answer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use server::{ADMIN, Answer, DEADLINE, Events, PRODUCTION, SDK, TestServer, answer};
 use tokio::time::timeout;
 
 const PROJECTS: &str = "/api/v1/projects";
@@ -135,71 +133,6 @@ async fn quotas_are_shown_where_limits_are() {
     ] {
         assert_eq!(limits[name], limit, "{name}");
     }
-}
-
-/// Requests whose bodies do not come.
-async fn hold(server: &TestServer, head: &str, token: &str, number: usize) -> Vec<TcpStream> {
-    let address = server.base.trim_start_matches("http://");
-    let mut held = Vec::new();
-    for _ in 0..number {
-        let mut connection = TcpStream::connect(address).await.unwrap();
-        let head = format!("{head} HTTP/1.1\r\nHost: f\r\nAuthorization: Bearer {token}\r\n");
-        let rest = "Expect: 100-continue\r\nContent-Length: 10\r\n\r\n";
-        connection.write_all(format!("{head}{rest}").as_bytes()).await.unwrap();
-        held.push(connection);
-    }
-    held
-}
-
-/// As many as are worked on at the same time with one token.
-const AT_ONCE: usize = 64;
-
-/// Takes all places that a new token has.
-async fn occupy(server: &TestServer) -> (String, Vec<TcpStream>) {
-    let said = json!({"name": "x", "kind": "service", "role": "admin"});
-    let token = server.post("/api/v1/tokens", said).await.is(201);
-    let token = token["token"].as_str().unwrap().to_owned();
-    let mut held = hold(server, &format!("POST {FLAGS}"), &token, AT_ONCE).await;
-    for connection in &mut held {
-        // It was asked for its body: it is being worked on.
-        let mut interim = [0; 12];
-        timeout(DEADLINE, connection.read_exact(&mut interim)).await.unwrap().unwrap();
-        assert_eq!(&interim, b"HTTP/1.1 100");
-    }
-    (token, held)
-}
-
-#[tokio::test]
-async fn who_asks_a_lot_at_once_is_not_in_the_way_of_the_kill_switch() {
-    let server = TestServer::start().await;
-    server.create_flag("f").await;
-    let (token, held) = occupy(&server).await;
-    let waiting = tokio::spawn(server.request(Method::GET, PROJECTS, &token).send());
-    server.press(&format!("{PRODUCTION}/flags/f/off")).await.is(200);
-    assert!(!waiting.is_finished(), "one more with that token waits its turn");
-    drop(held);
-    let waited = timeout(DEADLINE, waiting).await.expect("its turn comes").unwrap();
-    assert_eq!(waited.unwrap().status(), 200);
-}
-
-#[tokio::test]
-async fn a_flood_of_administrators_does_not_starve_sdks() {
-    let server = TestServer::start().await;
-    server.create_flag("f").await;
-    let mut floods = Vec::new();
-    for _ in 0..256 / AT_ONCE {
-        floods.push(occupy(&server).await);
-    }
-    let admin = tokio::spawn(server.request(Method::GET, PROJECTS, ADMIN).send());
-    let snapshot = server.snapshot().await;
-    assert_eq!(snapshot["objects"].as_array().unwrap().len(), 1);
-    let mut stream = server.stream("").await;
-    assert!(stream.block().await.unwrap().starts_with("retry: "));
-    get(&server, "/readyz", "").await.is(200);
-    assert!(!admin.is_finished(), "one more waits its turn");
-    drop(floods);
-    let admin = timeout(DEADLINE, admin).await.expect("its turn comes").unwrap();
-    assert_eq!(admin.unwrap().status(), 200);
 }
 
 #[tokio::test]

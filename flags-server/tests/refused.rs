@@ -596,3 +596,45 @@ async fn conditions_of_requests_are_written_in_one_way() {
     reason.problem(400, "invalid_query");
     assert_eq!(server.revision().await, 1);
 }
+
+#[tokio::test]
+async fn what_people_write_has_no_control_characters() {
+    let server = furnished().await;
+    let wrong = "pay\u{1b}[2J";
+    for (path, rest) in [
+        ("/api/v1/projects", json!({"key": "p"})),
+        ("/api/v1/projects/default/environments", json!({"key": "e"})),
+        ("/api/v1/tokens", json!({"kind": "personal", "role": "viewer"})),
+        (FLAGS, json!({"key": "f", "type": "boolean"})),
+    ] {
+        for name in [wrong, "a\nb", "a\u{202e}b"] {
+            let body = with(rest.clone(), "name", json!(name));
+            server.post(path, body).await.refuses(&[("/name", "invalid_text")]);
+        }
+    }
+    for path in ["/api/v1/projects/default", PRODUCTION] {
+        let patch = server.request(Method::PATCH, path, ADMIN).json(&json!({"name": wrong}));
+        answer(patch).await.refuses(&[("/name", "invalid_text")]);
+    }
+    let body = json!({"name": wrong, "owner": wrong, "description": wrong, "tags": ["a", "a\tb"]});
+    let faults = [
+        ("/description", "invalid_text"),
+        ("/name", "invalid_text"),
+        ("/owner", "invalid_text"),
+        ("/tags/1", "invalid_text"),
+    ];
+    server.patch(&format!("{FLAGS}/a"), 1, body.clone()).await.refuses(&faults);
+    let mut flag = server.get(&format!("{FLAGS}/a")).await.is(200);
+    flag.as_object_mut().unwrap().retain(|name, _| name == "type" || name == "variants");
+    flag["key"] = json!("new");
+    flag["state"] = state();
+    flag["owner"] = json!(wrong);
+    let import = server.post(&format!("{PRODUCTION}/import"), json!({"flags": [flag]})).await;
+    import.refuses(&[("/flags/0/owner", "invalid_text")]);
+    let off = format!("{PRODUCTION}/flags/a/on?reason=a%1Bb");
+    server.press(&off).await.problem(400, "invalid_query");
+    assert_eq!(server.revision().await, 3);
+    // A description may have lines.
+    let lines = json!({"description": "one\n\ttwo"});
+    server.patch(&format!("{FLAGS}/a"), 1, lines).await.is(200);
+}

@@ -436,12 +436,15 @@ async fn what_came_due_while_the_server_was_away_is_done_at_its_start_in_order()
     let last = server.post(&schedule(), patch("last", HOUR + 1_000)).await.is(201);
     let first = server.post(&schedule(), patch("first", HOUR)).await.is(201);
     let future = server.post(&schedule(), patch("future", 9 * HOUR)).await.is(201);
-    // One that cannot be read is in nobody's way.
+    // One whose body cannot be read is in nobody's way, nor one of which nothing can be.
     let damaged = server.post(&schedule(), patch("damaged", HOUR - 1_000)).await.is(201);
+    let gone = server.post(&schedule(), patch("gone", HOUR - 3_000)).await.is(201);
     let dir = server.stop().await;
     let database = Connection::open(dir.path().join("flags.db")).unwrap();
     let damage = "UPDATE scheduled_change SET body = '{' WHERE id = ?1";
     database.execute(damage, [damaged["id"].as_str().unwrap()]).unwrap();
+    let damage = "UPDATE scheduled_change SET key = CAST(x'ff' AS TEXT) WHERE id = ?1";
+    database.execute(damage, [gone["id"].as_str().unwrap()]).unwrap();
     drop(database);
     // A start before any of them is due.
     let server = TestServer::start_in(dir).await;

@@ -75,3 +75,20 @@ async fn a_database_that_is_current_stays_as_it_is() {
     assert!(code == 1 && errors.contains("there is no such file"), "{errors}");
     assert!(!dir.path().join("none.db").exists());
 }
+
+#[tokio::test]
+async fn a_name_does_nothing_to_the_terminal_that_it_is_shown_on() {
+    let server = TestServer::start().await;
+    let dir = server.stop().await;
+    // As an earlier version took it.
+    let database = rusqlite::Connection::open(dir.path().join("flags.db")).unwrap();
+    let name = "ci\n0123 service admin \u{1b}[2K\u{9b}2J\u{202e}x";
+    assert!(database.execute("UPDATE token SET name = ?1", [name]).unwrap() > 0);
+    drop(database);
+    let listed = binary(&dir).args(["token", "list"]).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+    for line in listed.lines() {
+        assert!(line.ends_with(r"ci\n0123 service admin \u{1b}[2K\u{9b}2J\u{202e}x"), "{line:?}");
+    }
+}

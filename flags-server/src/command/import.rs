@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::DatabaseFile;
 use super::api::Server;
 use super::local::with_service;
-use super::output::{Failure, Output, end_progress, progress};
+use super::output::{Failure, Output, end_progress, on_one_line, progress};
 use crate::Error;
 use crate::database::attach;
 use crate::limits::MAX_BULK_BODY_BYTES;
@@ -126,7 +126,7 @@ fn text(report: &Value) -> String {
         value.get(name).and_then(Value::as_array).cloned().unwrap_or_default()
     };
     let word = |value: &Value, name: &str| {
-        value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+        on_one_line(value.get(name).and_then(Value::as_str).unwrap_or_default())
     };
     let number = |name: &str| report.get(name).and_then(Value::as_u64).unwrap_or_default();
     let mut text = String::new();

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use self::output::{Failure, end_progress};
+use self::output::{Failure, end_progress, escaped};
 use crate::settings::check_variables;
 use crate::{Error, Settings, run};
 
@@ -102,7 +102,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Err(failure) => {
             end_progress();
             if let Failure::Error(error) = failure {
-                eprintln!("flags-server: {error}");
+                eprintln!("flags-server: {}", escaped(&error.to_string()));
             }
             ExitCode::FAILURE
         }

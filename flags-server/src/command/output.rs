@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::Error;
+use crate::service::text::breaks_out;
 
 /// Why a command ends with a code that is not 0.
 pub(super) enum Failure {
@@ -42,7 +43,7 @@ impl Output {
         text: impl FnOnce(&T) -> String,
     ) -> Result<(), Error> {
         let text = match self.output {
-            OutputFormat::Text => text(result),
+            OutputFormat::Text => escaped(&text(result)),
             OutputFormat::Json => {
                 serde_json::to_string(result).map_err(|error| Error::new(error.to_string()))?
             }
@@ -51,6 +52,24 @@ impl Output {
         writeln!(out, "{text}")?;
         Ok(out.flush()?)
     }
+}
+
+/// A text for people without what would do something else to their terminal than begin a line.
+pub(super) fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '\n' => safe.push(char),
+            char if breaks_out(char) => safe.extend(char.escape_default()),
+            char => safe.push(char),
+        }
+    }
+    safe
+}
+
+/// What somebody called something, as a part of a line.
+pub(super) fn on_one_line(name: &str) -> String {
+    escaped(name).replace('\n', "\\n")
 }
 
 /// Tells what is being done, where somebody looks on.

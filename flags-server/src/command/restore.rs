@@ -13,7 +13,7 @@ use crate::service::audit::RESTORE;
 use crate::service::check::check;
 use crate::service::revert;
 use crate::service::{Author, Deed, Revisions, Unit, now};
-use crate::store::sqlite::{Replacement, copy};
+use crate::store::sqlite::{Placed, Replacement, copy};
 use crate::store::{Store, StoreError, Transaction};
 
 /// The arguments of `flags-server restore`.
@@ -48,6 +48,9 @@ struct Restored {
     revision: Option<Revision>,
     /// Where the database is kept that was there.
     kept: Option<String>,
+    /// What is left to do before a server can open it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<String>,
 }
 
 impl Restore {
@@ -61,6 +64,9 @@ impl Restore {
             }
             if let Some(kept) = &restored.kept {
                 text.push_str(&format!("\nthe database that was there is {kept}"));
+            }
+            if let Some(advice) = &restored.advice {
+                text.push_str(&format!("\n{advice}"));
             }
             text
         })?)
@@ -76,9 +82,9 @@ impl Restore {
         copy(&self.backup, &place.path(), &mut progress)
             .map_err(|error| Error::new(format!("cannot read {backup}: {}", error.cause())))?;
         let (epoch, revision) = self.prepare(&place.path())?;
-        let kept = place.finish(&format!("before-{epoch}")).map_err(refused)?;
+        let Placed { kept, advice } = place.finish(&format!("before-{epoch}")).map_err(refused)?;
         let kept = kept.map(|path| path.display().to_string());
-        Ok(Restored { epoch: epoch.to_string(), revision, kept })
+        Ok(Restored { epoch: epoch.to_string(), revision, kept, advice })
     }
 
     /// Makes of a copy of the backup what is to be served; nothing else knows it yet.

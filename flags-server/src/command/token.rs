@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::DatabaseFile;
 use super::api::Server;
 use super::local::with_service;
-use super::output::{Failure, Output};
+use super::output::{Failure, Output, on_one_line};
 use crate::Error;
 use crate::database::attach;
 use crate::service::Unit;
@@ -202,7 +202,7 @@ fn said_place(place: &str) -> Value {
 }
 
 fn text(value: &Value, name: &str) -> String {
-    value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    on_one_line(value.get(name).and_then(Value::as_str).unwrap_or_default())
 }
 
 fn line(token: &Value) -> String {

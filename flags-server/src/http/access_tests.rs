@@ -252,6 +252,25 @@ async fn every_route_is_open_to_those_it_is_for_and_to_nobody_else() {
     }
 }
 
+/// A request that has a body has its place from then on that the body was read.
+#[tokio::test]
+async fn every_route_that_takes_a_body_reads_it() {
+    let server = furnished().await;
+    let sdk = Token { kind: Kind::Sdk, place: Some(("mine", Some("here"))) };
+    let sdk = server.secret(sdk).await;
+    for (declared, method, needs) in routes().declared.all() {
+        if !matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+            continue;
+        }
+        let secret = if needs == Needs::Sdk { &*sdk } else { "secret" };
+        let request = Request::builder().method(method).uri(server.path(declared));
+        let request = request.header("authorization", format!("Bearer {secret}"));
+        let request = request.header("if-match", "*").body(Body::from("{")).unwrap();
+        let answer = body(server.router.clone().oneshot(request).await.unwrap()).await;
+        assert_eq!(answer["code"], "malformed_json", "{method} {declared}: {answer}");
+    }
+}
+
 #[tokio::test]
 async fn no_route_is_open_to_who_has_no_valid_token() {
     let server = furnished().await;

@@ -17,6 +17,7 @@ use super::list::ListQuery;
 use super::openapi::{Describes, Operation};
 use super::problem::Problem;
 use crate::limits::MAX_PAGE_ITEMS;
+use crate::schema;
 use crate::service::Service;
 use crate::service::audit::{is_action, search};
 use crate::service::history::Told;
@@ -30,8 +31,10 @@ struct Said {
     /// Key of an environment of that project.
     environment: Option<String>,
     /// Id of a token, `server` or `operator`.
+    #[schemars(regex(pattern = "^([0-9a-f]{32}|server|operator)$"))]
     actor: Option<String>,
     /// Such as `flag_state.off`.
+    #[schemars(regex(pattern = r"\.|^(erase|prune|restore)$"))]
     action: Option<String>,
     /// A key, or its kind and its key, such as `flag/new-checkout`.
     object: Option<String>,
@@ -45,6 +48,7 @@ struct Said {
     #[schemars(range(min = 1, max = MAX_PAGE_ITEMS))]
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
+    #[schemars(regex(pattern = schema::CURSOR))]
     cursor: Option<String>,
 }
 
@@ -116,7 +120,8 @@ impl Describes for AuditQuery {
 
 /// Whether this can be the id of somebody who acts.
 fn is_actor(id: &str) -> bool {
-    Uuid::try_parse(id).is_ok() || id == "server" || id == "operator"
+    let is_id = Uuid::try_parse(id).is_ok_and(|uuid| uuid.simple().to_string() == id);
+    is_id || id == "server" || id == "operator"
 }
 
 /// Where a page begins, as its cursor says it.

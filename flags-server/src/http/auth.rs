@@ -1,13 +1,13 @@
 //! The one place where access is checked.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, RawPathParams, Request, State};
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::OwnedSemaphorePermit;
@@ -19,8 +19,8 @@ use super::routes::{Declared, Needs, Within};
 use super::trace::Trail;
 use crate::access::Access;
 use crate::quota::AddressMeters;
-use crate::service::{Lane, Service, now, project};
-use crate::store::{Grant, Reach};
+use crate::service::{Fault, Lane, Service, now, project};
+use crate::store::{Grant, Reach, Role};
 
 /// What access is checked with.
 pub(super) struct Guard {
@@ -86,13 +86,18 @@ impl Guard {
             Ok(lane) => lane,
             Err(problem) => return problem.into_response(),
         };
-        // First: who asks a lot waits for themselves, and not in the way of others.
-        let turn = access.token.begin_request().await;
-        let permit = match self.service.enter(lane).await {
-            Ok(permit) => permit,
-            Err(fault) => return Problem::from(fault).into_response(),
-        };
-        let places = Places(Arc::new(Mutex::new(vec![turn, Some(permit)])));
+        let places = Places(Arc::new(Held {
+            service: Arc::clone(&self.service),
+            access: Arc::clone(&access),
+            lane,
+            places: Mutex::default(),
+            body: Mutex::default(),
+        }));
+        // Whoever reads a body takes the places after it: they are not for waiting for a client.
+        let has_body = matches!(parts.method, Method::POST | Method::PUT | Method::PATCH);
+        if !has_body && let Err(problem) = places.take().await {
+            return problem.into_response();
+        }
         parts.extensions.insert(access);
         parts.extensions.insert(places.clone());
         let response = next.run(Request::from_parts(parts, body)).await;
@@ -101,14 +106,64 @@ impl Guard {
     }
 }
 
-/// The places of a request among those that are worked on.
+/// The places of a request among those that are worked on, and the room that its body takes.
 #[derive(Clone)]
-pub(super) struct Places(Arc<Mutex<Vec<Option<OwnedSemaphorePermit>>>>);
+pub(super) struct Places(Arc<Held>);
+
+struct Held {
+    service: Arc<Service>,
+    access: Arc<Access>,
+    lane: Lane,
+    places: Mutex<Vec<OwnedSemaphorePermit>>,
+    body: Mutex<Vec<OwnedSemaphorePermit>>,
+}
 
 impl Places {
+    /// Of a request with this token.
+    #[cfg(test)]
+    pub(super) fn of(secret: &str, service: &Arc<Service>) -> Self {
+        let (service, access) = (Arc::clone(service), service.tokens.find(secret, now()).unwrap());
+        let (places, body) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Held { service, access, lane: Lane::Writes, places, body }))
+    }
+
+    /// Waits until the request may be worked on.
+    pub(super) async fn take(&self) -> Result<(), Problem> {
+        let Held { service, access, lane, .. } = &*self.0;
+        // First: who asks a lot waits for themselves, and not in the way of others.
+        let turn = access.token.begin_request().await;
+        let mut places = service.enter(*lane).await?;
+        places.extend(turn);
+        *lock(&self.0.places) = places;
+        Ok(())
+    }
+
+    /// Makes room for more bytes of the body.
+    pub(super) fn make_room(&self, bytes: usize) -> Result<(), Problem> {
+        let Held { service, access, .. } = &*self.0;
+        let bytes = u32::try_from(bytes).map_err(|_| Fault::Busy)?;
+        let of_token = access.token.body_room(bytes).ok_or(Fault::Busy)?;
+        let of_all = service.body_room(bytes).ok_or(Fault::Busy)?;
+        lock(&self.0.body).extend([of_token, of_all]);
+        Ok(())
+    }
+
     /// Others may have them: this one is done, or does nothing but wait from now on.
     pub(super) fn give_back(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        lock(&self.0.places).clear();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<S: Sync> FromRequestParts<S> for Places {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let places = parts.extensions.get::<Self>().cloned();
+        places.ok_or_else(|| Problem::internal("a route without a check of access"))
     }
 }
 
@@ -160,7 +215,8 @@ async fn allow(needs: Option<Needs>, access: &Access, parts: &mut Parts) -> Resu
             "this needs the role {role}; the token has {given}"
         )));
     }
-    Ok(Lane::Admin)
+    let reads = role == Role::Viewer || matches!(parts.method, Method::GET | Method::HEAD);
+    Ok(if reads { Lane::Admin } else { Lane::Writes })
 }
 
 /// The secret, if there is one and no other: of two, a proxy may have looked at the other one.
@@ -197,6 +253,10 @@ impl<S: Sync> FromRequestParts<S> for Reaching {
         let grant = grant.ok_or_else(|| Problem::internal("a token that reaches nothing"))?;
         Ok(Self(grant.reach))
     }
+}
+
+impl Describes for Places {
+    fn describe(_: &mut Operation<'_>) {}
 }
 
 impl Describes for Reaching {

@@ -10,15 +10,18 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_LENGTH;
 use bytes::Bytes;
 use flags_core::{PlainJson, Shape};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use schemars::{Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::auth::Places;
 use super::openapi::{Describes, Operation};
 use super::problem::Problem;
-use crate::limits::{BODY_TIMEOUT, MAX_BODY_BYTES, MAX_BULK_BODY_BYTES, MAX_TELEMETRY_BYTES};
+use crate::limits::{
+    BODY_TIMEOUT, FREE_BODY_BYTES, MAX_BODY_BYTES, MAX_BULK_BODY_BYTES, MAX_TELEMETRY_BYTES,
+};
 use crate::schema::{named, of_shape};
 
 /// A body with a fixed shape.
@@ -162,49 +165,93 @@ impl BodyDigest {
     }
 }
 
+/// Reads the body; from then on the request has its places among those that are worked on.
 async fn read(request: Request, maximum: usize) -> Result<Bytes, Problem> {
     let digest = request.extensions().get::<BodyDigest>().cloned();
-    let bytes = collect(request, maximum).await?;
+    let places = request.extensions().get::<Places>().cloned();
+    let places = places.ok_or_else(|| Problem::internal("a route without a check of access"))?;
+    let bytes = collect(request, maximum, &places).await?;
+    places.take().await?;
     if let Some(BodyDigest(digest)) = digest {
         digest.get_or_init(|| Sha256::digest(&bytes).into());
     }
     Ok(bytes)
 }
 
-async fn collect(request: Request, maximum: usize) -> Result<Bytes, Problem> {
+async fn collect(request: Request, maximum: usize, places: &Places) -> Result<Bytes, Problem> {
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let length = length.and_then(|length| length.parse::<u64>().ok());
     if length.is_some_and(|length| length > maximum as u64) {
         return Err(too_large(maximum));
     }
-    let body: HttpBody = request.into_body();
-    let body = Limited::new(body, maximum).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, body).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(maximum)),
-        Ok(Err(error)) => {
+    let body = gather(request.into_body(), maximum, places);
+    tokio::time::timeout(BODY_TIMEOUT, body).await.unwrap_or_else(|_| {
+        let detail = format!("the body took longer than {} s", BODY_TIMEOUT.as_secs());
+        Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail))
+    })
+}
+
+/// Makes room for what arrived, not for what is said to come: who says much takes nothing by that.
+async fn gather(mut body: HttpBody, maximum: usize, places: &Places) -> Result<Bytes, Problem> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
             let detail = format!("the body did not arrive: {error}");
-            Err(Problem::new(StatusCode::BAD_REQUEST, "incomplete_body", detail))
+            Problem::new(StatusCode::BAD_REQUEST, "incomplete_body", detail)
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        let before = bytes.len().max(FREE_BODY_BYTES);
+        let after = bytes.len() + data.len();
+        if after > maximum {
+            return Err(too_large(maximum));
         }
-        Err(_) => {
-            let detail = format!("the body took longer than {} s", BODY_TIMEOUT.as_secs());
-            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail))
+        if after > before {
+            places.make_room(after - before)?;
         }
+        bytes.extend_from_slice(&data);
     }
+    Ok(bytes.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MAX_BODIES_BYTES_PER_TOKEN;
     use axum::response::IntoResponse;
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_arrive_is_given_up_on() {
         let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
-        let request = Request::new(HttpBody::from_stream(never));
+        let mut request = Request::new(HttpBody::from_stream(never));
+        let dir = tempfile::tempdir().unwrap();
+        let (service, _) = crate::service::tests::start(&dir);
+        request.extensions_mut().insert(Places::of("secret", &service));
         let begin = tokio::time::Instant::now();
         let problem = read(request, MAX_BODY_BYTES).await.unwrap_err();
         assert_eq!(problem.into_response().status(), StatusCode::REQUEST_TIMEOUT);
         assert_eq!(begin.elapsed().as_secs(), BODY_TIMEOUT.as_secs());
+    }
+
+    #[tokio::test]
+    async fn bodies_are_bounded_together_and_small_ones_always_fit() {
+        let dir = tempfile::tempdir().unwrap();
+        let (service, _) = crate::service::tests::start(&dir);
+        let places = || Places::of("secret", &service);
+        let read = async |bytes: usize| {
+            let body = futures_util::stream::iter([Ok::<_, std::io::Error>(vec![b' '; bytes])]);
+            let mut request = Request::new(HttpBody::from_stream(body));
+            request.extensions_mut().insert(places());
+            read(request, MAX_BULK_BODY_BYTES).await
+        };
+        let other = places();
+        other.make_room(MAX_BODIES_BYTES_PER_TOKEN).unwrap();
+        let problem = read(FREE_BODY_BYTES + 1).await.unwrap_err().into_response();
+        assert_eq!(problem.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(problem.headers().contains_key("retry-after"));
+        assert_eq!(read(FREE_BODY_BYTES).await.unwrap().len(), FREE_BODY_BYTES);
+        drop(other);
+        assert_eq!(read(FREE_BODY_BYTES + 1).await.unwrap().len(), FREE_BODY_BYTES + 1);
     }
 }

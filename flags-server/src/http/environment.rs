@@ -57,7 +57,7 @@ struct Limits {
     tenants: u64,
     tenant_bytes: u64,
     tenants_per_request: usize,
-    imported_tenants: usize,
+    imported_tenants: u64,
     rules_per_flag: usize,
     definition_bytes: usize,
     environment_bytes: u64,

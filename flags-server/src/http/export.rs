@@ -13,25 +13,30 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
+use super::auth::Places;
 use super::body::{Bulk, Form, parse};
 use super::path::Keys;
-use super::plan::{DryRun, carry_out};
+use super::plan::{DryRun, Of, carry_out};
 use super::post::Post;
 use super::problem::Problem;
 use crate::limits::{EXPORT_CHUNK_BYTES, EXPORT_TIMEOUT};
 use crate::service::import::{self, Imported};
+use crate::service::plan::Scale;
 use crate::service::{Precondition, Service, export as document, project};
 use crate::store::View;
 
 pub(super) async fn export(
     State(service): State<Arc<Service>>,
     Keys((project, environment)): Keys<(String, String)>,
+    places: Places,
 ) -> Result<Response, Problem> {
     let (p, e) = (project.clone(), environment.clone());
     // What is not there is told before anything is sent.
     service.read(move |view| project::find_environment(view, &p, &e)).await?;
     let name = format!("attachment; filename=\"{project}-{environment}.json\"");
     let (sender, receiver) = mpsc::channel(1);
+    // It may wait for long, for the clients of others.
+    places.give_back();
     service
         .export(move |view| {
             let mut chunks = Chunks::new(sender);
@@ -139,9 +144,10 @@ pub(super) async fn import(
 ) -> Result<Response, Problem> {
     let read = move || -> Result<Imported, Problem> { Ok(Imported::read(parse(&body)?)?) };
     let imported = service.compute(read).await??;
-    let plan =
-        move |view: &dyn View| import::plan(view, &project, &environment, &precondition, imported);
-    carry_out(&service, dry_run, post, import::ACTION, plan).await
+    let (p, e) = (project.clone(), environment.clone());
+    let of = Of { project, environment, scale: Scale::Large };
+    let plan = move |view: &dyn View| import::plan(view, &p, &e, &precondition, imported.clone());
+    carry_out(&service, of, dry_run, post, import::ACTION, plan).await
 }
 
 #[cfg(test)]

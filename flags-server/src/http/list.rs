@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::openapi::{Describes, Operation};
 use super::problem::Problem;
-use crate::limits::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
-use crate::store::{MemberList, Page};
+use crate::limits::{DEFAULT_PAGE_ITEMS, MAX_PAGE_BYTES, MAX_PAGE_ITEMS};
+use crate::schema;
+use crate::store::{Listed, MemberList, Page};
 
 /// Which page is asked for.
 pub(super) struct ListQuery {
@@ -33,6 +34,7 @@ struct Said {
     #[schemars(range(min = 1, max = MAX_PAGE_ITEMS))]
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
+    #[schemars(regex(pattern = schema::CURSOR))]
     cursor: Option<String>,
 }
 
@@ -49,6 +51,7 @@ struct SaidOfArchivable {
     #[schemars(range(min = 1, max = MAX_PAGE_ITEMS))]
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
+    #[schemars(regex(pattern = schema::CURSOR))]
     cursor: Option<String>,
 }
 
@@ -87,6 +90,7 @@ struct SaidOfMembers {
     #[schemars(range(min = 1, max = MAX_PAGE_ITEMS))]
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
+    #[schemars(regex(pattern = schema::CURSOR))]
     cursor: Option<String>,
 }
 
@@ -152,7 +156,7 @@ impl ListQuery {
             return Err(Problem::query(format!("`limit` is 1 to {MAX_PAGE_ITEMS}")));
         }
         let after = said.cursor.map(|cursor| {
-            let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
+            let bytes = URL_SAFE_NO_PAD.decode(cursor).ok().filter(|bytes| !bytes.is_empty());
             let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
             key.ok_or_else(|| Problem::query("`cursor` is not one that a list gave"))
         });
@@ -168,7 +172,7 @@ impl ListQuery {
     /// What to read: one item more than the page has tells whether there is a next one.
     pub(super) fn page(&self) -> Page {
         let Self { after, limit, archived, .. } = self;
-        Page { after: after.clone(), limit: limit + 1, archived: *archived }
+        Page { after: after.clone(), limit: limit + 1, archived: *archived, bytes: MAX_PAGE_BYTES }
     }
 
     /// A list of what else the query says, whatever that is.
@@ -206,12 +210,13 @@ impl ListQuery {
     /// The answer with what was read.
     pub(super) fn answer<T, J: Serialize>(
         self,
-        mut found: Vec<T>,
+        found: impl Into<Listed<T>>,
         key: impl Fn(&T) -> &str,
         show: impl FnMut(T) -> J,
     ) -> Response {
         let limit = self.limit as usize;
-        let more = found.len() > limit;
+        let Listed { items: mut found, is_cut } = found.into();
+        let more = is_cut || found.len() > limit;
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|last| key(last).to_owned());
         self.part(found.into_iter().map(show).collect(), next.as_deref())

@@ -3,6 +3,7 @@
 mod audit;
 mod auth;
 mod body;
+mod docs;
 mod environment;
 mod erasure;
 mod evaluate;
@@ -85,11 +86,15 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::routes::{Needs, get};
     use super::*;
+    use crate::limits::{MAX_EXPORTS, MAX_WAITING_EXPORTS};
     use axum::body::Body;
     use axum::http::{Request, StatusCode};
     use http_body_util::BodyExt;
+    use serde_json::json;
     use tokio_util::sync::CancellationToken;
     use tower::ServiceExt;
 
@@ -132,6 +137,89 @@ mod tests {
         let request = Request::get("/forgotten").header("authorization", "Bearer secret");
         let answer = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(answer.status(), 404);
+    }
+
+    /// Something of a token that may do everything.
+    async fn ask(router: Router, method: &str, path: &str, body: Value) -> Response {
+        let request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        let request = request.header("authorization", "Bearer secret");
+        router.oneshot(request.body(Body::from(body.to_string())).unwrap()).await.unwrap()
+    }
+
+    /// A server with an environment `e` of a project `p`, and a flag `f`.
+    async fn furnished(dir: &tempfile::TempDir) -> (Arc<Service>, Router) {
+        let (service, _) = crate::service::tests::start(dir);
+        crate::service::tests::store_token(&service).await;
+        let router = router(Arc::clone(&service));
+        for (path, said) in [
+            ("/projects", json!({"key": "p"})),
+            ("/projects/p/environments", json!({"key": "e"})),
+            ("/projects/p/flags", json!({"key": "f", "type": "boolean"})),
+        ] {
+            assert_eq!(ask(router.clone(), "POST", path, said).await.status(), 201);
+        }
+        (service, router)
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_an_export_is_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let (service, router) = furnished(&dir).await;
+        // As clients that do not read keep the exporters.
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let released = Arc::new(std::sync::Mutex::new(released));
+        for _ in 0..MAX_EXPORTS {
+            let released = Arc::clone(&released);
+            service
+                .export(move |_| assert!(released.lock().unwrap().recv().is_err()))
+                .await
+                .unwrap();
+        }
+        let path = "/projects/p/environments/e/export";
+        let export = || ask(router.clone(), "GET", path, Value::Null);
+        // Nobody keeps the body of an answer, so that each makes way for the next one.
+        let status = || {
+            let export = export();
+            tokio::spawn(async { export.await.status() })
+        };
+        let waiting: Vec<_> = (0..MAX_WAITING_EXPORTS).map(|_| status()).collect();
+        let wait = async {
+            let begun = format!("in_flight{{area=\"admin\"}} {MAX_WAITING_EXPORTS}\n");
+            let given_back = "flags_pool_busy{pool=\"admin_requests\"} 0\n";
+            loop {
+                let text = service.metrics_text().await.unwrap();
+                if text.contains(&begun) && text.contains(given_back) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("they wait");
+        let busy = export().await;
+        assert_eq!(busy.status(), 503);
+        assert!(busy.headers().contains_key("retry-after"));
+        drop(release);
+        for waited in waiting {
+            assert_eq!(waited.await.unwrap(), 200);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_preview_is_nothing_to_the_writer() {
+        let dir = tempfile::tempdir().unwrap();
+        let (service, router) = furnished(&dir).await;
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let writing = tokio::spawn(async move {
+            let author = crate::service::Author::server();
+            service.write(author, move |_| Ok(released.recv().is_err())).await
+        });
+        let path = "/projects/p/environments/e/preview";
+        let proposal = json!({"flag": "f", "patch": {"on": true}});
+        let asked = ask(router, "POST", path, proposal);
+        let answer = tokio::time::timeout(Duration::from_secs(20), asked).await;
+        assert_eq!(answer.expect("an answer").status(), 200);
+        assert!(!writing.is_finished());
+        drop(release);
+        assert!(writing.await.unwrap().unwrap());
     }
 
     #[tokio::test]

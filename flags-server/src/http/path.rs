@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::openapi::{Describes, Operation};
 use super::problem::Problem;
+use crate::schema::PRINTABLE;
 
 /// The keys in a path, percent-decoded. What cannot be decoded names nothing.
 pub(super) struct Keys<T>(pub(super) T);
@@ -33,31 +34,35 @@ impl<T> Describes for Keys<T> {
 /// What the document says of the parameters of a path.
 pub(super) fn parameters(path: &str) -> impl Iterator<Item = Value> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    names.map(|name| {
+    let id = || json!("0192f0c1a2b37c4d8e9fa0b1c2d3e4f5");
+    names.map(move |name| {
         let key = json!({
             "type": "string",
             "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$",
             "maxLength": MAX_KEY_BYTES,
         });
-        let (description, schema) = match name {
-            "p" => ("Key of the project.", key),
-            "e" => ("Key of the environment.", key),
-            "flag" => ("Key of the flag.", key),
-            "segment" => ("Key of the segment.", key),
+        let (description, schema, example) = match name {
+            "p" => ("Key of the project.", key, json!("default")),
+            "e" => ("Key of the environment.", key, json!("production")),
+            "flag" => ("Key of the flag.", key, json!("new-checkout")),
+            "segment" => ("Key of the segment.", key, json!("beta-tenants")),
             "tenant" => {
                 let length = MAX_CONTEXT_KEY_BYTES;
                 (
                     "Key of the tenant.",
-                    json!({"type": "string", "minLength": 1, "maxLength": length}),
+                    json!({
+                    "type": "string", "pattern": PRINTABLE, "minLength": 1, "maxLength": length,
+                    }),
+                    json!("acme"),
                 )
             }
-            "revision" => ("A revision.", json!({"type": "integer", "minimum": 0})),
-            "schedule" => ("Id of the scheduled change.", json!({"type": "string"})),
-            _ => ("The id.", json!({"type": "string"})),
+            "revision" => ("A revision.", json!({"type": "integer", "minimum": 0}), json!(57)),
+            "schedule" => ("Id of the scheduled change.", json!({"type": "string"}), id()),
+            _ => ("The id.", json!({"type": "string"}), id()),
         };
         json!({
             "name": name, "in": "path", "required": true,
-            "description": description, "schema": schema,
+            "description": description, "schema": schema, "example": example,
         })
     })
 }

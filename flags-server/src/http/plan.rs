@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use flags_core::{Document, Field, Shape};
+use flags_core::{Document, Field, FlagState, SegmentDefinition, Shape};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ use super::post::Post;
 use super::problem::Problem;
 use crate::service::copy::Source;
 use crate::service::model::Revisions;
-use crate::service::plan::{Done, Plan};
+use crate::service::plan::{Done, Plan, Prepared, Scale};
 use crate::service::{Fault, Precondition, Service, Unit, copy, revert, segment, state};
 use crate::store::View;
 
@@ -92,35 +92,64 @@ fn show(done: Done, dry_run: bool) -> Response {
     Json(Shown { dry_run, revision, revisions, objects, objects_count, kept }).into_response()
 }
 
-/// Makes a plan, and carries it out unless it is only to be told.
+/// Makes a plan for an environment, and carries it out unless it is only to be told. The plan is made
+/// away from the writer thread, which makes another one only where the environment has changed.
 pub(super) async fn carry_out(
     service: &Service,
+    Of { project, environment, scale }: Of,
     DryRun(dry_run): DryRun,
     post: Post,
     action: &'static str,
-    plan: impl FnOnce(&dyn View) -> Result<Plan, Fault> + Send + 'static,
+    plan: impl Fn(&dyn View) -> Result<Plan, Fault> + Send + Sync + 'static,
 ) -> Result<Response, Problem> {
-    let plan = move |view: &dyn View| -> Result<Plan, Fault> {
+    let plan = Arc::new(move |view: &dyn View| -> Result<Plan, Fault> {
         let plan = plan(view)?;
         plan.check_size()?;
         Ok(plan)
-    };
+    });
+    let first = Arc::clone(&plan);
     if dry_run {
-        let told = service.read(move |view| Ok(plan(view)?.told())).await?;
+        let told = service.plan(scale, move |view| Ok(first(view)?.told())).await?;
         return Ok(show(told, true));
     }
-    let verb = move |unit: &mut Unit<'_>| plan(unit.tx)?.apply(unit, action);
+    let (p, e) = (project.clone(), environment.clone());
+    let prepare = move |view: &dyn View| Ok(Prepared::new(view, (&p, &e), &*first));
+    let prepared = service.plan(scale, prepare).await?;
+    let verb = move |unit: &mut Unit<'_>| {
+        let plan = prepared.present(unit.tx, (&project, &environment), &*plan)?;
+        plan.apply(unit, action)
+    };
     post.run(service, verb, |done| show(done, false)).await
 }
 
+/// Which environment a plan is for, and how much of it.
+pub(super) struct Of {
+    pub(super) project: String,
+    pub(super) environment: String,
+    pub(super) scale: Scale,
+}
+
+impl Of {
+    fn flag(path: &state::Path) -> Self {
+        let (project, environment) = (path.project.clone(), path.environment.clone());
+        Self { project, environment, scale: Scale::Flag }
+    }
+
+    fn segment(path: &segment::Path) -> Self {
+        let (project, environment) = (path.project.clone(), path.environment.clone());
+        Self { project, environment, scale: Scale::Large }
+    }
+}
+
 /// Makes a plan with what was, which is read away from the writer thread, and carries it out.
-async fn go_back<T: Send + 'static>(
+async fn go_back<T: Send + Sync + 'static>(
     service: &Service,
+    of: Of,
     dry_run: DryRun,
     post: Post,
     action: &'static str,
     then: impl FnOnce(&dyn View) -> Result<T, Fault> + Send + 'static,
-    plan: impl FnOnce(&dyn View, T) -> Result<Plan, Fault> + Send + 'static,
+    plan: impl Fn(&dyn View, &T) -> Result<Plan, Fault> + Send + Sync + 'static,
 ) -> Result<Response, Problem> {
     // What was may be cut off by now, or of a flag that is archived.
     if !dry_run.0
@@ -129,7 +158,7 @@ async fn go_back<T: Send + 'static>(
         return Ok(answer);
     }
     let then = service.read_log(then).await?;
-    carry_out(service, dry_run, post, action, move |view| plan(view, then)).await
+    carry_out(service, of, dry_run, post, action, move |view: &dyn View| plan(view, &then)).await
 }
 
 #[derive(Deserialize)]
@@ -164,10 +193,12 @@ pub(super) async fn revert_environment(
 ) -> Result<Response, Problem> {
     let (p, e) = (project.clone(), environment.clone());
     let then = move |view: &dyn View| revert::environment_then(view, &p, &e, revision);
-    let plan = move |view: &dyn View, then: Document| {
-        revert::plan_environment(view, &project, &environment, &precondition, &then)
+    let (p, e) = (project.clone(), environment.clone());
+    let of = Of { project, environment, scale: Scale::Large };
+    let plan = move |view: &dyn View, then: &Document| {
+        revert::plan_environment(view, &p, &e, &precondition, then)
     };
-    go_back(&service, dry_run, post, "environment.revert", then, plan).await
+    go_back(&service, of, dry_run, post, "environment.revert", then, plan).await
 }
 
 pub(super) async fn revert_flag(
@@ -181,8 +212,11 @@ pub(super) async fn revert_flag(
     let path = state::Path { project, environment, flag };
     let of = path.clone();
     let then = move |view: &dyn View| revert::flag_then(view, &of, revision);
-    let plan = move |view: &dyn View, then| revert::plan_flag(view, &path, &precondition, then);
-    go_back(&service, dry_run, post, "flag_state.revert", then, plan).await
+    let of = Of::flag(&path);
+    let plan = move |view: &dyn View, then: &FlagState| {
+        revert::plan_flag(view, &path, &precondition, then.clone())
+    };
+    go_back(&service, of, dry_run, post, "flag_state.revert", then, plan).await
 }
 
 pub(super) async fn revert_segment(
@@ -196,8 +230,11 @@ pub(super) async fn revert_segment(
     let path = segment::Path { project, environment, segment };
     let of = path.clone();
     let then = move |view: &dyn View| revert::segment_then(view, &of, revision);
-    let plan = move |view: &dyn View, then| revert::plan_segment(view, &path, &precondition, then);
-    go_back(&service, dry_run, post, "segment.revert", then, plan).await
+    let of = Of::segment(&path);
+    let plan = move |view: &dyn View, then: &SegmentDefinition| {
+        revert::plan_segment(view, &path, &precondition, then.clone())
+    };
+    go_back(&service, of, dry_run, post, "segment.revert", then, plan).await
 }
 
 pub(super) async fn copy_flag(
@@ -211,8 +248,9 @@ pub(super) async fn copy_flag(
 ) -> Result<Response, Problem> {
     let path = state::Path { project, environment, flag };
     let from = Source { environment: from, within };
+    let of = Of::flag(&path);
     let plan = move |view: &dyn View| copy::plan_flag(view, &path, &precondition, &from);
-    carry_out(&service, dry_run, post, "flag_state.copy", plan).await
+    carry_out(&service, of, dry_run, post, "flag_state.copy", plan).await
 }
 
 pub(super) async fn copy_segment(
@@ -226,6 +264,7 @@ pub(super) async fn copy_segment(
 ) -> Result<Response, Problem> {
     let path = segment::Path { project, environment, segment };
     let from = Source { environment: from, within };
+    let of = Of::segment(&path);
     let plan = move |view: &dyn View| copy::plan_segment(view, &path, &precondition, &from);
-    carry_out(&service, dry_run, post, "segment.copy", plan).await
+    carry_out(&service, of, dry_run, post, "segment.copy", plan).await
 }

@@ -86,7 +86,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Post {
 impl Describes for Post {
     fn describe(operation: &mut Operation<'_>) {
         Author::describe(operation);
-        let schema = json_schema!({"type": "string", "minLength": 1});
+        // A word, or a string in quotes; the quotes and what escapes one in it are not counted.
+        let length = MAX_IDEMPOTENCY_KEY_BYTES;
+        let pattern = format!(
+            r#"^([!#-~][!-~]{{0,{}}}|"([ !#-\[\]-~]|\\["\\]){{1,{length}}}")$"#,
+            length - 1,
+        );
+        let schema = json_schema!({"type": "string", "pattern": pattern});
         let description =
             "Makes the request happen once, however often it is sent within 24 hours.";
         operation.header("Idempotency-Key", description, &schema);

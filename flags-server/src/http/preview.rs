@@ -1,5 +1,7 @@
 //! `/api/v1/projects/{p}/environments/{e}/preview` and `…/preview/tenants`
 
+use std::collections::HashSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,22 +11,23 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use flags_core::{Change, Field, Shape};
+use flags_core::{Field, Shape};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::auth::Authorized;
 use super::body::{Checked, Shaped};
 use super::evaluate::live;
 use super::openapi::{Describes, Operation};
 use super::path::Keys;
 use super::problem::Problem;
-use super::request::RequestId;
-use crate::limits::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
-use crate::service::preview::{Affected, Effects, Preview, Transition, affected};
-use crate::service::rollout::{ROLLOUT, Rollout, roll_out};
-use crate::service::{Author, Fault, Precondition, Service, Unit, now, segment, state};
+use crate::limits::{DEFAULT_PAGE_ITEMS, MAX_FLAGS, MAX_PAGE_ITEMS};
+use crate::schema;
+use crate::service::preview::{
+    Affected, Effects, How, Preview, Transition, Write, affected, proposed,
+};
+use crate::service::rollout::{ROLLOUT, Rollout};
+use crate::service::{Fault, Service, now, segment, state};
 
 /// What is proposed, as the body of the write itself would be.
 #[derive(Deserialize)]
@@ -52,18 +55,6 @@ impl Shaped for Proposal {
         Field::optional("rollout", &ROLLOUT),
         Field::optional("flags", &Shape::List(&Shape::String)),
     ]);
-}
-
-enum How {
-    Put(Value),
-    Patch(Value),
-}
-
-/// A write of one object.
-enum Write {
-    Flag(state::Path, How),
-    Rollout(state::Path, Rollout),
-    Segment(segment::Path, How),
 }
 
 impl Proposal {
@@ -96,48 +87,20 @@ fn one_of(names: &str) -> Problem {
     Fault::at("", "missing_field", format!("one of {names} is needed here, and only one")).into()
 }
 
-/// Does what is proposed, for it to be undone.
-fn attempt(unit: &mut Unit<'_>, write: Write) -> Result<(), Fault> {
-    // What it is now is what it is compared with, whichever version that has.
-    let present = &Precondition::Exists;
-    let (done, at) = match write {
-        Write::Flag(path, How::Put(body)) => {
-            (state::put(unit, &path, present, body).map(drop), "/put")
-        }
-        Write::Flag(path, How::Patch(body)) => {
-            (state::patch(unit, &path, present, body).map(drop), "/patch")
-        }
-        Write::Rollout(path, rollout) => {
-            (roll_out(unit, &path, present, rollout).map(drop), "/rollout")
-        }
-        Write::Segment(path, How::Put(body)) => {
-            (segment::put(unit, &path, present, body).map(drop), "/put")
-        }
-        Write::Segment(path, How::Patch(body)) => {
-            (segment::patch(unit, &path, present, body).map(drop), "/patch")
-        }
-    };
-    done.map_err(|fault| fault.below(at))
-}
+/// A preview is refused by what is there where the write would be, and where a list began with
+/// another revision.
+pub(super) struct MayConflict;
 
-/// Who asks; of no write that stays, so that there is no reason for it.
-pub(super) struct Asker(Author);
+impl<S: Sync> FromRequestParts<S> for MayConflict {
+    type Rejection = Infallible;
 
-impl<S: Send + Sync> FromRequestParts<S> for Asker {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Authorized(access) = Authorized::from_request_parts(parts, state).await?;
-        let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
-        let request_id = request_id.unwrap_or_default();
-        let (actor, actor_name) = (access.token.id.clone(), access.token.name.clone());
-        Ok(Self(Author { actor, actor_name, request_id, reason: None }))
+    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self)
     }
 }
 
-impl Describes for Asker {
+impl Describes for MayConflict {
     fn describe(operation: &mut Operation<'_>) {
-        // The write would be, by what is there.
         operation.may_be_refused([409]);
     }
 }
@@ -154,32 +117,40 @@ impl Drop for Caller {
     }
 }
 
-/// Tries what is proposed, and lets `answer` say what came of it.
+/// Finds out what is proposed, and lets `answer` say what would come of it.
 async fn preview(
     service: &Service,
     Keys((project, environment)): Keys<(String, String)>,
-    Asker(author): Asker,
     mut proposal: Proposal,
-    answer: impl FnOnce(&Preview, &AtomicBool) -> Option<Result<Response, Problem>> + Send + 'static,
+    answer: impl FnOnce(&Preview, &AtomicBool) -> Result<Response, Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
     let live = live(service, &project, &environment)?;
     let only = proposal.flags.take();
-    let write = proposal.take(&project, &environment)?;
-    let changes = service.attempt(author, move |unit| attempt(unit, write)).await?;
-    let before = live.ruleset();
-    let id = live.id;
-    let of_this = |change: (_, Change)| (change.0 == id).then_some(change.1);
-    let changes: Vec<Change> = changes.into_iter().filter_map(of_this).collect();
-    let objects: Vec<_> = changes.iter().flat_map(|change| change.objects.clone()).collect();
-    let mut flags = service.read(move |view| affected(view, id, &objects)).await?;
-    if let Some(only) = only {
-        flags.retain(|flag| only.contains(flag));
+    if only.as_ref().is_some_and(|only| only.len() as u64 > MAX_FLAGS) {
+        let message = format!("there are at most {MAX_FLAGS} flags");
+        return Err(Fault::at("/flags", "too_many", message).into());
     }
+    let write = proposal.take(&project, &environment)?;
+    // From the beginning: one that waits keeps nothing but its proposal.
+    let place = service.enter_preview().await?;
+    let id = live.id;
+    let (object, flags) = service
+        .read(move |view| {
+            let object = proposed(view, write)?;
+            let mut flags = affected(view, id, object.as_ref())?;
+            if let Some(only) = only {
+                let only: HashSet<String> = only.into_iter().collect();
+                flags.retain(|flag| only.contains(flag));
+            }
+            Ok((object, flags))
+        })
+        .await?;
+    let (before, epoch) = (live.ruleset(), service.live.epoch().clone());
     let caller = Caller::default();
     let gone = Arc::clone(&caller.gone);
-    let answered = service.compute(move || {
-        let preview = Preview::new(before, &changes, flags.into_iter().collect(), now())?;
-        answer(&preview, &gone).unwrap_or_else(|| Err(Problem::internal("nobody waited")))
+    let answered = service.compute_at(place, move || {
+        let preview = Preview::new(before, epoch, object, flags.into_iter().collect(), now())?;
+        answer(&preview, &gone)
     });
     answered.await?
 }
@@ -247,15 +218,15 @@ fn show(effects: Effects<'_>) -> ShownFlag<'_> {
 pub(super) async fn summary(
     State(service): State<Arc<Service>>,
     keys: Keys<(String, String)>,
-    asker: Asker,
+    _: MayConflict,
     Checked(proposal): Checked<Proposal>,
 ) -> Result<Response, Problem> {
     let answer = |preview: &Preview, gone: &AtomicBool| {
-        let flags = preview.effects(gone)?.into_iter().map(show).collect();
+        let flags = preview.effects(gone).map_err(Fault::from)?.into_iter().map(show).collect();
         let (revision, tenants) = (preview.revision(), preview.tenants());
-        Some(Ok(Json(Shown { revision, tenants, flags }).into_response()))
+        Ok(Json(Shown { revision, tenants, flags }).into_response())
     };
-    preview(&service, keys, asker, proposal, answer).await
+    preview(&service, keys, proposal, answer).await
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -265,6 +236,7 @@ pub(super) struct PageQuery {
     #[schemars(range(min = 1, max = MAX_PAGE_ITEMS))]
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
+    #[schemars(regex(pattern = schema::CURSOR))]
     cursor: Option<String>,
 }
 
@@ -312,14 +284,14 @@ fn page(
     after: Option<&Cursor>,
     limit: usize,
     gone: &AtomicBool,
-) -> Option<Result<Response, Problem>> {
+) -> Result<Response, Problem> {
     let revision = preview.revision();
     if let Some(began) = after.map(|cursor| cursor.revision).filter(|began| *began != revision) {
-        return Some(Err(Fault::RevisionChanged { began, revision }.into()));
+        return Err(Fault::RevisionChanged { began, revision }.into());
     }
     let after = after.map(|cursor| (&*cursor.flag, &*cursor.tenant));
     // One more tells whether there is a next page.
-    let mut found = preview.changed(after, limit + 1, gone)?;
+    let mut found = preview.changed(after, limit + 1, gone).map_err(Fault::from)?;
     let more = found.len() > limit;
     found.truncate(limit);
     let next_cursor = found.last().filter(|_| more).map(|last| {
@@ -331,17 +303,14 @@ fn page(
         Item { flag, tenant, from, to, dependent }
     });
     let items = items.collect();
-    Some(
-        next_cursor
-            .transpose()
-            .map(|next_cursor| Json(Page { revision, items, next_cursor }).into_response()),
-    )
+    let next_cursor = next_cursor.transpose()?;
+    Ok(Json(Page { revision, items, next_cursor }).into_response())
 }
 
 pub(super) async fn tenants(
     State(service): State<Arc<Service>>,
     keys: Keys<(String, String)>,
-    asker: Asker,
+    _: MayConflict,
     query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
     Checked(proposal): Checked<Proposal>,
 ) -> Result<Response, Problem> {
@@ -355,5 +324,5 @@ pub(super) async fn tenants(
     let answer = move |preview: &Preview, gone: &AtomicBool| {
         page(preview, after.as_ref(), limit as usize, gone)
     };
-    preview(&service, keys, asker, proposal, answer).await
+    preview(&service, keys, proposal, answer).await
 }

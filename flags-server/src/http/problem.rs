@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::schema;
-use crate::service::Fault;
+use crate::service::{Fault, diagnostic};
 use crate::store::Obstacle;
 
 /// An error on its way out. It gets its body, with the id of the request, in [`render`].
@@ -238,13 +238,14 @@ impl From<Fault> for Problem {
                 "the token of who scheduled this was revoked",
             ),
             Fault::Invalid(errors) => Self::invalid(errors),
-            Fault::LimitExceeded { limit, maximum } => {
-                let detail = format!("the limit `{limit}` is {maximum}");
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "limit_exceeded", detail)
-                    .member("limit", limit)
-                    .member("maximum", maximum)
+            Fault::LimitExceeded { limit, maximum, at } => {
+                let (code, detail) =
+                    ("limit_exceeded", format!("the limit `{limit}` is {maximum}"));
+                let errors = at.map(|at| diagnostic(&at, code, &*detail)).into_iter().collect();
+                let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
+                Self { errors, ..problem }.member("limit", limit).member("maximum", maximum)
             }
-            Fault::Busy => Self::unavailable("busy", "too many writes are waiting; try again"),
+            Fault::Busy => Self::unavailable("busy", "too much is waiting already; try again"),
             Fault::Stopping => Self::unavailable("stopping", "the server is stopping; try again"),
             Fault::Store(error) => {
                 let what = error.obstacle().map_or("the database failed", Obstacle::sentence);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use flags_core::Revision;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -77,6 +77,7 @@ pub(super) struct Answer {
 #[serde(deny_unknown_fields)]
 pub(super) struct PropagationQuery {
     /// How long to wait for instances that lack it, such as `2s` or `500ms`.
+    #[schemars(regex(pattern = "^(0*[12]?[0-9]|0*30)s$|^(0*[12]?[0-9]{1,4}|0*30000)ms$"))]
     wait: Option<String>,
 }
 
@@ -126,7 +127,7 @@ pub(super) async fn list(
 pub(super) async fn get(
     State(service): State<Arc<Service>>,
     Keys((project, key, revision)): Keys<(String, String, String)>,
-    Extension(places): Extension<Places>,
+    places: Places,
     query: Result<Query<PropagationQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|rejection| Problem::query_rejected(&rejection))?;

@@ -22,6 +22,7 @@ use super::post::Post;
 use super::problem::Problem;
 use super::write::etag;
 use crate::limits::MAX_PAGE_ITEMS;
+use crate::schema;
 use crate::service::schedule::{self, Asked, Later, Place};
 use crate::service::{Author, Fault, Precondition, Service, Unit};
 use crate::store::{ScheduleFilter, ScheduleState, ScheduledChange};
@@ -124,11 +125,13 @@ pub(super) struct ScheduleQuery {
 #[serde(deny_unknown_fields)]
 struct Said {
     /// Those of one state: `open`, `done`, `failed` or `cancelled`.
+    #[schemars(extend("enum" = ["open", "done", "failed", "cancelled"]))]
     state: Option<String>,
     /// How many items a page has at most.
     #[schemars(range(min = 1, max = MAX_PAGE_ITEMS))]
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
+    #[schemars(regex(pattern = schema::CURSOR))]
     cursor: Option<String>,
 }
 

@@ -25,7 +25,7 @@ use crate::service::{Lane, Service, document};
 pub(super) struct Snapshot(#[schemars(schema_with = "schema::document")] ());
 
 /// Headers that say what the client has and reads.
-pub(super) struct Negotiated(HeaderMap);
+pub(super) struct Negotiated(pub(super) HeaderMap);
 
 impl<S: Sync> FromRequestParts<S> for Negotiated {
     type Rejection = Infallible;
@@ -38,7 +38,7 @@ impl<S: Sync> FromRequestParts<S> for Negotiated {
 impl Describes for Negotiated {
     fn describe(operation: &mut Operation<'_>) {
         let text = json_schema!({"type": "string"});
-        operation.header("If-None-Match", "`ETag`s of snapshots that the client has.", &text);
+        operation.header("If-None-Match", "`ETag`s of answers that the client has.", &text);
         operation.header("Accept-Encoding", "`zstd` and `gzip` are known.", &text);
     }
 }
@@ -64,13 +64,17 @@ pub(super) async fn get(
     let mut response = (cached(&snapshot.position), bytes).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let name = match encoding {
-        Encoding::Identity => return Ok(response),
-        Encoding::Gzip => "gzip",
-        Encoding::Zstd => "zstd",
-    };
-    headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
+    headers.extend(content_encoding(encoding).map(|name| (CONTENT_ENCODING, name)));
     Ok(response)
+}
+
+/// What is said of a body in such a form.
+pub(super) fn content_encoding(encoding: Encoding) -> Option<HeaderValue> {
+    match encoding {
+        Encoding::Identity => None,
+        Encoding::Gzip => Some(HeaderValue::from_static("gzip")),
+        Encoding::Zstd => Some(HeaderValue::from_static("zstd")),
+    }
 }
 
 fn cached(position: &Position) -> [(HeaderName, String); 3] {
@@ -98,7 +102,7 @@ fn known_revision(headers: &HeaderMap, epoch: &str) -> Option<u64> {
 }
 
 /// The smallest form that the client takes.
-fn negotiate(headers: &HeaderMap) -> Encoding {
+pub(super) fn negotiate(headers: &HeaderMap) -> Encoding {
     let accepted = headers.get_all(ACCEPT_ENCODING);
     let accepted: Vec<&str> = accepted.iter().filter_map(|value| value.to_str().ok()).collect();
     let weight = |name: &str| {

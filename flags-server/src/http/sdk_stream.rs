@@ -36,7 +36,7 @@ use crate::limits::{
 use crate::live::{LiveEnvironment, frame, visible};
 use crate::metrics::StreamEnd;
 use crate::service::{Fault, Lane, Service, now};
-use crate::store::{Tenants, TokenKind};
+use crate::store::{LoggedChange, Tenants, TokenKind};
 
 /// The environment of an SDK token.
 pub(super) struct SdkAccess {
@@ -74,6 +74,7 @@ impl Describes for SdkAccess {
 #[serde(deny_unknown_fields)]
 pub(super) struct StreamQuery {
     /// The position to go on from, `<epoch>.<revision>`; the present one where it is absent.
+    #[schemars(regex(pattern = r"^.+\.[0-9]{1,19}$"))]
     after: Option<String>,
 }
 
@@ -115,18 +116,15 @@ pub(super) async fn get(
     let watch = environment.watch();
     let present = environment.revision();
     let epoch = service.live.epoch().clone();
+    let after = query.after.map(|after| {
+        let wrong = || Problem::query("`after` is a position, `<epoch>.<revision>`");
+        after.parse::<Position>().map_err(|_| wrong())
+    });
+    let after = after.transpose()?;
     let asked = match headers.get(LAST_EVENT_ID) {
         // What is not a position of ours is of another history.
         Some(id) => Some(id.to_str().ok().and_then(|id| id.parse().ok())),
-        None => match query.after {
-            Some(after) => {
-                let position = after.parse::<Position>().ok();
-                let position = position
-                    .ok_or_else(|| Problem::query("`after` is a position, `<epoch>.<revision>`"));
-                Some(Some(position?))
-            }
-            None => None,
-        },
+        None => after.map(Some),
     };
     let start = match asked {
         None => Some(present),
@@ -256,29 +254,17 @@ impl Stream {
 
     /// Reads changes that are no longer in memory.
     async fn read_log(&mut self) -> Result<(), Fault> {
-        let (id, after) = (self.environment.id, self.after);
-        let changes = self.service.read_in(Lane::Sdk, move |view| {
-            Ok(view.changes(id, after, CHANGES_PER_READ, CHANGE_BYTES_PER_READ)?)
+        let (id, after, tenants) = (self.environment.id, self.after, self.tenants);
+        let epoch = self.epoch.clone();
+        // What tenants are left out of takes its time for many of them.
+        let read = self.service.read_in(Lane::Sdk, move |view| {
+            let changes = view.changes(id, after, CHANGES_PER_READ, CHANGE_BYTES_PER_READ)?;
+            carried(&epoch, after, tenants, &changes)
         });
-        for logged in changes.await? {
-            let is_next = logged.revision == self.after + 1;
-            let is_of_epoch = logged.change.starts_with(&format!("{{\"epoch\":\"{}\"", self.epoch));
-            let is_large = logged.change.len() > MAX_STREAMED_CHANGE_BYTES;
-            if !is_next || !is_of_epoch || is_large || logged.resets {
-                // What was cut off the log is in snapshots alone, and what was before the database was
-                // restored is no history of this epoch. A large change would be a copy for each
-                // connection; a snapshot is shared.
-                self.reset();
-                return Ok(());
-            }
-            let position = Position { epoch: self.epoch.clone(), revision: logged.revision };
-            let change = visible(&logged.change, self.tenants);
-            let change = change.map_err(|error| Fault::Internal(error.to_string()))?;
-            self.ready.push_back(frame(&position, &change));
-            self.after = logged.revision;
-        }
-        if self.ready.is_empty() {
-            // All of it was cut off.
+        let (frames, is_whole) = read.await?;
+        self.after += frames.len() as Revision;
+        self.ready.extend(frames);
+        if !is_whole {
             self.reset();
         }
         Ok(())
@@ -291,12 +277,44 @@ impl Stream {
     }
 }
 
+/// Changes after a revision as a stream carries them, and whether these are all: where they are
+/// not, or there is none, the client needs a snapshot.
+fn carried(
+    epoch: &Epoch,
+    mut after: Revision,
+    tenants: Tenants,
+    changes: &[LoggedChange],
+) -> Result<(Vec<Bytes>, bool), Fault> {
+    let begin = format!("{{\"epoch\":\"{epoch}\"");
+    let mut frames = Vec::new();
+    for logged in changes {
+        // What was cut off the log is in snapshots alone, and what was before the database was
+        // restored is no history of this epoch.
+        let is_next = logged.revision == after + 1;
+        if !is_next || !logged.change.starts_with(&begin) || logged.resets {
+            return Ok((frames, false));
+        }
+        let change = visible(&logged.change, tenants);
+        let change = change.map_err(|error| Fault::Internal(error.to_string()))?;
+        // A large change would be a copy for each connection; a snapshot is shared.
+        if change.len() > MAX_STREAMED_CHANGE_BYTES {
+            return Ok((frames, false));
+        }
+        let position = Position { epoch: epoch.clone(), revision: logged.revision };
+        frames.push(frame(&position, &change));
+        after = logged.revision;
+    }
+    // With none, all of it was cut off.
+    let is_whole = !frames.is_empty();
+    Ok((frames, is_whole))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::service::tests::start;
     use crate::store::{Environment, EnvironmentId};
-    use flags_core::{Change, Timestamp};
+    use flags_core::{Change, Object, ObjectChange, TENANT_KIND, Timestamp};
 
     fn stream(service: Arc<Service>) -> Stream {
         let environment = Environment {
@@ -349,6 +367,33 @@ mod tests {
             let frame = stream.next().await.unwrap();
             assert_eq!(frame, format!("event: change\nid: e.{revision}\ndata: {{}}\n\n"));
         }
+    }
+
+    #[test]
+    fn a_change_is_large_by_what_is_carried_of_it() {
+        let epoch = Epoch::new("e");
+        let tenant = |key: &str, more: usize| {
+            let plan = "x".repeat(more);
+            let definition = serde_json::json!({"attributes": {"plan": plan}});
+            ObjectChange::Upsert(Object::new(TENANT_KIND, key, 1, &definition).unwrap())
+        };
+        let logged = |revision, object| {
+            let (epoch, previous, objects) = (epoch.clone(), revision - 1, vec![object]);
+            let change = Change { epoch, revision, previous, objects };
+            let change = serde_json::to_string(&change).unwrap();
+            LoggedChange { revision, change, resets: false }
+        };
+        let changes = [
+            logged(1, tenant("a", 0)),
+            logged(2, tenant("b", MAX_STREAMED_CHANGE_BYTES)),
+            logged(3, tenant("c", 0)),
+        ];
+        let carried = |tenants| carried(&epoch, 0, tenants, &changes).unwrap();
+        let (frames, is_whole) = carried(Tenants::All);
+        assert_eq!((frames.len(), is_whole), (1, false));
+        let (frames, is_whole) = carried(Tenants::None);
+        assert_eq!((frames.len(), is_whole), (3, true));
+        assert!(frames.iter().all(|frame| !frame.windows(6).any(|part| part == b"tenant")));
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use flags_core::{Diagnostic, Epoch, Field, Revision, Shape};
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::body::TelemetryBody;
 use super::openapi::{Describes, Operation};
@@ -20,7 +20,7 @@ use crate::limits::{
     MAX_APPLIED, MAX_APPLIED_AGE_MS, MAX_INSTANCE_NAME_BYTES, MAX_TELEMETRY_BYTES,
 };
 use crate::live::About;
-use crate::schema::of_shape;
+use crate::schema::{nullable, of_shape};
 use crate::service::{Service, now};
 
 /// By which an instance says on its stream who it is.
@@ -80,14 +80,51 @@ pub(super) struct Window {
 
 impl Describes for TelemetryBody {
     fn describe(operation: &mut Operation<'_>) {
-        let mut schema = of_shape(SHAPE, operation.generator);
-        // What a later SDK says besides is left out.
-        schema.remove("additionalProperties");
+        let mut schema = of_shape(SHAPE, operation.generator).to_value();
+        open(&mut schema);
+        // What the shape leaves to `faults`.
+        let name = name_schema();
+        let said = json!({
+            "properties": {
+                "instance": name,
+                "app": nullable(name.clone()),
+                "sdk": {"properties": {"name": name, "version": name}},
+                "applied": {"maxItems": MAX_APPLIED},
+            },
+            "if": {"required": ["applied"], "properties": {"applied": {"minItems": 1}}},
+            "then": {"required": ["epoch"]},
+        });
+        merge(&mut schema, said);
+        let schema = Schema::try_from(schema).unwrap_or_default();
         let example = r#"{"instance": "9f0c2b7a41d35e86", "app": "shop",
             "sdk": {"name": "flags-client", "version": "0.1.0"}, 
             "epoch": "0192f0c1a2b37c4d8e9fa0b1c2d3e4f5",
             "applied": [{"revision": 57, "age_ms": 812}]}"#;
         operation.body(MAX_TELEMETRY_BYTES, schema, example);
+    }
+}
+
+/// What a later SDK says besides is left out, everywhere.
+fn open(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            members.remove("additionalProperties");
+            members.values_mut().for_each(open);
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(open),
+        _ => {}
+    }
+}
+
+/// Says more of a schema, member by member.
+fn merge(schema: &mut Value, more: Value) {
+    match (schema, more) {
+        (Value::Object(members), Value::Object(more)) => {
+            for (name, more) in more {
+                merge(members.entry(name).or_insert(Value::Null), more);
+            }
+        }
+        (schema, more) => *schema = more,
     }
 }
 

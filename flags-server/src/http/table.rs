@@ -2,7 +2,7 @@
 
 use super::routes::{Needs, Routes, Within, delete, get, patch, post, put};
 use super::{
-    audit, environment, erasure, evaluate, export, flag, health, history, members, metrics,
+    audit, docs, environment, erasure, evaluate, export, flag, health, history, members, metrics,
     openapi, plan, preview, project, propagation, schedule, sdk_snapshot, sdk_stream,
     sdk_telemetry, segment, state, tenant, token, write,
 };
@@ -25,7 +25,7 @@ pub(super) fn routes() -> Routes {
         )
         .about("tokens", "Tokens of people, programs and SDKs", token_routes)
         .about("audit", "Who did what, and forgetting it", audit_routes)
-        .about("sdk", "The SDK protocol", sdk_routes)
+        .about("SDK", "The SDK protocol", sdk_routes)
         .about("operations", "How the server is doing", operation_routes)
 }
 
@@ -452,5 +452,12 @@ fn operation_routes(routes: Routes) -> Routes {
         .route(
             "/openapi.json",
             [get(Needs::Nothing, openapi::get).says::<openapi::Document>("This document")],
+        )
+        .route(
+            "/docs",
+            [get(Needs::Nothing, docs::get)
+                .writes("text/html", "This document as a page for people")
+                .with_etag()
+                .or_is_not_modified()],
         )
 }

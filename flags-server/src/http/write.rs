@@ -13,13 +13,15 @@ use super::plan::KnowsDryRun;
 use super::problem::Problem;
 use super::request::RequestId;
 use crate::limits::MAX_REASON_BYTES;
+use crate::schema;
+use crate::service::text::is_line;
 use crate::service::{Author, Precondition};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WriteQuery {
     /// Why, for the audit log: without control characters.
-    #[schemars(length(max = MAX_REASON_BYTES))]
+    #[schemars(length(max = MAX_REASON_BYTES), regex(pattern = schema::LINE))]
     reason: Option<String>,
     #[schemars(skip)]
     dry_run: Option<bool>,
@@ -45,7 +47,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Author {
         if query.reason.as_ref().is_some_and(|reason| reason.len() > MAX_REASON_BYTES) {
             return Err(Problem::query(format!("`reason` has at most {MAX_REASON_BYTES} bytes")));
         }
-        if query.reason.as_ref().is_some_and(|reason| reason.contains(char::is_control)) {
+        if query.reason.as_ref().is_some_and(|reason| !is_line(reason)) {
             return Err(Problem::query("`reason` has control characters"));
         }
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
@@ -86,7 +88,9 @@ impl Describes for Author {
 
 impl Describes for Precondition {
     fn describe(operation: &mut Operation<'_>) {
-        let tags = json_schema!({"type": "string"});
+        let tag = r#""(0|[1-9][0-9]{0,18})""#;
+        let pattern = format!("^(\\*|{tag}( *, *{tag})*)$");
+        let tags = json_schema!({"type": "string", "pattern": pattern});
         let description = "The version that this changes, in quotes, or `*` for any.";
         operation.header("If-Match", description, &tags);
         operation.header("If-None-Match", "`*`: there is none yet.", &json_schema!({"const": "*"}));

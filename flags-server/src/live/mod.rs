@@ -51,7 +51,7 @@ pub(crate) struct LiveEnvironment {
     frames: Frames,
     instances: Instances,
     /// How many bytes of changes there have been since the start.
-    changed_bytes: AtomicU64,
+    changed_bytes: Visible<AtomicU64>,
     snapshots: Visible<SnapshotCache>,
     archived: watch::Sender<bool>,
 }
@@ -84,7 +84,7 @@ impl Live {
             revision: watch::Sender::new(document.revision),
             frames: Frames::default(),
             instances: Instances::default(),
-            changed_bytes: AtomicU64::new(0),
+            changed_bytes: Visible::default(),
             snapshots: Visible::default(),
             archived: watch::Sender::new(environment.archived_at.is_some()),
         });
@@ -141,7 +141,8 @@ impl Live {
         });
         // Most changes have none, and both are one.
         let frames = Visible { none: none.unwrap_or_else(|| all.clone()), all };
-        environment.changed_bytes.fetch_add(line.len() as u64, Ordering::Release);
+        environment.has_changed(Tenants::All, frames.all.len() as u64);
+        environment.has_changed(Tenants::None, frames.none.len() as u64);
         environment.frames.push(change.revision, frames);
         environment.instances.committed(change.revision);
         // Last: whoever hears of the revision finds it everywhere.
@@ -155,7 +156,9 @@ impl Live {
     pub(crate) fn forget_past(&self, id: EnvironmentId) {
         if let Some(environment) = self.by_id(id) {
             environment.frames.forget();
-            environment.changed_bytes.fetch_add(OUTWEIGHS_SNAPSHOTS, Ordering::Release);
+            for tenants in [Tenants::All, Tenants::None] {
+                environment.has_changed(tenants, OUTWEIGHS_SNAPSHOTS);
+            }
         }
     }
 }
@@ -208,7 +211,11 @@ impl LiveEnvironment {
         let _ = self.archived.subscribe().wait_for(|archived| *archived).await;
     }
 
-    fn changed_bytes(&self) -> u64 {
-        self.changed_bytes.load(Ordering::Acquire)
+    fn has_changed(&self, tenants: Tenants, bytes: u64) {
+        self.changed_bytes.get(tenants).fetch_add(bytes, Ordering::Release);
+    }
+
+    fn changed_bytes(&self, tenants: Tenants) -> u64 {
+        self.changed_bytes.get(tenants).load(Ordering::Acquire)
     }
 }

@@ -17,7 +17,7 @@ const ZSTD_LEVEL: i32 = 3;
 /// A snapshot is read anew when the changes since it are more than one such part of it.
 const MAX_TAIL_SHARE: u64 = 4;
 
-/// How the bytes of a snapshot are packed.
+/// How bytes are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
     Identity,
@@ -53,14 +53,14 @@ impl LiveEnvironment {
     ) -> Result<Arc<Snapshot>, E> {
         let mut latest = self.snapshots.get(tenants).latest.lock().await;
         if let Some(snapshot) = &*latest {
-            let tail = self.changed_bytes().saturating_sub(snapshot.changed_bytes);
+            let tail = self.changed_bytes(tenants).saturating_sub(snapshot.changed_bytes);
             let light = tail <= snapshot.identity.len() as u64 / MAX_TAIL_SHARE;
             if light && known.is_none_or(|known| known < snapshot.position.revision) {
                 return Ok(Arc::clone(snapshot));
             }
         }
         // Taken before the read: a change in between is then counted twice rather than not at all.
-        let changed_bytes = self.changed_bytes();
+        let changed_bytes = self.changed_bytes(tenants);
         let (position, json) = read.await?;
         Ok(Arc::clone(latest.insert(Arc::new(Snapshot {
             position,
@@ -90,7 +90,7 @@ impl Snapshot {
 }
 
 impl Encoding {
-    fn pack(self, bytes: &[u8]) -> io::Result<Bytes> {
+    pub(crate) fn pack(self, bytes: &[u8]) -> io::Result<Bytes> {
         let packed = match self {
             Self::Identity => bytes.to_vec(),
             Self::Gzip => {

@@ -14,6 +14,15 @@ pub(crate) use self::core::{
     tenant, variants,
 };
 
+/// Text without control characters.
+pub(crate) const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
+
+/// What people write in one line: nothing that moves a cursor or turns a direction.
+pub(crate) const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$";
+
+/// The `next_cursor` of a page.
+pub(crate) const CURSOR: &str = "^[A-Za-z0-9_-]+$";
+
 /// Where references lead.
 const COMPONENTS: &str = "/components/schemas";
 

@@ -85,7 +85,7 @@ fn list<T>(
     key: impl Fn(&T) -> &str,
     write: impl Fn(&mut dyn Write, &T) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let mut page = Page { after: None, limit: EXPORT_ITEMS_PER_READ, archived: false };
+    let mut page = Page { limit: EXPORT_ITEMS_PER_READ, archived: false, ..Page::ALL };
     loop {
         let items = read(&page)?;
         for (index, item) in items.iter().enumerate() {

@@ -35,9 +35,9 @@ pub(crate) enum Fault {
     Revoked,
     /// The token of who scheduled a change was revoked before its time came.
     AuthorRevoked,
-    /// A bound of the server.
-    LimitExceeded { limit: &'static str, maximum: u64 },
-    /// Too much is waiting to be written.
+    /// A bound of the server; `at` is where in the body it is exceeded, where that can be said.
+    LimitExceeded { limit: &'static str, maximum: u64, at: Option<String> },
+    /// Too much is waiting already: to be written, to be worked on, or to be read of what is sent.
     Busy,
     /// The server is stopping.
     Stopping,
@@ -59,6 +59,16 @@ impl Fault {
         Self::Invalid(vec![diagnostic(pointer, code, message)])
     }
 
+    /// A bound of the server that no one place of the body exceeds.
+    pub(crate) fn limit(limit: &'static str, maximum: u64) -> Self {
+        Self::LimitExceeded { limit, maximum, at: None }
+    }
+
+    /// A bound of the server that is exceeded at a place of the body.
+    pub(crate) fn limit_at(pointer: &str, limit: &'static str, maximum: u64) -> Self {
+        Self::LimitExceeded { limit, maximum, at: Some(pointer.to_owned()) }
+    }
+
     /// What the log says where the store failed. Of a document that cannot be read that is where, and not
     /// what stands there: it may be somebody's key.
     pub(crate) fn logged(&self) -> Option<String> {
@@ -70,8 +80,12 @@ impl Fault {
 
     /// The same of a body that is a part of another one, there at `place`.
     pub(crate) fn below(mut self, place: &str) -> Self {
-        if let Self::Invalid(faults) = &mut self {
-            faults.iter_mut().for_each(|fault| fault.pointer.insert_str(0, place));
+        match &mut self {
+            Self::Invalid(faults) => {
+                faults.iter_mut().for_each(|fault| fault.pointer.insert_str(0, place));
+            }
+            Self::LimitExceeded { at: Some(at), .. } => at.insert_str(0, place),
+            _ => {}
         }
         self
     }

@@ -15,12 +15,12 @@ use super::precondition::Precondition;
 use super::project;
 use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
+use super::sizes::check_document;
 use super::state::references;
-use crate::limits::{
-    MAX_DEFINITION_BYTES, MAX_DESCRIPTION_BYTES, MAX_FLAGS, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS,
-};
+use super::text::{is_line, is_text};
+use crate::limits::{MAX_DESCRIPTION_BYTES, MAX_FLAGS, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS};
 use crate::store::{
-    Environment, ObjectKind, Page, Project, ProjectId, Scope, StoredFlag, Transaction, View,
+    Environment, Listed, ObjectKind, Page, Project, ProjectId, Scope, StoredFlag, Transaction, View,
 };
 
 pub(super) static TEXT: Shape = Shape::Nullable(&Shape::String);
@@ -156,13 +156,14 @@ pub(crate) fn get(view: &dyn View, project: &str, key: &str) -> Result<Flag, Fau
     Ok(shown(stored, document.shared, None))
 }
 
-pub(crate) fn list(view: &dyn View, project: &str, page: &Page) -> Result<Vec<Flag>, Fault> {
+pub(crate) fn list(view: &dyn View, project: &str, page: &Page) -> Result<Listed<Flag>, Fault> {
     let project = project::find(view, project)?;
     let read = |stored: StoredFlag| {
         let shared = FlagDocument::read(&stored)?.shared;
         Ok(shown(stored, shared, None))
     };
-    view.flags(project.id, page)?.into_iter().map(read).collect()
+    let found = view.flags(project.id, page)?;
+    Listed::of(found, page, |stored| stored.document.len()).try_map(read)
 }
 
 /// Creates a flag, off in every environment. `key` comes from the path where that names one.
@@ -338,7 +339,7 @@ fn breaks(
     Ok(broken)
 }
 
-/// What is too long or too much of a shared definition.
+/// What is too long, too much or no text of a shared definition.
 pub(super) fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
     let shared = &document.shared;
     let mut faults = Vec::new();
@@ -357,6 +358,20 @@ pub(super) fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
     for (index, tag) in shared.tags.iter().enumerate() {
         limit(&format!("/tags/{index}"), "a tag", tag.len(), MAX_TAG_BYTES, "bytes");
     }
+    let mut text = |pointer: &str, what: &str, right: bool| {
+        if !right {
+            let message = format!("{what} has no control characters");
+            faults.push(diagnostic(pointer, "invalid_text", message));
+        }
+    };
+    let line = |text: &Option<String>| text.as_deref().is_none_or(is_line);
+    text("/name", "a name", line(&shared.name));
+    let description = shared.description.as_deref();
+    text("/description", "a description", description.is_none_or(is_text));
+    text("/owner", "an owner", line(&shared.owner));
+    for (index, tag) in shared.tags.iter().enumerate() {
+        text(&format!("/tags/{index}"), "a tag", is_line(tag));
+    }
     let expiry = shared.expiry.as_ref();
     if expiry.is_some_and(|expiry| Timestamp::parse(expiry).is_none()) {
         let message = "an expiry is a time such as `2027-01-31T12:00:00Z`";
@@ -373,10 +388,7 @@ pub(super) fn stored_json(document: &FlagDocument) -> Result<String, Fault> {
     let text = to_json(document)?;
     // What cannot be read again must not be stored.
     parse::<FlagDocument>(&text)?;
-    if text.len() > MAX_DEFINITION_BYTES {
-        let maximum = MAX_DEFINITION_BYTES as u64;
-        return Err(Fault::LimitExceeded { limit: "definition_bytes", maximum });
-    }
+    check_document(&text, "")?;
     Ok(text)
 }
 

@@ -19,7 +19,7 @@ use super::precondition::Precondition;
 use super::received::{INVALID_KEY, all_right};
 use super::tenant::{self, UPSERTS, Upsert};
 use super::{project, rule_ids};
-use crate::limits::MAX_IMPORTED_TENANTS;
+use crate::limits::{MAX_FLAGS, MAX_IMPORTED_TENANTS, MAX_SEGMENTS};
 use crate::schema::Body;
 use crate::store::{ObjectKind, ProjectId, Scope, View};
 
@@ -51,7 +51,7 @@ static FLAG: Shape = Shape::Object(&[
 ]);
 
 /// What is to be imported, right in its form.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Imported {
     flags: Vec<ImportedFlag>,
     segments: Vec<(String, SegmentDefinition)>,
@@ -72,7 +72,7 @@ impl Imported {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct ImportedFlag {
     key: String,
     #[serde(flatten)]
@@ -86,6 +86,7 @@ impl Imported {
     /// # Errors
     /// Everything that is wrong with its form; pointers lead into it.
     pub(crate) fn read(mut document: Value) -> Result<Self, Fault> {
+        check_counts(&document)?;
         let list = |document: &mut Value, name: &str| -> Vec<Value> {
             match document.get_mut(name) {
                 Some(Value::Array(list)) => std::mem::take(list),
@@ -108,10 +109,6 @@ impl Imported {
         let tenants = list(&mut document, "tenants");
         let segments = read_segments(segments, &mut faults);
         all_right(faults)?;
-        if tenants.len() > MAX_IMPORTED_TENANTS {
-            let maximum = MAX_IMPORTED_TENANTS as u64;
-            return Err(Fault::LimitExceeded { limit: "imported_tenants", maximum });
-        }
         let mut faults = Vec::new();
         let flags = flags.into_iter().enumerate();
         let flags: Vec<ImportedFlag> = flags
@@ -130,6 +127,21 @@ impl Imported {
         all_right(faults)?;
         Ok(Self { flags, segments, tenants })
     }
+}
+
+/// Refuses more than there can be, before anything else is looked at.
+fn check_counts(document: &Value) -> Result<(), Fault> {
+    for (list, limit, maximum) in [
+        ("flags", "flags", MAX_FLAGS),
+        ("segments", "segments", MAX_SEGMENTS),
+        ("tenants", "imported_tenants", MAX_IMPORTED_TENANTS),
+    ] {
+        let many = document.get(list).and_then(Value::as_array);
+        if many.is_some_and(|many| many.len() as u64 > maximum) {
+            return Err(Fault::limit_at(&format!("/{list}"), limit, maximum));
+        }
+    }
+    Ok(())
 }
 
 fn read_segments(
@@ -196,13 +208,14 @@ pub(crate) fn plan(
     let (mut faults, mut kept) = (Vec::new(), Vec::new());
     let mut wanted = Wanted::default();
     for (index, flag) in imported.flags.into_iter().enumerate() {
+        if faults.len() >= MAX_DIAGNOSTICS {
+            break;
+        }
         let at = format!("/flags/{index}");
         let ImportedFlag { key, shared, state } = flag;
         let (new, is_kept) = match present(view, place.0.id, &key, &shared) {
             Err(PresentFault::Wrong(place, code, message)) => {
-                if faults.len() < MAX_DIAGNOSTICS {
-                    faults.push(diagnostic(&format!("{at}{place}"), code, message));
-                }
+                faults.push(diagnostic(&format!("{at}{place}"), code, message));
                 continue;
             }
             Err(PresentFault::Fault(fault)) => return Err(fault),

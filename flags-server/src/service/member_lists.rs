@@ -1,8 +1,9 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::value::RawValue;
 
 use super::fault::Fault;
+use super::members::MembersEdit;
 use crate::store::{EnvironmentId, MemberList, Page, StoreError, View};
 
 /// The lists of a segment on their way into its definition: as JSON from the beginning, as there
@@ -24,6 +25,26 @@ impl MemberLists {
         for list in [MemberList::Included, MemberList::Excluded] {
             for key in view.members(environment, segment, list, &Page::ALL)? {
                 lists.push(list, &key).map_err(StoreError::new)?;
+            }
+        }
+        Ok(lists)
+    }
+
+    /// The lists that one segment would have after a change.
+    pub(super) fn after(
+        view: &dyn View,
+        environment: EnvironmentId,
+        segment: &str,
+        edit: &MembersEdit,
+    ) -> Result<Self, Fault> {
+        let mut lists = Self::default();
+        for (list, edit) in
+            [(MemberList::Included, &edit.included), (MemberList::Excluded, &edit.excluded)]
+        {
+            let goes: HashSet<&String> = edit.remove.iter().collect();
+            let stays = view.members(environment, segment, list, &Page::ALL)?;
+            for key in stays.iter().filter(|key| !goes.contains(key)).chain(&edit.add) {
+                lists.push(list, key).map_err(StoreError::new)?;
             }
         }
         Ok(lists)

@@ -41,11 +41,12 @@ impl MembersEdit {
     /// Everything that is wrong, up to [`MAX_DIAGNOSTICS`]; pointers lead into
     /// `{included: {add, remove}, excluded: {add, remove}}`.
     pub(crate) fn new(included: KeysChange, excluded: KeysChange) -> Result<Self, Fault> {
-        let lists = [&included.add, &included.remove, &excluded.add, &excluded.remove];
-        if lists.iter().map(|keys| keys.len() as u64).sum::<u64>() > MAX_MEMBERS_PER_REQUEST {
-            let maximum = MAX_MEMBERS_PER_REQUEST;
-            return Err(Fault::LimitExceeded { limit: "members_per_request", maximum });
-        }
+        check_count([
+            ("/included/add", included.add.len()),
+            ("/included/remove", included.remove.len()),
+            ("/excluded/add", excluded.add.len()),
+            ("/excluded/remove", excluded.remove.len()),
+        ])?;
         all_right(Self::faults(&included, &excluded))?;
         Ok(Self::sorted(included, excluded))
     }
@@ -96,6 +97,17 @@ impl MembersEdit {
         faults
     }
 
+    /// How many keys come and go, in the included and in the excluded ones.
+    pub(super) fn counts(&self) -> [usize; 2] {
+        [&self.included, &self.excluded].map(|keys| keys.add.len() + keys.remove.len())
+    }
+
+    /// Refuses more of them than one request may change; pointers lead into the segment.
+    pub(super) fn check_counts(&self) -> Result<(), Fault> {
+        let [included, excluded] = self.counts();
+        check_count([("/included", included), ("/excluded", excluded)])
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.included.is_empty() && self.excluded.is_empty()
     }
@@ -108,6 +120,21 @@ impl MembersEdit {
         // What comes is a part of both.
         removed <= (before.bytes + 3 * before.keys()).saturating_sub(removed)
     }
+}
+
+/// Refuses more keys than one request adds to segments and removes from them: the one place for this
+/// rule. `changes` are places of the request, and how many keys come and go because of each.
+pub(super) fn check_count<'a>(
+    changes: impl IntoIterator<Item = (&'a str, usize)>,
+) -> Result<(), Fault> {
+    let mut keys = 0;
+    for (at, more) in changes {
+        keys += more as u64;
+        if keys > MAX_MEMBERS_PER_REQUEST {
+            return Err(Fault::limit_at(at, "members_per_request", MAX_MEMBERS_PER_REQUEST));
+        }
+    }
+    Ok(())
 }
 
 static LIST: Shape = Shape::Object(&[

@@ -23,6 +23,7 @@ mod lanes;
 mod member_lists;
 pub(crate) mod members;
 pub(crate) mod model;
+mod needs;
 pub(crate) mod new_token;
 pub(crate) mod past;
 pub(crate) mod plan;
@@ -42,14 +43,16 @@ pub(crate) mod schedule;
 pub(crate) mod segment;
 mod sentence;
 pub(crate) mod shown_token;
+mod sizes;
 pub(crate) mod state;
 pub(crate) mod target;
 pub(crate) mod tenant;
+pub(crate) mod text;
 pub(crate) mod token;
 pub(crate) mod upkeep;
 mod writer;
 
-pub(crate) use self::fault::Fault;
+pub(crate) use self::fault::{Fault, diagnostic};
 pub(crate) use self::lanes::Lane;
 pub(crate) use self::model::Revisions;
 pub(crate) use self::precondition::Precondition;
@@ -59,20 +62,23 @@ pub(crate) use self::writer::panic_message;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use flags_core::{Change, Timestamp};
+use flags_core::Timestamp;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
 use self::health::{Trial, WriteHealth};
-use self::lanes::Lanes;
+use self::lanes::{Lanes, Pool};
 use self::past::PastRulesets;
-use self::publish::Effect;
 use self::writer::{Operation, Request, WriterThread};
 use crate::access::Tokens;
-use crate::limits::{MAX_COMPUTATIONS, MAX_EXPORTS, MAX_PROPAGATION_WAITS, MAX_QUEUED_WRITES};
+use crate::limits::{
+    MAX_COMPUTATIONS, MAX_EXPORTS, MAX_PLANS, MAX_PREVIEWS, MAX_PROPAGATION_WAITS,
+    MAX_QUEUED_WRITES, MAX_WAITING_COMPUTATIONS, MAX_WAITING_EXPORTS, MAX_WAITING_PLANS,
+    MAX_WAITING_PREVIEWS,
+};
 use crate::live::Live;
 use crate::metrics::Metrics;
-use crate::store::{EnvironmentId, Store, View};
+use crate::store::{Store, View};
 
 /// The present instant.
 pub(crate) fn now() -> Timestamp {
@@ -94,9 +100,13 @@ pub(crate) struct Service {
     lanes: Lanes,
     past: PastRulesets,
     /// Of those who evaluate for somebody else, or read what somebody sent, which may be long.
-    computers: Arc<Semaphore>,
+    computers: Pool,
+    /// Of those who plan changes of many objects.
+    planners: Pool,
+    /// Of those who find out what a change would do: that may take a minute.
+    previewers: Pool,
     /// Of those who send a whole environment, as slowly as their client reads it.
-    exporters: Arc<Semaphore>,
+    exporters: Pool,
     writes: mpsc::Sender<Box<dyn Operation>>,
     health: Arc<WriteHealth>,
 }
@@ -125,8 +135,6 @@ impl Service {
         };
         let handle =
             std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
-        let computers = Arc::new(Semaphore::new(MAX_COMPUTATIONS));
-        let exporters = Arc::new(Semaphore::new(MAX_EXPORTS));
         let waits = Arc::new(Semaphore::new(MAX_PROPAGATION_WAITS));
         let service = Self {
             live,
@@ -138,8 +146,10 @@ impl Service {
             store,
             lanes: Lanes::new(),
             past: PastRulesets::default(),
-            computers,
-            exporters,
+            computers: Pool::new(MAX_COMPUTATIONS, MAX_WAITING_COMPUTATIONS),
+            planners: Pool::new(MAX_PLANS, MAX_WAITING_PLANS),
+            previewers: Pool::new(MAX_PREVIEWS, MAX_WAITING_PREVIEWS),
+            exporters: Pool::new(MAX_EXPORTS, MAX_WAITING_EXPORTS),
             writes,
             health,
         };
@@ -153,24 +163,6 @@ impl Service {
         verb: impl FnOnce(&mut Unit<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         self.queue(Request::new(author, verb)).await
-    }
-
-    /// Runs a verb on the writer thread and undoes it; gives the changes that it would have made.
-    pub(crate) async fn attempt(
-        &self,
-        author: Author,
-        verb: impl FnOnce(&mut Unit<'_>) -> Result<(), Fault> + Send + 'static,
-    ) -> Result<Vec<(EnvironmentId, Change)>, Fault> {
-        let attempted = author.clone();
-        let verb = |unit: &mut Unit<'_>| {
-            verb(unit)?;
-            let changes = unit.effects.drain(..).filter_map(|effect| match effect {
-                Effect::Change { environment, change, .. } => Some((environment, change)),
-                _ => None,
-            });
-            Ok(changes.collect())
-        };
-        self.write(author, move |unit| unit.run_for(&attempted, false, verb)).await
     }
 
     async fn queue<T>(
@@ -210,12 +202,14 @@ impl Service {
 
     /// Begins to read one committed state for as long as it takes; a few at a time, beside the other
     /// readers.
+    ///
+    /// # Errors
+    /// When too many wait for their turn already.
     pub(crate) async fn export(
         &self,
         read: impl FnOnce(Result<&dyn View, Fault>) + Send + 'static,
     ) -> Result<(), Fault> {
-        let permit = Arc::clone(&self.exporters).acquire_owned().await;
-        let permit = permit.map_err(|_| Fault::Stopping)?;
+        let permit = self.exporters.enter().await?;
         let store = Arc::clone(&self.store);
         spawn_blocking(move || {
             match store.view() {
@@ -228,23 +222,47 @@ impl Service {
     }
 
     /// Does what takes its time, away from the threads that answer requests; a few at a time.
+    ///
+    /// # Errors
+    /// When too many wait for their turn already.
     pub(crate) async fn compute<T: Send + 'static>(
         &self,
         compute: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Fault> {
-        let permit = Arc::clone(&self.computers).acquire_owned().await;
-        let permit = permit.map_err(|_| Fault::Stopping)?;
+        let place = self.computers.enter().await?;
+        self.compute_at(place, compute).await
+    }
+
+    /// The same at a place that was waited for already.
+    pub(crate) async fn compute_at<T: Send + 'static>(
+        &self,
+        place: OwnedSemaphorePermit,
+        compute: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Fault> {
         let result = spawn_blocking(move || {
             let result = compute();
-            drop(permit);
+            drop(place);
             result
         });
         result.await.map_err(|error| Fault::Internal(error.to_string()))
     }
 
-    /// Waits until one more request may be worked on; it is until the permit is dropped.
-    pub(crate) async fn enter(&self, lane: Lane) -> Result<OwnedSemaphorePermit, Fault> {
+    /// Waits until one more request may be worked on; it is until the permits are dropped.
+    pub(crate) async fn enter(&self, lane: Lane) -> Result<Vec<OwnedSemaphorePermit>, Fault> {
         self.lanes.request(lane).await
+    }
+
+    /// Waits until one more preview may be worked on; it is until the permit is dropped.
+    ///
+    /// # Errors
+    /// When too many wait for their turn already.
+    pub(crate) async fn enter_preview(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        self.previewers.enter().await
+    }
+
+    /// Room for some bytes of a body, if there is any; it is taken until the permit is dropped.
+    pub(crate) fn body_room(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
+        self.lanes.body(bytes)
     }
 
     /// Whether the server was asked to stop.

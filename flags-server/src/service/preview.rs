@@ -1,35 +1,80 @@
 //! What a proposed change would do to all stored tenants.
 //!
-//! The change is that which the write itself would make: its verb runs and is rolled back. What it
-//! would do, the evaluator says, asked with the rules before and after.
+//! The change is that which the write itself would publish: what is to come of it is found out as
+//! the write finds it out, on one committed state. What it would do, the evaluator says, asked with
+//! the rules before and after. The writer has nothing to do with it.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use flags_core::{
-    AttributeValue, Change, Context, FLAG_KIND, Gap, ObjectChange, Revision, Ruleset, SEGMENT_KIND,
-    TENANT_KIND, Timestamp,
+    AttributeValue, Change, Context, Epoch, FLAG_KIND, Gap, ObjectChange, Revision, Ruleset,
+    SEGMENT_KIND, TENANT_KIND, Timestamp,
 };
+use serde_json::Value;
 
-use super::Fault;
-use crate::limits::{MAX_PREVIEW_ANSWERS, MAX_PREVIEW_EXAMPLES};
+use super::rollout::{self, Rollout};
+use super::{Fault, Precondition, segment, state};
+use crate::limits::{MAX_PREVIEW_ANSWERS, MAX_PREVIEW_EXAMPLES, PREVIEW_TIMEOUT};
 use crate::store::{EnvironmentId, ObjectKind, View};
 
 /// How many answers are given before it is looked whether anybody still waits for them.
 const ANSWERS_PER_LOOK: usize = 1_024;
 
-/// The flags whose answers a change of objects may alter, sorted: those that it names, and those
-/// that need one of these.
+/// A write that is proposed.
+pub(crate) enum Write {
+    Flag(state::Path, How),
+    Rollout(state::Path, Rollout),
+    Segment(segment::Path, How),
+}
+
+pub(crate) enum How {
+    Put(Value),
+    Patch(Value),
+}
+
+/// What a write would change; nothing where everything is so already.
+///
+/// # Errors
+/// When the write would be refused for what it says; pointers lead into the proposal.
+pub(crate) fn proposed(view: &dyn View, write: Write) -> Result<Option<ObjectChange>, Fault> {
+    // What it is now is what it is compared with, whichever version that has.
+    let present = &Precondition::Exists;
+    let state = |wanted: Result<(state::Place, _), Fault>| {
+        wanted.and_then(|(place, after)| place.proposed(&after))
+    };
+    let segment = |path: &segment::Path, body, take_over| {
+        segment::wanted(view, path, present, body, take_over)?.proposed(view)
+    };
+    let (proposed, at) = match write {
+        Write::Flag(path, How::Put(body)) => {
+            (state(state::wanted_by_put(view, &path, present, body)), "/put")
+        }
+        Write::Flag(path, How::Patch(body)) => {
+            (state(state::wanted_by_patch(view, &path, present, body)), "/patch")
+        }
+        Write::Rollout(path, rollout) => {
+            (state(rollout::wanted(view, &path, present, rollout)), "/rollout")
+        }
+        Write::Segment(path, How::Put(body)) => (segment(&path, body, segment::as_sent), "/put"),
+        Write::Segment(path, How::Patch(body)) => (segment(&path, body, segment::merged), "/patch"),
+    };
+    proposed.map_err(|fault| fault.below(at))
+}
+
+/// The flags whose answers a change of an object may alter, sorted: the one that it names, and
+/// those that need it.
 pub(crate) fn affected(
     view: &dyn View,
     environment: EnvironmentId,
-    objects: &[ObjectChange],
+    object: Option<&ObjectChange>,
 ) -> Result<BTreeSet<String>, Fault> {
     let mut flags = BTreeSet::new();
     let mut open = Vec::new();
-    for object in objects {
+    if let Some(object) = object {
         match object.object() {
             (FLAG_KIND, key) => {
                 flags.insert(key.to_owned());
@@ -55,6 +100,26 @@ pub(crate) struct Preview {
     after: Ruleset,
     flags: Vec<String>,
     now: Timestamp,
+    /// When it is given up.
+    deadline: Instant,
+}
+
+/// Why a preview did not come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// Nobody waits for it.
+    Unwanted,
+    /// It takes too long.
+    TooLong,
+}
+
+impl From<Stopped> for Fault {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Unwanted => Self::Internal("nobody waited".into()),
+            Stopped::TooLong => Self::limit("preview_seconds", PREVIEW_TIMEOUT.as_secs()),
+        }
+    }
 }
 
 /// What a change would do to the answers of one flag.
@@ -90,30 +155,27 @@ pub(crate) struct Affected<'p> {
 }
 
 impl Preview {
-    /// Of changes of the present definitions, and of `flags`.
+    /// Of a change of the present definitions, and of `flags`.
     ///
     /// # Errors
     /// When there are too many answers to give.
     pub(crate) fn new(
         before: Arc<Ruleset>,
-        changes: &[Change],
+        epoch: Epoch,
+        object: Option<ObjectChange>,
         flags: Vec<String>,
         now: Timestamp,
     ) -> Result<Self, Fault> {
         let answers = before.tenants().len() as u64 * flags.len() as u64;
         if answers > MAX_PREVIEW_ANSWERS {
-            let maximum = MAX_PREVIEW_ANSWERS;
-            return Err(Fault::LimitExceeded { limit: "preview_answers", maximum });
+            return Err(Fault::limit("preview_answers", MAX_PREVIEW_ANSWERS));
         }
-        let mut after = Ruleset::clone(&before);
-        for change in changes {
-            // Others may have written since it was tried: then it follows them.
-            let previous = after.revision();
-            let change = Change { previous, revision: previous + 1, ..change.clone() };
-            let next = after.apply(&change);
-            after = next.map_err(|gap: Gap| Fault::Internal(gap.to_string()))?.0;
-        }
-        Ok(Self { before, after, flags, now })
+        // Others may have written since it was proposed: then it follows them.
+        let previous = before.revision();
+        let objects = object.into_iter().collect();
+        let change = Change { epoch, revision: previous + 1, previous, objects };
+        let after = before.apply(&change).map_err(|gap: Gap| Fault::Internal(gap.to_string()))?.0;
+        Ok(Self { before, after, flags, now, deadline: Instant::now() + PREVIEW_TIMEOUT })
     }
 
     /// The revision that it starts from.
@@ -125,28 +187,28 @@ impl Preview {
         self.before.tenants().len()
     }
 
-    /// What becomes of all tenants, flag by flag; `None` once `stop` says so.
-    pub(crate) fn effects(&self, stop: &AtomicBool) -> Option<Vec<Effects<'_>>> {
+    /// What becomes of all tenants, flag by flag, unless `stop` says that nobody waits for it.
+    pub(crate) fn effects(&self, stop: &AtomicBool) -> Result<Vec<Effects<'_>>, Stopped> {
         let effects = self.flags.iter().map(|flag| {
             let mut transitions: BTreeMap<Transition<'_>, Seen<'_>> = BTreeMap::new();
-            self.each(flag, stop, |tenant, transition| {
+            self.each(flag, stop, None, |tenant, transition| {
                 let seen = transitions.entry(transition).or_default();
                 seen.tenants += 1;
                 keep_first(&mut seen.examples, tenant, MAX_PREVIEW_EXAMPLES);
             })?;
-            Some(Effects { flag, transitions })
+            Ok(Effects { flag, transitions })
         });
         effects.collect()
     }
 
     /// The first `limit` whose variant changes, sorted by flag and tenant, after the flag and tenant
-    /// given; `None` once `stop` says so.
+    /// given, unless `stop` says that nobody waits for it.
     pub(crate) fn changed(
         &self,
         after: Option<(&str, &str)>,
         limit: usize,
         stop: &AtomicBool,
-    ) -> Option<Vec<Affected<'_>>> {
+    ) -> Result<Vec<Affected<'_>>, Stopped> {
         let mut found = Vec::new();
         for flag in &self.flags {
             let after = match after {
@@ -155,8 +217,8 @@ impl Preview {
                 _ => None,
             };
             let mut first = BinaryHeap::new();
-            self.each(flag, stop, |tenant, transition| {
-                if transition.from != transition.to && after.is_none_or(|after| tenant > after) {
+            self.each(flag, stop, after, |tenant, transition| {
+                if transition.from != transition.to {
                     keep_first(&mut first, Affected { flag, tenant, transition }, limit);
                 }
             })?;
@@ -166,25 +228,35 @@ impl Preview {
                 break;
             }
         }
-        Some(found)
+        Ok(found)
     }
 
+    /// Asks for each tenant after the one given, in no order.
     fn each<'p>(
         &'p self,
         flag: &'p str,
         stop: &AtomicBool,
+        after: Option<&str>,
         mut visit: impl FnMut(&'p str, Transition<'p>),
-    ) -> Option<()> {
+    ) -> Result<(), Stopped> {
         for (index, tenant) in self.before.tenants().enumerate() {
-            if index.is_multiple_of(ANSWERS_PER_LOOK) && stop.load(Ordering::Relaxed) {
-                return None;
+            if index.is_multiple_of(ANSWERS_PER_LOOK) {
+                if stop.load(Ordering::Relaxed) {
+                    return Err(Stopped::Unwanted);
+                }
+                if Instant::now() >= self.deadline {
+                    return Err(Stopped::TooLong);
+                }
+            }
+            if after.is_some_and(|after| tenant <= after) {
+                continue;
             }
             let context = TenantAlone { key: tenant, more: Cell::new(false) };
             let from = self.before.evaluate(flag, &context, self.now).variant;
             let to = self.after.evaluate(flag, &context, self.now).variant;
             visit(tenant, Transition { from, to, dependent: context.more.get() });
         }
-        Some(())
+        Ok(())
     }
 }
 
@@ -228,7 +300,7 @@ mod tests {
     use flags_core::Document;
 
     #[test]
-    fn it_ends_when_nobody_waits() {
+    fn it_ends_when_nobody_waits_and_when_it_takes_too_long() {
         let document: Document = serde_json::from_str(
             r#"{"epoch": "e", "revision": 1, "objects": [
                 {"kind": "tenant", "key": "acme", "version": 1, "definition": {}}]}"#,
@@ -236,13 +308,18 @@ mod tests {
         .unwrap();
         let (before, _) = Ruleset::compile(&document);
         let now = Timestamp::from_millis(0);
-        let preview = Preview::new(Arc::new(before), &[], vec!["f".into()], now).unwrap();
+        let (before, flags) = (Arc::new(before), vec!["f".into()]);
+        let mut preview = Preview::new(before, Epoch::new("e"), None, flags, now).unwrap();
         let stop = AtomicBool::new(false);
         assert_eq!(preview.effects(&stop).unwrap().len(), 1);
-        assert_eq!(preview.changed(None, 1, &stop), Some(Vec::new()));
+        assert_eq!(preview.changed(None, 1, &stop), Ok(Vec::new()));
         stop.store(true, Ordering::Relaxed);
-        assert!(preview.effects(&stop).is_none());
-        assert!(preview.changed(None, 1, &stop).is_none());
+        assert_eq!(preview.effects(&stop).unwrap_err(), Stopped::Unwanted);
+        assert_eq!(preview.changed(None, 1, &stop), Err(Stopped::Unwanted));
+        stop.store(false, Ordering::Relaxed);
+        preview.deadline = Instant::now();
+        assert_eq!(preview.effects(&stop).unwrap_err(), Stopped::TooLong);
+        assert_eq!(preview.changed(None, 1, &stop), Err(Stopped::TooLong));
     }
 
     #[test]
@@ -264,7 +341,8 @@ mod tests {
         let before = Arc::new(before.apply(&change).unwrap().0);
         let preview = |flags| {
             let flags = vec![String::new(); flags];
-            Preview::new(Arc::clone(&before), &[], flags, Timestamp::from_millis(0))
+            let (epoch, now) = (Epoch::new("e"), Timestamp::from_millis(0));
+            Preview::new(Arc::clone(&before), epoch, None, flags, now)
         };
         assert!(preview(20_000).is_ok());
         assert!(matches!(preview(20_001), Err(Fault::LimitExceeded { .. })));

@@ -8,6 +8,7 @@ use super::flag::first_object;
 use super::model::{FlagDocument, Revisions};
 use super::publish::{Deed, Edit, Effect, Unit};
 use super::received::{INVALID_KEY, all_right};
+use super::text::is_line;
 use crate::limits::{MAX_ENVIRONMENTS, MAX_NAME_BYTES, MAX_PROJECTS};
 use crate::store::{Environment, Page, Project, Reach, Scope, View};
 
@@ -69,12 +70,12 @@ pub(super) fn check_new(
         return Err(Fault::KeyConflict { key: key.to_owned(), existing });
     }
     if view.count(scope)? >= maximum {
-        return Err(Fault::LimitExceeded { limit, maximum });
+        return Err(Fault::limit(limit, maximum));
     }
     Ok(())
 }
 
-/// Refuses a key against the grammar and a name that is too long.
+/// Refuses a key against the grammar and a name that is too long, or no line of text.
 pub(super) fn check_names(key: Option<&str>, name: &str) -> Result<(), Fault> {
     let mut faults = Vec::new();
     if key.is_some_and(|key| !is_key(key)) {
@@ -83,6 +84,9 @@ pub(super) fn check_names(key: Option<&str>, name: &str) -> Result<(), Fault> {
     if name.len() > MAX_NAME_BYTES {
         let message = format!("a name has at most {MAX_NAME_BYTES} bytes");
         faults.push(diagnostic("/name", "limit_exceeded", message));
+    }
+    if !is_line(name) {
+        faults.push(diagnostic("/name", "invalid_text", "a name has no control characters"));
     }
     all_right(faults)
 }

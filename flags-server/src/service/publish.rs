@@ -12,12 +12,9 @@ use super::fault::Fault;
 use super::member_lists::MemberLists;
 use super::members::MembersEdit;
 use super::model::{Revisions, SegmentDocument, SharedFlag, json, wire_flag, wire_segment};
+use super::sizes::{Sizes, check_document};
 use super::tenant;
 use super::writer::panic_message;
-use crate::limits::{
-    MAX_DEFINITION_BYTES, MAX_ENVIRONMENT_BYTES, MAX_SEGMENT_MEMBER_BYTES, MAX_SEGMENT_MEMBERS,
-    MAX_STORED_TENANT_BYTES, MAX_TENANTS,
-};
 use crate::store::{
     AuditEntry, Environment, EnvironmentId, LoggedChange, MemberCounts, MemberList, ObjectKind,
     Project, Reference, StoredObject, StoredTenant, StoredToken, Transaction,
@@ -169,8 +166,7 @@ impl Unit<'_> {
         edits: Vec<Edit<'_>>,
     ) -> Result<Revision, Fault> {
         let revision = environment.revision + 1;
-        let bytes_before = self.tx.definition_bytes(environment.id)?;
-        let tenants_before = self.tx.tenant_counts(environment.id)?;
+        let before = Sizes::of(self.tx, environment.id)?;
         let limited = edits
             .iter()
             .any(|edit| matches!(edit, Edit::Flag { limited: true, .. } | Edit::Segment { .. }));
@@ -178,16 +174,11 @@ impl Unit<'_> {
         for edit in edits {
             objects.push(self.write(environment.id, revision, edit)?);
         }
-        let bytes = self.tx.definition_bytes(environment.id)?;
-        if limited && bytes > MAX_ENVIRONMENT_BYTES && bytes > bytes_before {
-            let maximum = MAX_ENVIRONMENT_BYTES;
-            return Err(Fault::LimitExceeded { limit: "environment_bytes", maximum });
+        let mut after = Sizes::of(self.tx, environment.id)?;
+        if !limited {
+            after.definition_bytes = before.definition_bytes;
         }
-        let tenants = self.tx.tenant_counts(environment.id)?;
-        check_growth([
-            ("tenants", MAX_TENANTS, tenants_before.tenants, tenants.tenants),
-            ("tenant_bytes", MAX_STORED_TENANT_BYTES, tenants_before.bytes, tenants.bytes),
-        ])?;
+        Sizes::check_growth(&before, &after)?;
         self.append(environment, objects)
     }
 
@@ -199,7 +190,9 @@ impl Unit<'_> {
         key: &str,
         edit: &MembersEdit,
     ) -> Result<Option<MembersChange>, Fault> {
+        let before = Sizes::of(self.tx, environment.id)?;
         let [included, excluded] = self.write_members(environment.id, key, edit)?;
+        Sizes::check_growth(&before, &Sizes::of(self.tx, environment.id)?)?;
         if included.is_empty() && excluded.is_empty() {
             return Ok(None);
         }
@@ -234,11 +227,6 @@ impl Unit<'_> {
         revision: Revision,
         edit: Edit<'_>,
     ) -> Result<ObjectChange, Fault> {
-        let fits = |document: &str| {
-            let maximum = MAX_DEFINITION_BYTES as u64;
-            let fault = Fault::LimitExceeded { limit: "definition_bytes", maximum };
-            if document.len() > MAX_DEFINITION_BYTES { Err(fault) } else { Ok(()) }
-        };
         let object = |kind, key: &str, document, wire: &flags_core::Object| StoredObject {
             kind,
             key: key.to_owned(),
@@ -251,7 +239,7 @@ impl Unit<'_> {
         match edit {
             Edit::Flag { key, document, shared, references, limited } => {
                 if limited {
-                    fits(&document)?;
+                    check_document(&document, "")?;
                 }
                 let wire = wire_flag(key, revision, &document, shared)?;
                 let object = object(ObjectKind::Flag, key, document, &wire);
@@ -260,7 +248,7 @@ impl Unit<'_> {
             }
             Edit::Segment { key, document, members } => {
                 let text = json(document)?;
-                fits(&text)?;
+                check_document(&text, "")?;
                 let bare = wire_segment(key, revision, document, MemberLists::default())?;
                 let object = object(ObjectKind::Segment, key, text, &bare);
                 self.tx.put_object(environment, &object, &[])?;
@@ -301,7 +289,6 @@ impl Unit<'_> {
         key: &str,
         edit: &MembersEdit,
     ) -> Result<[KeysChange; 2], Fault> {
-        let before = self.tx.member_counts(environment)?;
         let mut write = |list, keys: &KeysChange| -> Result<KeysChange, Fault> {
             let remove = self.tx.remove_members(environment, key, list, &keys.remove)?;
             let add = self.tx.add_members(environment, key, list, &keys.add)?;
@@ -310,11 +297,6 @@ impl Unit<'_> {
         };
         let included = write(MemberList::Included, &edit.included)?;
         let excluded = write(MemberList::Excluded, &edit.excluded)?;
-        let after = self.tx.member_counts(environment)?;
-        check_growth([
-            ("segment_members", MAX_SEGMENT_MEMBERS, before.keys(), after.keys()),
-            ("segment_member_bytes", MAX_SEGMENT_MEMBER_BYTES, before.bytes, after.bytes),
-        ])?;
         Ok([included, excluded])
     }
 
@@ -343,14 +325,4 @@ impl Unit<'_> {
             revisions: &json(deed.revisions)?,
         })?)
     }
-}
-
-/// Refuses what is more than before, and more than the maximum.
-fn check_growth(limits: [(&'static str, u64, u64, u64); 2]) -> Result<(), Fault> {
-    for (limit, maximum, before, after) in limits {
-        if after > maximum && after > before {
-            return Err(Fault::LimitExceeded { limit, maximum });
-        }
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@ use flags_core::Timestamp;
 use tokio::task::spawn_blocking;
 
 use super::{Fault, Service, now};
-use crate::limits::{MAX_COMPUTATIONS, MAX_QUEUED_WRITES};
+use crate::limits::MAX_QUEUED_WRITES;
 use crate::metrics::{EnvironmentReading, Process, Readings};
 
 impl Service {
@@ -17,8 +17,16 @@ impl Service {
             measured.await.map_err(|error| Fault::Internal(error.to_string()))?;
         let (store, (scheduled, first), process) = measured?;
         let overdue = first.map_or(0, |at| now().as_millis().saturating_sub(at.as_millis()));
-        let computing = MAX_COMPUTATIONS.saturating_sub(self.computers.available_permits());
-        let computations = ("computations", computing, MAX_COMPUTATIONS);
+        let pools = [
+            ("computations", &self.computers),
+            ("plans", &self.planners),
+            ("previews", &self.previewers),
+            ("exports", &self.exporters),
+        ];
+        let pools = pools.map(|(name, pool)| {
+            let (busy, limit) = pool.busy();
+            (name, busy, limit)
+        });
         let environments = self.live.all().into_iter().map(|environment| EnvironmentReading {
             project: environment.project.clone(),
             key: environment.key.clone(),
@@ -31,7 +39,7 @@ impl Service {
             environments: environments.collect(),
             queued_writes: MAX_QUEUED_WRITES.saturating_sub(self.writes.capacity()),
             max_queued_writes: MAX_QUEUED_WRITES,
-            pools: self.lanes.busy().into_iter().chain([computations]).collect(),
+            pools: self.lanes.busy().into_iter().chain(pools).collect(),
             scheduled,
             overdue_seconds: u64::try_from(overdue / 1_000).unwrap_or(0),
             store,

@@ -7,6 +7,7 @@ use super::model::State;
 use super::precondition::Precondition;
 use super::publish::Unit;
 use super::state::{Path, Place};
+use crate::store::View;
 
 /// What is asked for.
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -32,7 +33,18 @@ pub(crate) fn roll_out(
     precondition: &Precondition,
     rollout: Rollout,
 ) -> Result<State, Fault> {
-    let place = Place::find(unit.tx, path, precondition)?;
+    let (place, after) = wanted(unit.tx, path, precondition, rollout)?;
+    place.save(unit, "flag_state.rollout", after)
+}
+
+/// What the state of the flag is to be.
+pub(super) fn wanted(
+    view: &dyn View,
+    path: &Path,
+    precondition: &Precondition,
+    rollout: Rollout,
+) -> Result<(Place, FlagState), Fault> {
+    let place = Place::find(view, path, precondition)?;
     let weight = weight_of(rollout.percent)?;
     let off = &place.state.off_variant;
     place.needs_variant(&rollout.variant)?;
@@ -68,8 +80,8 @@ pub(crate) fn roll_out(
     let weights = vec![share(variant, weight), share(rest, TOTAL_WEIGHT - weight)];
     let split = Split { bucketing: Bucketing::default(), by, salt, weights };
     let after = FlagState { fallthrough: Serve::Split(split), ..place.state.clone() };
-    place.check(unit.tx, &after).map_err(into_body)?;
-    place.save(unit, "flag_state.rollout", after)
+    place.check(view, &after).map_err(into_body)?;
+    Ok((place, after))
 }
 
 /// The present split or ramp of the fallthrough.

@@ -3,21 +3,24 @@
 use std::collections::HashSet;
 
 use flags_core::{
-    Condition, Field, KeysChange, Revision, SEGMENT, SegmentDefinition, Shape, check_segment,
+    Condition, Field, KeysChange, MembersChange, ObjectChange, Revision, SEGMENT, SEGMENT_KIND,
+    SegmentDefinition, Shape, check_segment,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::fault::Fault;
-use super::members::{MembersEdit, told};
-use super::model::{Segment, SegmentDocument, parse};
+use super::member_lists::MemberLists;
+use super::members::{MembersEdit, check_count, told};
+use super::model::{Segment, SegmentDocument, json as to_json, parse, wire_segment};
 use super::precondition::Precondition;
 use super::project;
 use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
+use super::sizes::check_document;
 use crate::limits::{MAX_DEFINITION_BYTES, MAX_SEGMENTS, MAX_SHOWN_MEMBERS};
 use crate::store::{
-    Environment, EnvironmentId, MemberCounts, MemberList, ObjectKind, Page, Project, Scope,
+    Environment, EnvironmentId, Listed, MemberCounts, MemberList, ObjectKind, Page, Project, Scope,
     StoredObject, View,
 };
 
@@ -112,10 +115,10 @@ pub(crate) fn list(
     project: &str,
     environment: &str,
     page: &Page,
-) -> Result<Vec<Segment>, Fault> {
+) -> Result<Listed<Segment>, Fault> {
     let (_, environment) = project::find_environment(view, project, environment)?;
     let objects = view.objects(environment.id, ObjectKind::Segment, page)?;
-    objects.into_iter().map(read).collect()
+    Listed::of(objects, page, |object| object.document.len()).try_map(read)
 }
 
 /// Creates a segment. `key` comes from the path where that names one.
@@ -166,7 +169,7 @@ pub(crate) fn put(
     if present.is_none() && *precondition == Precondition::Absent {
         return create(unit, &path.project, &path.environment, Some(&path.segment), body);
     }
-    change(unit, path, precondition, "segment.put", body, |_, _| ())
+    wanted(unit.tx, path, precondition, body, as_sent)?.save(unit, "segment.put")
 }
 
 pub(crate) fn patch(
@@ -176,27 +179,40 @@ pub(crate) fn patch(
     body: Value,
 ) -> Result<Segment, Fault> {
     precondition.demand()?;
-    change(unit, path, precondition, "segment.patch", body, |present, received| {
-        // A list that is removed is empty, unlike one that is not named.
-        for list in ["included", "excluded"] {
-            if let Some(keys) = received.members.get_mut(list).filter(|keys| keys.is_null()) {
-                *keys = json!([]);
-            }
-        }
-        received.merge_into(json!(present), &PATCH);
-    })
+    wanted(unit.tx, path, precondition, body, merged)?.save(unit, "segment.patch")
 }
 
-fn change(
-    unit: &mut Unit<'_>,
+/// How a body of `PUT` is taken over …
+pub(super) fn as_sent(_: &SegmentDocument, _: &mut Received) {}
+
+/// … and one of `PATCH`.
+pub(super) fn merged(present: &SegmentDocument, received: &mut Received) {
+    // A list that is removed is empty, unlike one that is not named.
+    for list in ["included", "excluded"] {
+        if let Some(keys) = received.members.get_mut(list).filter(|keys| keys.is_null()) {
+            *keys = json!([]);
+        }
+    }
+    received.merge_into(json!(present), &PATCH);
+}
+
+/// What a segment that is there is to be.
+pub(super) struct Wanted {
+    place: Place,
+    present: Segment,
+    document: SegmentDocument,
+    members: MembersEdit,
+}
+
+pub(super) fn wanted(
+    view: &dyn View,
     path: &Path,
     precondition: &Precondition,
-    action: &str,
     body: Value,
-    take_over: impl FnOnce(&SegmentDocument, &mut Received),
-) -> Result<Segment, Fault> {
-    let (project, environment, object) = find(unit.tx, path)?;
-    let present = read_whole(unit.tx, environment.id, object)?;
+    take_over: fn(&SegmentDocument, &mut Received),
+) -> Result<Wanted, Fault> {
+    let (project, environment, object) = find(view, path)?;
+    let present = read_whole(view, environment.id, object)?;
     precondition.check(Some(present.version))?;
     let mut received = Received::new(body)?;
     received.take_sent_back(Some(present.version));
@@ -206,20 +222,58 @@ fn change(
     received.check(&SEGMENT);
     let Said { kind, included, excluded, when } = Said::read(received)?;
     let place = Place { project, environment, key: present.key.clone() };
+    // So many go at least: what cannot be is told before the lists are read.
+    let MemberCounts { included: i, excluded: e, .. } = present.members;
+    let gone = |before: u64, wanted: &Option<Vec<String>>| match wanted {
+        None => 0,
+        Some(wanted) => usize::try_from(before).unwrap_or(usize::MAX).saturating_sub(wanted.len()),
+    };
+    check_count([("/included", gone(i, &included)), ("/excluded", gone(e, &excluded))])?;
     // A list that is not named stays as it is.
     let change = |list, wanted: Option<Vec<String>>| match wanted {
         None => Ok(KeysChange::default()),
-        Some(wanted) => difference(unit.tx, place.environment.id, &place.key, list, wanted),
+        Some(wanted) => difference(view, place.environment.id, &place.key, list, wanted),
     };
     let members = MembersEdit::sorted(
         change(MemberList::Included, included)?,
         change(MemberList::Excluded, excluded)?,
     );
     let document = SegmentDocument { kind, when };
-    if document == present.document && members.is_empty() {
-        return Ok(Segment { revision: Some(place.environment.revision), ..present });
+    Ok(Wanted { place, present, document, members })
+}
+
+impl Wanted {
+    fn is_present(&self) -> bool {
+        self.document == self.present.document && self.members.is_empty()
     }
-    place.save(unit, action, Some(&present), &document, &members)
+
+    fn save(self, unit: &mut Unit<'_>, action: &str) -> Result<Segment, Fault> {
+        if self.is_present() {
+            let revision = Some(self.place.environment.revision);
+            return Ok(Segment { revision, ..self.present });
+        }
+        let Self { place, present, document, members } = self;
+        place.save(unit, action, Some(&present), &document, &members)
+    }
+
+    /// What [`save`](Self::save) would publish; nothing where it is the present segment.
+    pub(super) fn proposed(self, view: &dyn View) -> Result<Option<ObjectChange>, Fault> {
+        if self.is_present() {
+            return Ok(None);
+        }
+        let Self { place: Place { environment, key, .. }, present, document, members } = self;
+        members.check_counts()?;
+        check_document(&to_json(&document)?, "")?;
+        let version = environment.revision + 1;
+        // Its keys are not read where they stay and nothing else does not.
+        if document == present.document {
+            let (kind, MembersEdit { included, excluded }) = (SEGMENT_KIND.to_owned(), members);
+            let change = MembersChange { kind, key, version, included, excluded };
+            return Ok(Some(ObjectChange::Members(change)));
+        }
+        let lists = MemberLists::after(view, environment.id, &key, &members)?;
+        Ok(Some(ObjectChange::Upsert(wire_segment(&key, version, &document, lists)?)))
+    }
 }
 
 /// A segment's place, where it may not be yet.
@@ -254,6 +308,7 @@ impl Place {
         document: &SegmentDocument,
         members: &MembersEdit,
     ) -> Result<Segment, Fault> {
+        members.check_counts()?;
         // What travels is the lesser: what came and went, or everything.
         let alone = before.is_some_and(|before| {
             before.document == *document && members.is_less_than_all_of(&before.members)

@@ -1,23 +1,22 @@
 //! The state of a flag in one environment.
 
-use std::collections::HashSet;
-
 use flags_core::{
-    Condition, Diagnostic, FLAG_STATE, Field, FlagDefinition, FlagState, Shape, Variant,
-    check_flag, flag_references, folded_key, unknown_variant,
+    FLAG_STATE, Field, FlagDefinition, FlagState, ObjectChange, Shape, check_flag, flag_references,
+    unknown_variant,
 };
 use serde_json::{Value, json};
 
-use super::fault::{Fault, diagnostic};
-use super::model::{FlagDocument, State, json as to_json, parse};
+use super::fault::Fault;
+use super::model::{FlagDocument, State, json as to_json, parse, wire_flag};
+use super::needs::Needs;
 use super::precondition::Precondition;
 use super::prerequisites::{Prerequisites, Violation};
 use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
+use super::sizes::check_document;
 use super::{flag, project, rule_ids};
 use crate::store::{
-    Environment, EnvironmentId, ObjectKind, Page, Project, ProjectId, Reference, Scope, StoredFlag,
-    StoredObject, View,
+    Environment, Listed, ObjectKind, Page, Project, Reference, StoredFlag, StoredObject, View,
 };
 
 /// The members of a patch; their values are checked after merging.
@@ -85,38 +84,9 @@ impl Place {
         }
         // First by itself, which bounds what is looked up.
         all_right(faults)?;
-        let mut faults = Vec::new();
-        check_prerequisites(view, self.project.id, after, &|_| None, &mut faults)?;
-        self.check_segments(view, after, &mut faults)?;
-        all_right(faults)?;
+        all_right(Needs::new(view, self.project.id, &self.environment).faults(after)?)?;
         if !after.prerequisites.is_empty() && after.prerequisites != self.state.prerequisites {
             self.check_cycles(view, after)?;
-        }
-        Ok(())
-    }
-
-    fn check_segments(
-        &self,
-        view: &dyn View,
-        after: &FlagState,
-        faults: &mut Vec<Diagnostic>,
-    ) -> Result<(), Fault> {
-        let mut named = Vec::new();
-        for (index, rule) in after.rules.iter().enumerate() {
-            segments_of(&rule.when, &format!("/rules/{index}/when"), &mut named);
-        }
-        let mut known = HashSet::new();
-        for (pointer, key) in named {
-            if known.contains(key) {
-                continue;
-            }
-            if has_segment(view, self.environment.id, key)? {
-                known.insert(key);
-            } else {
-                let message =
-                    format!("the environment `{}` has no segment `{key}`", self.environment.key);
-                faults.push(diagnostic(&pointer, "unknown_segment", message));
-            }
         }
         Ok(())
     }
@@ -135,6 +105,32 @@ impl Place {
         })
     }
 
+    fn wanted(self, view: &dyn View, mut received: Received) -> Result<(Self, FlagState), Fault> {
+        rule_ids::assign(&mut received.members, &self.state.rules);
+        received.check(&FLAG_STATE);
+        let after: FlagState = received.read()?;
+        self.check(view, &after)?;
+        Ok((self, after))
+    }
+
+    /// A switch is the same state but for that, and limits of size do not apply to it.
+    fn is_limited(&self, after: &FlagState) -> bool {
+        *after != FlagState { on: after.on, ..self.state.clone() }
+    }
+
+    /// What [`save`](Self::save) would publish; nothing where it is the present state.
+    pub(super) fn proposed(self, after: &FlagState) -> Result<Option<ObjectChange>, Fault> {
+        if *after == self.state {
+            return Ok(None);
+        }
+        let (next, document) = (self.environment.revision + 1, to_json(after)?);
+        if self.is_limited(after) {
+            check_document(&document, "")?;
+        }
+        let wire = wire_flag(&self.key, next, &document, &self.document.shared)?;
+        Ok(Some(ObjectChange::Upsert(wire)))
+    }
+
     /// Writes another state, unless it is the present one.
     pub(super) fn save(
         mut self,
@@ -146,8 +142,7 @@ impl Place {
             let revision = Some(self.environment.revision);
             return Ok(State { state: after, version: self.version, revision });
         }
-        // A switch is the same state but for that.
-        let limited = after != FlagState { on: after.on, ..self.state.clone() };
+        let limited = self.is_limited(&after);
         let definition = self.document.shared.with_state(after);
         let edit = Edit::Flag {
             key: &self.key,
@@ -168,73 +163,6 @@ impl Place {
             revisions: &project::at_revision(&self.environment, revision),
         })?;
         Ok(State { state: definition.state, version: revision, revision: Some(revision) })
-    }
-}
-
-/// Whether what a state has as prerequisites is there; `new` has the variants of flags that are to
-/// come.
-pub(super) fn check_prerequisites(
-    view: &dyn View,
-    project: ProjectId,
-    after: &FlagState,
-    new: &dyn Fn(&str) -> Option<Vec<Variant>>,
-    faults: &mut Vec<Diagnostic>,
-) -> Result<(), Fault> {
-    for (index, prerequisite) in after.prerequisites.iter().enumerate() {
-        let key = &prerequisite.flag;
-        let present = || -> Result<Option<Vec<Variant>>, Fault> {
-            let stored = view.flag(project, key)?.filter(|flag| flag.archived_at.is_none());
-            stored.map(|stored| Ok(FlagDocument::read(&stored)?.shared.variants)).transpose()
-        };
-        let variants = match new(key) {
-            Some(variants) => Some(variants),
-            None => present()?,
-        };
-        let Some(variants) = variants else {
-            let message = format!("there is no flag `{key}`");
-            let pointer = format!("/prerequisites/{index}/flag");
-            faults.push(diagnostic(&pointer, "unknown_flag", message));
-            continue;
-        };
-        for (place, name) in prerequisite.variants.iter().enumerate() {
-            if !variants.iter().any(|variant| variant.name == *name) {
-                let pointer = format!("/prerequisites/{index}/variants/{place}");
-                let message = format!("the flag `{key}` has no variant `{name}`");
-                faults.push(diagnostic(&pointer, "unknown_variant", message));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// By the key alone: a segment itself may be large.
-pub(super) fn has_segment(
-    view: &dyn View,
-    environment: EnvironmentId,
-    key: &str,
-) -> Result<bool, Fault> {
-    let scope = Scope::Objects(environment, ObjectKind::Segment);
-    Ok(view.key_like(scope, &folded_key(key))?.as_deref() == Some(key))
-}
-
-/// Where a condition names segments, and which.
-pub(super) fn segments_of<'a>(
-    condition: &'a Condition,
-    at: &str,
-    found: &mut Vec<(String, &'a str)>,
-) {
-    match condition {
-        Condition::All(conditions) => segments_of_each(conditions, &format!("{at}/all"), found),
-        Condition::Any(conditions) => segments_of_each(conditions, &format!("{at}/any"), found),
-        Condition::Not(condition) => segments_of(condition, &format!("{at}/not"), found),
-        Condition::Segment(key) => found.push((format!("{at}/segment"), key)),
-        Condition::Attribute { .. } => {}
-    }
-}
-
-fn segments_of_each<'a>(conditions: &'a [Condition], at: &str, found: &mut Vec<(String, &'a str)>) {
-    for (index, condition) in conditions.iter().enumerate() {
-        segments_of(condition, &format!("{at}/{index}"), found);
     }
 }
 
@@ -265,7 +193,7 @@ pub(crate) fn list(
     project: &str,
     environment: &str,
     page: &Page,
-) -> Result<Vec<(StoredFlag, FlagDocument, State)>, Fault> {
+) -> Result<Listed<(StoredFlag, FlagDocument, State)>, Fault> {
     let (project, environment) = project::find_environment(view, project, environment)?;
     // Every flag has a state in every environment: the two lists have the same keys.
     let states = view.objects(environment.id, ObjectKind::Flag, page)?;
@@ -274,7 +202,10 @@ pub(crate) fn list(
         let state = parse(&object.document)?;
         Ok((stored, document, State { state, version: object.version, revision: None }))
     };
-    view.flags(project.id, page)?.into_iter().zip(states).map(read).collect()
+    let found = view.flags(project.id, page)?.into_iter().zip(states).collect();
+    let bytes =
+        |(flag, state): &(StoredFlag, StoredObject)| flag.document.len() + state.document.len();
+    Listed::of(found, page, bytes).try_map(read)
 }
 
 pub(crate) fn put(
@@ -284,10 +215,8 @@ pub(crate) fn put(
     body: Value,
 ) -> Result<State, Fault> {
     precondition.demand()?;
-    let place = Place::find(unit.tx, path, precondition)?;
-    let mut received = Received::new(body)?;
-    received.take_sent_back(Some(place.version));
-    replace(unit, place, received, "flag_state.put")
+    let (place, after) = wanted_by_put(unit.tx, path, precondition, body)?;
+    place.save(unit, "flag_state.put", after)
 }
 
 pub(crate) fn patch(
@@ -297,24 +226,35 @@ pub(crate) fn patch(
     body: Value,
 ) -> Result<State, Fault> {
     precondition.demand()?;
-    let place = Place::find(unit.tx, path, precondition)?;
+    let (place, after) = wanted_by_patch(unit.tx, path, precondition, body)?;
+    place.save(unit, "flag_state.patch", after)
+}
+
+/// What a state is to be that is sent as a whole.
+pub(super) fn wanted_by_put(
+    view: &dyn View,
+    path: &Path,
+    precondition: &Precondition,
+    body: Value,
+) -> Result<(Place, FlagState), Fault> {
+    let place = Place::find(view, path, precondition)?;
+    let mut received = Received::new(body)?;
+    received.take_sent_back(Some(place.version));
+    place.wanted(view, received)
+}
+
+/// What a state is to be of which some members are sent.
+pub(super) fn wanted_by_patch(
+    view: &dyn View,
+    path: &Path,
+    precondition: &Precondition,
+    body: Value,
+) -> Result<(Place, FlagState), Fault> {
+    let place = Place::find(view, path, precondition)?;
     let mut received = Received::new(body)?;
     received.take_sent_back(Some(place.version));
     received.merge_into(json!(place.state), &PATCH);
-    replace(unit, place, received, "flag_state.patch")
-}
-
-fn replace(
-    unit: &mut Unit<'_>,
-    place: Place,
-    mut received: Received,
-    action: &str,
-) -> Result<State, Fault> {
-    rule_ids::assign(&mut received.members, &place.state.rules);
-    received.check(&FLAG_STATE);
-    let after: FlagState = received.read()?;
-    place.check(unit.tx, &after)?;
-    place.save(unit, action, after)
+    place.wanted(view, received)
 }
 
 /// Switches a flag on or off. That checks nothing, so that nothing is in the way of switching off.

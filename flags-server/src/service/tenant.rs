@@ -16,8 +16,9 @@ use super::precondition::Precondition;
 use super::project;
 use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
+use super::sizes::Sizes;
 use crate::limits::{MAX_AUDITED_KEYS, MAX_TENANTS_PER_REQUEST};
-use crate::store::{Environment, EnvironmentId, Page, Project, StoredTenant, View};
+use crate::store::{Environment, EnvironmentId, Listed, Page, Project, StoredTenant, View};
 
 /// The members of a patch; the attributes are checked after merging.
 static PATCH: Shape =
@@ -44,7 +45,7 @@ pub(crate) struct Tenant {
 }
 
 /// What a tenant is to be.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Upsert {
     key: String,
     #[serde(flatten)]
@@ -98,8 +99,7 @@ impl Upserts {
     /// Everything that is wrong, up to [`MAX_DIAGNOSTICS`].
     pub(crate) fn check(&self) -> Result<(), Fault> {
         if self.tenants.len() > MAX_TENANTS_PER_REQUEST {
-            let maximum = MAX_TENANTS_PER_REQUEST as u64;
-            return Err(Fault::LimitExceeded { limit: "tenants_per_request", maximum });
+            return Err(Fault::limit("tenants_per_request", MAX_TENANTS_PER_REQUEST as u64));
         }
         all_right(check(&self.tenants))
     }
@@ -121,6 +121,8 @@ pub(super) struct TenantsEdit {
     changed: Vec<(String, String)>,
     created: usize,
     unchanged: usize,
+    /// Bytes of what will be stored, and of what was instead of it.
+    bytes: (u64, u64),
 }
 
 impl TenantsEdit {
@@ -137,9 +139,13 @@ impl TenantsEdit {
                     edit.unchanged += 1;
                     continue;
                 }
-                Some(_) => {}
-                None => edit.created += 1,
+                Some(present) => edit.bytes.1 += present.document.len() as u64,
+                None => {
+                    edit.created += 1;
+                    edit.bytes.0 += key.len() as u64;
+                }
             }
+            edit.bytes.0 += document.len() as u64;
             edit.changed.push((key.to_owned(), document));
         }
         Ok(edit)
@@ -160,6 +166,12 @@ impl TenantsEdit {
 
     pub(super) fn edits(&self) -> impl Iterator<Item = Edit<'_>> {
         self.changed.iter().map(|(key, document)| Edit::Tenant { key, document: Some(document) })
+    }
+
+    /// What the tenants of an environment come to with it.
+    pub(super) fn add_to(&self, sizes: &mut Sizes) {
+        sizes.tenants += self.created as u64;
+        sizes.tenant_bytes = (sizes.tenant_bytes + self.bytes.0).saturating_sub(self.bytes.1);
     }
 
     fn updated(&self) -> usize {
@@ -208,9 +220,10 @@ pub(crate) fn list(
     project: &str,
     environment: &str,
     page: &Page,
-) -> Result<Vec<Tenant>, Fault> {
+) -> Result<Listed<Tenant>, Fault> {
     let (_, environment) = project::find_environment(view, project, environment)?;
-    view.tenants(environment.id, page)?.iter().map(read).collect()
+    let found = view.tenants(environment.id, page)?;
+    Listed::of(found, page, |stored| stored.document.len()).try_map(|stored| read(&stored))
 }
 
 pub(crate) fn put(

@@ -42,7 +42,7 @@ pub(crate) fn create(
     check_names(None, &new.name)?;
     let (kind, environment, expires_at) = new.resolve(unit.tx, within, unit.now)?;
     if unit.tx.live_tokens(unit.now)? >= MAX_TOKENS {
-        return Err(Fault::LimitExceeded { limit: "tokens", maximum: MAX_TOKENS });
+        return Err(Fault::limit("tokens", MAX_TOKENS));
     }
     let secret = new_secret(&kind)?;
     let stored = StoredToken { expires_at, ..new_token(&new.name, kind, &secret, unit.now) };
@@ -110,7 +110,7 @@ pub(crate) fn rotate(
     secrets.retain(|secret| secret.ends_at.is_some_and(|end| unit.now < end));
     if secrets.len() >= MAX_TOKEN_SECRETS {
         let (limit, maximum) = ("token_secrets", MAX_TOKEN_SECRETS as u64);
-        return Err(Fault::LimitExceeded { limit, maximum });
+        return Err(Fault::limit(limit, maximum));
     }
     let secret = new_secret(&token.stored.kind)?;
     secrets.insert(0, StoredSecret::lasting(&secret));

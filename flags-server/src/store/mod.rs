@@ -3,413 +3,43 @@
 //! There is one [`Writer`], owned by the writer thread, and any number of readers. A second store
 //! implements these traits and passes the same conformance suite.
 
+mod answer;
+mod audit;
 pub(crate) mod chain;
 #[cfg(test)]
 mod conformance;
+mod error;
+mod listed;
+mod log;
+mod object;
+mod page;
+mod place;
 mod schedule;
 mod size;
 pub(crate) mod sqlite;
 mod tenant;
 mod token;
 
+pub(crate) use self::answer::StoredAnswer;
+pub(crate) use self::audit::{AuditEntry, AuditFilter, AuditPage, AuditPosition, AuditRecord};
+pub(crate) use self::error::{Damage, Obstacle, StoreError, StoreResult};
+pub(crate) use self::listed::Listed;
+pub(crate) use self::log::{Checkpoint, LoggedChange};
+pub(crate) use self::object::{
+    MemberCounts, MemberList, ObjectKind, Reference, Referrer, StoredFlag, StoredObject,
+};
+pub(crate) use self::page::Page;
+pub(crate) use self::place::{Environment, EnvironmentId, Project, ProjectId, Scope};
 pub(crate) use self::schedule::{NextChange, ScheduleFilter, ScheduleState, ScheduledChange};
+pub(crate) use self::size::{DiskSize, StoreSize, WalProgress};
 pub(crate) use self::tenant::{StoredTenant, TenantCounts};
 pub(crate) use self::token::{
     Grant, Place, Reach, Role, StoredSecret, StoredToken, Tenants, TokenKind,
 };
 
-pub(crate) use self::size::{DiskSize, StoreSize, WalProgress};
-
-use std::error::Error as StdError;
-use std::fmt;
-
-use flags_core::{Epoch, FLAG_KIND, Revision, SEGMENT_KIND, Timestamp};
-use serde::{Serialize, Serializer};
+use flags_core::{Epoch, Revision, Timestamp};
 
 use self::chain::{AuditRow, ChainHead, Parts, Seals};
-
-/// The number of a project in the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct ProjectId(pub(crate) i64);
-
-/// The number of an environment in the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct EnvironmentId(pub(crate) i64);
-
-/// A namespace of flags.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Project {
-    pub(crate) id: ProjectId,
-    pub(crate) key: String,
-    pub(crate) name: String,
-    pub(crate) created_at: Timestamp,
-    pub(crate) archived_at: Option<Timestamp>,
-}
-
-/// A rule set inside a project.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Environment {
-    pub(crate) id: EnvironmentId,
-    /// The key of its project.
-    pub(crate) project: String,
-    pub(crate) key: String,
-    pub(crate) name: String,
-    pub(crate) revision: Revision,
-    pub(crate) created_at: Timestamp,
-    /// When it was archived itself; its project may be, too.
-    pub(crate) archived_at: Option<Timestamp>,
-}
-
-/// The shared definition of a flag, as JSON.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StoredFlag {
-    pub(crate) key: String,
-    /// Counts the edits of the shared definition from 1.
-    pub(crate) version: u64,
-    pub(crate) document: String,
-    pub(crate) archived_at: Option<Timestamp>,
-}
-
-/// What an environment consists of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum ObjectKind {
-    /// The state of a flag.
-    Flag,
-    /// A segment.
-    Segment,
-}
-
-impl ObjectKind {
-    /// The kind of this name.
-    pub(crate) fn of(name: &str) -> Option<Self> {
-        [Self::Flag, Self::Segment].into_iter().find(|kind| kind.name() == name)
-    }
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Flag => FLAG_KIND,
-            Self::Segment => SEGMENT_KIND,
-        }
-    }
-}
-
-impl Serialize for ObjectKind {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
-/// One definition of an environment, as JSON; that of a segment is without the keys it lists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StoredObject {
-    pub(crate) kind: ObjectKind,
-    pub(crate) key: String,
-    /// The revision that last changed it.
-    pub(crate) version: Revision,
-    /// What a segment lists, which the store counts by itself; nothing for a flag.
-    pub(crate) members: MemberCounts,
-    /// What it counts towards the limit of an environment: a definition's bytes without such keys.
-    pub(crate) bytes: u64,
-    pub(crate) document: String,
-}
-
-/// A list of keys that a segment has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum MemberList {
-    Included,
-    Excluded,
-}
-
-/// How many keys there are in the lists of a segment, or of all segments of an environment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct MemberCounts {
-    pub(crate) included: u64,
-    pub(crate) excluded: u64,
-    /// Bytes of the keys of both lists.
-    pub(crate) bytes: u64,
-}
-
-impl MemberCounts {
-    pub(crate) const fn keys(&self) -> u64 {
-        self.included + self.excluded
-    }
-}
-
-/// What a flag's state needs of another object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reference {
-    pub(crate) kind: ObjectKind,
-    pub(crate) key: String,
-    /// The variants of a prerequisite that satisfy.
-    pub(crate) variants: Vec<String>,
-}
-
-/// A flag that needs something, and the variants it names of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Referrer {
-    pub(crate) flag: String,
-    pub(crate) variants: Vec<String>,
-}
-
-/// One entry of the change log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LoggedChange {
-    pub(crate) revision: Revision,
-    /// A [`flags_core::Change`] as JSON, on one line.
-    pub(crate) change: String,
-    /// Whether who has an older revision needs a snapshot to get over it.
-    pub(crate) resets: bool,
-}
-
-/// What the changes up to a revision add up to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Checkpoint {
-    pub(crate) revision: Revision,
-    /// A [`flags_core::Document`] as JSON.
-    pub(crate) document: String,
-}
-
-/// Who did what, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AuditEntry<'a> {
-    pub(crate) at: Timestamp,
-    /// The id of the token.
-    pub(crate) actor: &'a str,
-    /// What it is called.
-    pub(crate) actor_name: &'a str,
-    pub(crate) request_id: &'a str,
-    /// What was asked for, such as `flag.off`.
-    pub(crate) action: &'a str,
-    pub(crate) project: Option<&'a str>,
-    pub(crate) environment: Option<&'a str>,
-    pub(crate) object_kind: &'a str,
-    pub(crate) object_key: &'a str,
-    pub(crate) reason: Option<&'a str>,
-    /// The object as JSON.
-    pub(crate) before: Option<&'a str>,
-    /// The object as JSON.
-    pub(crate) after: Option<&'a str>,
-    /// `{environment: revision}` as JSON.
-    pub(crate) revisions: &'a str,
-}
-
-/// An entry of the audit log as it is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AuditRecord {
-    /// Later ones have higher ones.
-    pub(crate) id: u64,
-    pub(crate) at: Timestamp,
-    pub(crate) actor: String,
-    /// What the token is called.
-    pub(crate) actor_name: Option<String>,
-    pub(crate) request_id: String,
-    pub(crate) action: String,
-    pub(crate) project: Option<String>,
-    pub(crate) environment: Option<String>,
-    pub(crate) object_kind: String,
-    pub(crate) object_key: String,
-    pub(crate) reason: Option<String>,
-    pub(crate) before: Option<String>,
-    pub(crate) after: Option<String>,
-    pub(crate) revisions: String,
-}
-
-impl AuditRecord {
-    /// Roughly how much there is to tell.
-    pub(crate) fn bytes(&self) -> usize {
-        let length = |document: &Option<String>| document.as_ref().map_or(0, String::len);
-        length(&self.before) + length(&self.after)
-    }
-}
-
-/// Where an entry stands in the audit log, which is sorted by time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct AuditPosition {
-    pub(crate) at: Timestamp,
-    pub(crate) id: u64,
-}
-
-/// What is looked for in the audit log.
-#[derive(Debug, Clone)]
-pub(crate) struct AuditFilter {
-    pub(crate) project: Option<String>,
-    pub(crate) environment: Option<String>,
-    pub(crate) actor: Option<String>,
-    pub(crate) action: Option<String>,
-    /// Its kind, of any kind where that is not said, and its key.
-    pub(crate) object: Option<(Option<String>, String)>,
-    /// Only what happened within this.
-    pub(crate) reach: Reach,
-    /// Not earlier than this.
-    pub(crate) from: Timestamp,
-    /// Only what stands before this.
-    pub(crate) before: AuditPosition,
-}
-
-impl Default for AuditFilter {
-    /// Everything.
-    fn default() -> Self {
-        Self {
-            project: None,
-            environment: None,
-            actor: None,
-            action: None,
-            object: None,
-            reach: Reach::Everything,
-            from: Timestamp::from_millis(i64::MIN),
-            before: AuditPosition { at: Timestamp::from_millis(i64::MAX), id: 0 },
-        }
-    }
-}
-
-/// Some entries of the audit log, and where to look for the next ones.
-#[derive(Debug)]
-pub(crate) struct AuditPage {
-    pub(crate) records: Vec<AuditRecord>,
-    pub(crate) next: Option<AuditPosition>,
-}
-
-/// An answer that is given again to whoever asks again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StoredAnswer {
-    /// Of the request that it answers.
-    pub(crate) fingerprint: [u8; 32],
-    pub(crate) at: Timestamp,
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
-}
-
-/// Where keys are unique, and what is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
-    Projects,
-    Environments(ProjectId),
-    Flags(ProjectId),
-    Objects(EnvironmentId, ObjectKind),
-}
-
-/// Something of the store itself that is not whole, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Damage {
-    pub(crate) place: String,
-    pub(crate) message: String,
-}
-
-/// A part of a list that is sorted by key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Page {
-    /// Only what sorts after this.
-    pub(crate) after: Option<String>,
-    pub(crate) limit: u32,
-    /// Also what is archived: projects, environments and flags.
-    pub(crate) archived: bool,
-}
-
-impl Page {
-    /// The whole list.
-    pub(crate) const ALL: Self = Self { after: None, limit: u32::MAX, archived: true };
-
-    /// The whole list that this is a page of.
-    pub(crate) fn whole(&self) -> Self {
-        Self { archived: self.archived, ..Self::ALL }
-    }
-
-    /// This part of a list that is there as a whole.
-    pub(crate) fn of<T>(&self, items: Vec<T>, key: impl Fn(&T) -> &str) -> Vec<T> {
-        let later = |item: &T| self.after.as_deref().is_none_or(|after| key(item) > after);
-        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        items.into_iter().filter(later).take(limit).collect()
-    }
-}
-
-/// What keeps a store from working that an operator can do something about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Obstacle {
-    DiskFull,
-    ReadOnly,
-    Locked,
-    DiskFails,
-}
-
-impl Obstacle {
-    pub(crate) const fn sentence(self) -> &'static str {
-        match self {
-            Self::DiskFull => "the disk is full",
-            Self::ReadOnly => "the database is read-only",
-            Self::Locked => "another process has locked the database",
-            Self::DiskFails => "the disk fails",
-        }
-    }
-}
-
-/// The store failed; nothing that its caller could have done better.
-#[derive(Debug)]
-pub(crate) struct StoreError {
-    cause: Box<dyn StdError + Send + Sync>,
-    obstacle: Option<Obstacle>,
-}
-
-impl StoreError {
-    pub(crate) fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { cause: error.into(), obstacle: None }
-    }
-
-    pub(crate) fn of_obstacle(
-        error: impl Into<Box<dyn StdError + Send + Sync>>,
-        obstacle: Option<Obstacle>,
-    ) -> Self {
-        Self { cause: error.into(), obstacle }
-    }
-
-    /// Whether the store works, and something in it cannot be read.
-    pub(crate) fn is_damage(&self) -> bool {
-        self.cause.is::<serde_json::Error>()
-    }
-
-    /// What happened, without what stands in a document that cannot be read.
-    pub(crate) fn logged(&self) -> String {
-        match self.cause.downcast_ref::<serde_json::Error>() {
-            Some(error) => {
-                let (line, column) = (error.line(), error.column());
-                format!("{:?} error at line {line}, column {column}", error.classify())
-            }
-            None => self.to_string(),
-        }
-    }
-
-    /// What happened, without saying that it happened to the database.
-    pub(crate) fn cause(&self) -> &dyn fmt::Display {
-        &self.cause
-    }
-
-    pub(crate) fn obstacle(&self) -> Option<Obstacle> {
-        self.obstacle
-    }
-
-    /// The same for somebody else who waited for it.
-    pub(crate) fn again(&self) -> Self {
-        Self::of_obstacle(self.cause.to_string(), self.obstacle)
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cause, obstacle } = self;
-        match obstacle {
-            Some(obstacle) => write!(f, "the database failed: {} ({cause})", obstacle.sentence()),
-            None => write!(f, "the database failed: {cause}"),
-        }
-    }
-}
-
-impl StdError for StoreError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&*self.cause)
-    }
-}
-
-pub(crate) type StoreResult<T> = Result<T, StoreError>;
 
 /// A database that is open.
 pub(crate) trait Store: Send + Sync + 'static {

@@ -32,7 +32,7 @@ pub(super) async fn get() -> Response {
     ([(CONTENT_TYPE, "application/json")], TEXT.clone()).into_response()
 }
 
-fn document(routes: &Routes) -> Value {
+pub(super) fn document(routes: &Routes) -> Value {
     let mut generator = schema::generator();
     let mut shared = Shared::default();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
@@ -87,6 +87,10 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, shared: &mut Shared
     if *method == Method::POST || !answer.demands_version {
         takes.refusals.remove(&428);
     }
+    // Nor is it said of what must be there already that there is none yet.
+    if takes.refusals.contains(&428) && !answer.statuses.contains(&201) {
+        takes.demands_version();
+    }
     let Operation { generator, parameters, body, refusals, headers: common } = takes;
 
     let mut responses = Map::new();
@@ -103,7 +107,10 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, shared: &mut Shared
         };
         let mut response = json!({"description": description, "headers": headers});
         if let (Some(response), true) = (response.as_object_mut(), *status != 304) {
-            let mut content = json!({answer.media: {"schema": schema}});
+            // The schema of a stream would be that of each event.
+            let is_stream = answer.media == "text/event-stream";
+            let of_body = if is_stream { json!({}) } else { json!({"schema": schema}) };
+            let mut content = json!({answer.media: of_body});
             if let (Some(content), true) = (content.as_object_mut(), answer.or_text) {
                 content.insert("text/plain".to_owned(), json!({"schema": {"type": "string"}}));
             }

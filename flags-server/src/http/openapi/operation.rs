@@ -85,6 +85,15 @@ impl<'g> Operation<'g> {
         self.may_be_refused([400]);
     }
 
+    /// It reads the version that it changes, and does nothing without.
+    pub(super) fn demands_version(&mut self) {
+        self.parameters.remove(&("header", "If-None-Match".to_owned()));
+        let version = self.parameters.get_mut(&("header", "If-Match".to_owned()));
+        if let Some(Value::Object(version)) = version {
+            version.insert("required".to_owned(), true.into());
+        }
+    }
+
     /// It reads a body, such as `example`.
     pub(in crate::http) fn body(&mut self, maximum_bytes: usize, schema: Schema, example: &str) {
         // That examples are JSON, and have their schemas, is tested.

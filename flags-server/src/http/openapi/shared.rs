@@ -116,7 +116,7 @@ pub(super) fn headers() -> Value {
         json!({"required": true, "description": description, "schema": schema})
     };
     json!({
-        "ETag": text(true, "The version in quotes, for `If-Match`; of a snapshot, its position."),
+        "ETag": text(true, "The version in quotes, for `If-Match`; of a snapshot, its position; of a page, what it says, hashed."),
         "Location": text(true, "The path of what is new."),
         "Link": text(false, "The next page, with `rel=\"next\"`, while there is more."),
         "Idempotency-Replayed": text(false, "`true` where this is the stored answer to an earlier request with the same key."),

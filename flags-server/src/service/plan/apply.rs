@@ -33,7 +33,7 @@ impl Plan {
         }
         let mut edits: Vec<Edit<'_>> =
             first.into_iter().map(|segment| delete(&*segment.key)).collect();
-        for PlannedSegment { before, after, members } in &self.segments {
+        for PlannedSegment { before, after, members, .. } in &self.segments {
             let Segment { key, document, .. } = after;
             let alone = before.as_ref().is_some_and(|before| {
                 before.document == *document && members.is_less_than_all_of(&before.members)

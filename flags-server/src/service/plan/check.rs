@@ -6,17 +6,19 @@ use flags_core::{
 };
 
 use super::{Plan, PlannedFlag, PlannedSegment, Wanted, WantedFlag, WantedSegment};
-use crate::limits::{MAX_FLAGS, MAX_MEMBERS_PER_REQUEST, MAX_SEGMENTS, MAX_SHOWN_MEMBERS};
+use crate::limits::{MAX_FLAGS, MAX_SEGMENTS, MAX_SHOWN_MEMBERS};
 use crate::service::fault::{Fault, diagnostic};
 use crate::service::flag;
-use crate::service::members::MembersEdit;
-use crate::service::model::{FlagDocument, Segment, SegmentDocument, parse};
+use crate::service::member_lists::MemberLists;
+use crate::service::members::{MembersEdit, check_count};
+use crate::service::model::{Segment, SegmentDocument, json, parse, wire_flag, wire_segment};
+use crate::service::needs::Needs;
 use crate::service::prerequisites::Prerequisites;
 use crate::service::received::all_right;
 use crate::service::segment::{difference, read_whole};
-use crate::service::state::{self, segments_of};
+use crate::service::sizes::{Sizes, check_document};
 use crate::service::tenant::TenantsEdit;
-use crate::store::{Environment, MemberCounts, MemberList, ObjectKind, Project, Scope, View};
+use crate::store::{Environment, MemberCounts, MemberList, ObjectKind, Page, Project, Scope, View};
 
 impl Plan {
     /// # Errors
@@ -26,6 +28,7 @@ impl Plan {
         (project, environment): (Project, Environment),
         wanted: Wanted,
     ) -> Result<Self, Fault> {
+        let sizes = Sizes::of(view, environment.id)?;
         let mut plan = Self {
             project,
             environment,
@@ -34,18 +37,18 @@ impl Plan {
             deleted: Vec::new(),
             tenants: TenantsEdit::default(),
             kept: Vec::new(),
+            sizes: (sizes.clone(), sizes),
+            elsewhere: 0,
         };
         let mut faults = Vec::new();
-        let mut places = BTreeMap::new();
         plan.add_segments(view, wanted.segments, &wanted.gone, &mut faults)?;
-        plan.add_flags(view, wanted.flags, &mut faults, &mut places)?;
+        plan.add_flags(view, wanted.flags, &mut faults)?;
         all_right(faults)?;
-        let mut faults = Vec::new();
-        plan.check_references(view, &places, &wanted.gone, &mut faults)?;
-        all_right(faults)?;
-        plan.check_cycles(view, &places)?;
+        plan.check_references(view, &wanted.gone)?;
+        plan.check_cycles(view)?;
         plan.add_deleted(view, wanted.gone)?;
         plan.tenants = TenantsEdit::of(view, plan.environment.id, &wanted.tenants)?;
+        plan.tenants.add_to(&mut plan.sizes.1);
         plan.check_limits(view)?;
         Ok(plan)
     }
@@ -59,12 +62,16 @@ impl Plan {
     ) -> Result<(), Fault> {
         let environment = self.environment.id;
         for WantedSegment { at, key, definition } in wanted {
+            if faults.len() >= MAX_DIAGNOSTICS {
+                break;
+            }
             let found = check_segment(&definition);
             if !found.is_empty() {
                 faults.extend(found.into_iter().map(|found| below(&at, found)));
                 continue;
             }
             let present = view.object(environment, ObjectKind::Segment, &key)?;
+            let bytes = present.as_ref().map_or(0, |present| present.bytes);
             let before =
                 present.map(|present| read_whole(view, environment, present)).transpose()?;
             if before.is_none()
@@ -92,8 +99,12 @@ impl Plan {
                 continue;
             }
             let version = self.environment.revision + 1;
+            check_document(&json(&document)?, &at)?;
+            let wire = wire_segment(&key, version, &document, MemberLists::default())?;
+            let present = before.as_ref().map(|before| before.members).unwrap_or_default();
+            self.replace((bytes, wire.definition.get().len()), (present, counts));
             let after = Segment { key, document, lists, members: counts, version, revision: None };
-            self.segments.push(PlannedSegment { before, after, members });
+            self.segments.push(PlannedSegment { at, before, after, members });
         }
         Ok(())
     }
@@ -103,79 +114,69 @@ impl Plan {
         view: &dyn View,
         wanted: Vec<WantedFlag>,
         faults: &mut Vec<Diagnostic>,
-        places: &mut BTreeMap<String, String>,
     ) -> Result<(), Fault> {
         for WantedFlag { at, key, state, new } in wanted {
-            let (document, before) = match new {
-                Some(document) => (document, None),
+            if faults.len() >= MAX_DIAGNOSTICS {
+                break;
+            }
+            let (document, before, bytes) = match new {
+                Some(document) => (document, None, 0),
                 None => {
                     let (_, document) = flag::find(view, self.project.id, &key)?;
                     let object = view.object(self.environment.id, ObjectKind::Flag, &key)?;
                     let object = object.ok_or_else(|| flag::not_found(&key))?;
-                    (document, Some(parse::<FlagState>(&object.document)?))
+                    (document, Some(parse::<FlagState>(&object.document)?), object.bytes)
                 }
             };
             if before.as_ref() == Some(&state) {
                 continue;
             }
+            // What is not in the state is beside it.
+            let beside = at.strip_suffix("/state").unwrap_or(&at);
             for mut found in check_flag(&document.shared.with_state(state.clone())) {
-                // What is not in the state is beside it.
-                let beside = at.strip_suffix("/state").unwrap_or(&at);
                 let (at, pointer) = match found.pointer.strip_prefix("/state") {
                     Some(pointer) => (&*at, pointer.to_owned()),
                     None => (beside, found.pointer),
                 };
                 found.pointer = pointer;
-                if faults.len() < MAX_DIAGNOSTICS {
-                    faults.push(below(at, found));
-                }
+                faults.push(below(at, found));
             }
-            places.insert(key.clone(), at);
-            self.flags.push(PlannedFlag { key, document, before, after: state });
+            let text = json(&state)?;
+            check_document(&text, &at)?;
+            let of = |text: &str| wire_flag(&key, 0, text, &document.shared);
+            self.replace((bytes, of(&text)?.definition.get().len()), Default::default());
+            if before.is_none() {
+                flag::stored_json(&document).map_err(|fault| fault.below(beside))?;
+                let first = of(&json(&document.first_state())?)?;
+                self.elsewhere += first.definition.get().len() as u64;
+            }
+            self.flags.push(PlannedFlag { at, key, document, before, after: state });
         }
         Ok(())
     }
 
     /// Whether all that the flags need will be there.
-    fn check_references(
-        &self,
-        view: &dyn View,
-        places: &BTreeMap<String, String>,
-        gone: &[String],
-        faults: &mut Vec<Diagnostic>,
-    ) -> Result<(), Fault> {
-        let coming: HashSet<&str> =
-            self.segments.iter().map(|segment| &*segment.after.key).collect();
-        let gone: HashSet<&str> = gone.iter().map(|key| &**key).collect();
-        let new: BTreeMap<&str, &FlagDocument> = self
-            .flags
-            .iter()
-            .filter(|flag| flag.before.is_none())
-            .map(|flag| (&*flag.key, &flag.document))
-            .collect();
-        let at = |flag: &PlannedFlag| places.get(&flag.key).cloned().unwrap_or_default();
+    fn check_references(&self, view: &dyn View, gone: &[String]) -> Result<(), Fault> {
+        let mut needs = Needs::new(view, self.project.id, &self.environment);
+        for key in gone {
+            needs.segment_will_be(key, false);
+        }
+        for segment in &self.segments {
+            needs.segment_will_be(&segment.after.key, true);
+        }
+        for flag in self.flags.iter().filter(|flag| flag.before.is_none()) {
+            let variants = flag.document.shared.variants.iter();
+            needs.flag_comes(&flag.key, variants.map(|variant| variant.name.clone()));
+        }
+        let mut faults = Vec::new();
         for flag in &self.flags {
-            let at = at(flag);
-            let mut found = Vec::new();
-            let known = |key: &str| new.get(key).map(|document| document.shared.variants.clone());
-            state::check_prerequisites(view, self.project.id, &flag.after, &known, &mut found)?;
-            let mut named = Vec::new();
-            for (index, rule) in flag.after.rules.iter().enumerate() {
-                segments_of(&rule.when, &format!("/rules/{index}/when"), &mut named);
-            }
-            for (pointer, key) in named {
-                let there = coming.contains(key)
-                    || (!gone.contains(key) && state::has_segment(view, self.environment.id, key)?);
-                if !there {
-                    let environment = &self.environment.key;
-                    let message = format!("the environment `{environment}` has no segment `{key}`");
-                    found.push(diagnostic(&pointer, "unknown_segment", message));
-                }
-            }
-            if faults.len() < MAX_DIAGNOSTICS {
-                faults.extend(found.into_iter().map(|found| below(&at, found)));
+            let found = needs.faults(&flag.after)?;
+            faults.extend(found.into_iter().map(|found| below(&flag.at, found)));
+            if faults.len() >= MAX_DIAGNOSTICS {
+                break;
             }
         }
+        all_right(faults)?;
         let planned: HashSet<&str> = self.flags.iter().map(|flag| &*flag.key).collect();
         for key in gone {
             for referrer in view.referrers(self.environment.id, ObjectKind::Segment, key)? {
@@ -190,11 +191,7 @@ impl Plan {
     }
 
     /// Orders the flags so that each comes after those that it needs.
-    fn check_cycles(
-        &mut self,
-        view: &dyn View,
-        places: &BTreeMap<String, String>,
-    ) -> Result<(), Fault> {
+    fn check_cycles(&mut self, view: &dyn View) -> Result<(), Fault> {
         let changes = |flag: &PlannedFlag| match &flag.before {
             None => !flag.after.prerequisites.is_empty(),
             Some(before) => before.prerequisites != flag.after.prerequisites,
@@ -208,7 +205,8 @@ impl Plan {
             graph.set(&flag.key, keys.map(|prerequisite| prerequisite.flag.clone()).collect());
         }
         let order = graph.order().map_err(|violation| {
-            let at = places.get(violation.flag()).map_or("", String::as_str);
+            let of = self.flags.iter().find(|flag| flag.key == violation.flag());
+            let at = of.map_or("", |flag| &flag.at);
             violation.at(&format!("{at}/prerequisites"))
         })?;
         let order: BTreeMap<&str, usize> =
@@ -221,6 +219,7 @@ impl Plan {
     fn add_deleted(&mut self, view: &dyn View, gone: Vec<String>) -> Result<(), Fault> {
         for key in gone {
             if let Some(object) = view.object(self.environment.id, ObjectKind::Segment, &key)? {
+                self.replace((object.bytes, 0), (object.members, MemberCounts::default()));
                 self.deleted.push(read_whole(view, self.environment.id, object)?);
             }
         }
@@ -230,7 +229,7 @@ impl Plan {
     fn check_limits(&self, view: &dyn View) -> Result<(), Fault> {
         let limit = |limit, maximum, there: u64, more: usize, fewer: usize| {
             let after = (there + more as u64).saturating_sub(fewer as u64);
-            let fault = Fault::LimitExceeded { limit, maximum };
+            let fault = Fault::limit(limit, maximum);
             if more > 0 && after > maximum { Err(fault) } else { Ok(()) }
         };
         let new = self.flags.iter().filter(|flag| flag.before.is_none()).count();
@@ -238,15 +237,37 @@ impl Plan {
         limit("flags", MAX_FLAGS, there, new, 0)?;
         let new = self.segments.iter().filter(|segment| segment.before.is_none()).count();
         let there = view.count(Scope::Objects(self.environment.id, ObjectKind::Segment))?;
-        limit("segments", MAX_SEGMENTS, there, new, self.deleted.len())
+        limit("segments", MAX_SEGMENTS, there, new, self.deleted.len())?;
+        let (before, after) = &self.sizes;
+        Sizes::check_growth(before, after)?;
+        if self.elsewhere > 0 {
+            for other in view.environments(Some(self.project.id), &Page::ALL)? {
+                if other.id != self.environment.id {
+                    let before = Sizes::of(view, other.id)?;
+                    let mut after = before.clone();
+                    after.definition_bytes += self.elsewhere;
+                    Sizes::check_growth(&before, &after)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts an object with its members in place of what it was.
+    fn replace(&mut self, bytes: (u64, usize), members: (MemberCounts, MemberCounts)) {
+        let Sizes { definition_bytes, members: keys, member_bytes, .. } = &mut self.sizes.1;
+        let replace = |sum: &mut u64, before: u64, after: u64| {
+            *sum = (*sum + after).saturating_sub(before);
+        };
+        replace(definition_bytes, bytes.0, bytes.1 as u64);
+        replace(keys, members.0.keys(), members.1.keys());
+        replace(member_bytes, members.0.bytes, members.1.bytes);
     }
 
     /// Refuses more than one request may do, while others wait.
     pub(crate) fn check_size(&self) -> Result<(), Fault> {
-        let lists = self.segments.iter().flat_map(|s| [&s.members.included, &s.members.excluded]);
-        let keys: usize = lists.map(|keys| keys.add.len() + keys.remove.len()).sum();
-        let (limit, maximum) = ("members_per_request", MAX_MEMBERS_PER_REQUEST);
-        if keys as u64 > maximum { Err(Fault::LimitExceeded { limit, maximum }) } else { Ok(()) }
+        let count = |segment: &PlannedSegment| segment.members.counts().into_iter().sum();
+        check_count(self.segments.iter().map(|segment| (&*segment.at, count(segment))))
     }
 }
 

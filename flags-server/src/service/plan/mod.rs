@@ -3,6 +3,9 @@
 
 mod apply;
 mod check;
+mod prepared;
+
+pub(crate) use self::prepared::{Prepared, Scale};
 
 use flags_core::{FlagState, Revision, SegmentDefinition, TENANT_KIND};
 use serde::Serialize;
@@ -12,6 +15,7 @@ use super::history::{Touched, tell};
 use super::members::MembersEdit;
 use super::model::{FlagDocument, Revisions, Segment};
 use super::segment::{shown, with_changed};
+use super::sizes::Sizes;
 use super::tenant::{TenantsEdit, Upsert};
 use crate::limits::MAX_SHOWN_OBJECTS;
 use crate::store::{Environment, ObjectKind, Project};
@@ -55,6 +59,10 @@ pub(crate) struct Plan {
     deleted: Vec<Segment>,
     tenants: TenantsEdit,
     kept: Vec<Kept>,
+    /// What the objects of the environment come to, now and then.
+    sizes: (Sizes, Sizes),
+    /// What the flags that are created come to in each of the other environments, in bytes.
+    elsewhere: u64,
 }
 
 /// Something that stays as it is, though it might be expected to change.
@@ -67,6 +75,8 @@ pub(crate) struct Kept {
 
 #[derive(Debug)]
 struct PlannedFlag {
+    /// Where its state stands in the request.
+    at: String,
     key: String,
     document: FlagDocument,
     /// `None` for a flag that is created.
@@ -76,6 +86,7 @@ struct PlannedFlag {
 
 #[derive(Debug)]
 struct PlannedSegment {
+    at: String,
     before: Option<Segment>,
     after: Segment,
     members: MembersEdit,

@@ -229,7 +229,7 @@ fn save(
             [("scheduled", MAX_SCHEDULED, count), ("scheduled_bytes", MAX_SCHEDULED_BYTES, bytes)]
         {
             if there > maximum {
-                return Err(Fault::LimitExceeded { limit, maximum });
+                return Err(Fault::limit(limit, maximum));
             }
         }
         unit.effects.push(Effect::Scheduled);

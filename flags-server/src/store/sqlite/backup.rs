@@ -9,6 +9,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::lock::Lock;
+use super::private::{advice, private, take_after};
 use super::{APPLICATION_ID, application_id, connect_to, resolved};
 use crate::store::{StoreError, StoreResult};
 
@@ -93,12 +94,8 @@ fn check(path: &Path) -> StoreResult<()> {
 }
 
 fn create_private(path: &Path) -> io::Result<()> {
-    let mut options = File::options();
     // What an interrupted copy left there goes.
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
+    private(File::options().write(true).create(true).truncate(true)).open(path).map(drop)
 }
 
 fn sync(path: &Path) -> StoreResult<()> {
@@ -121,6 +118,14 @@ fn sync_directory(path: &Path) -> StoreResult<()> {
 
 fn named(path: &Path, error: &io::Error) -> StoreError {
     StoreError::new(format!("{}: {error}", path.display()))
+}
+
+/// What came of a replacement.
+pub(crate) struct Placed {
+    /// Where the database is that was there, where one was.
+    pub(crate) kept: Option<PathBuf>,
+    /// What is left to do by whoever replaced it, in one sentence.
+    pub(crate) advice: Option<String>,
 }
 
 /// The place of a database that is being replaced; no server can open it meanwhile.
@@ -153,18 +158,27 @@ impl Replacement {
         self.workshop.join("flags.db")
     }
 
-    /// Puts the file in the database's place, in one step; `aside` is the name under which the
-    /// present one is kept. Gives that, where there was one.
-    pub(crate) fn finish(self, aside: &str) -> StoreResult<Option<PathBuf>> {
-        sync(&self.path())?;
+    /// Puts the file in the database's place, in one step, with the owner and the mode of the present
+    /// one where that can be; `aside` is the name under which that one is kept.
+    pub(crate) fn finish(self, aside: &str) -> StoreResult<Placed> {
+        let (file, place) = (self.path(), &self.database);
+        let model = match self.existed {
+            true => place.as_path(),
+            false => place.parent().unwrap_or(Path::new("/")),
+        };
+        let model = model.metadata().map_err(|error| named(model, &error))?;
+        if self.existed {
+            take_after(&file, &model).map_err(|error| named(&file, &error))?;
+        }
+        sync(&file)?;
         let kept = match self.existed {
             true => Some(self.keep(aside)?),
             false => None,
         };
-        let placed = std::fs::rename(self.path(), &self.database);
-        placed.map_err(|error| named(&self.database, &error))?;
-        sync_directory(&self.database)?;
-        Ok(kept)
+        std::fs::rename(&file, place).map_err(|error| named(place, &error))?;
+        sync_directory(place)?;
+        let advice = advice(place, &model).map_err(|error| named(place, &error))?;
+        Ok(Placed { kept, advice })
     }
 
     /// Gives the present file a second name. Its write-ahead log must not be there when another file

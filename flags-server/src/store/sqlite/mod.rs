@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod damage;
 mod lock;
+mod private;
 mod read;
 mod schedule;
 mod search;
@@ -21,8 +22,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use flags_core::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-pub(crate) use self::backup::{Replacement, back_up, copy};
+pub(crate) use self::backup::{Placed, Replacement, back_up, copy};
 use self::lock::Lock;
+use self::private::private;
 use self::read::Rows;
 use self::write::SqliteWriter;
 use super::{Obstacle, Store, StoreError, StoreResult, StoreSize, Transaction, View, Writer};
@@ -49,6 +51,9 @@ pub(crate) struct SqliteStore {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        if is_damage(&error) {
+            return Self::of_damage(error);
+        }
         let obstacle = match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Some(Obstacle::DiskFull),
             Some(ErrorCode::ReadOnly) => Some(Obstacle::ReadOnly),
@@ -57,6 +62,17 @@ impl From<rusqlite::Error> for StoreError {
             _ => None,
         };
         Self::of_obstacle(error, obstacle)
+    }
+}
+
+/// Whether it is about what is stored at one place, which further attempts would find as it is.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::Utf8Error(..) => true,
+        error => error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt),
     }
 }
 
@@ -181,7 +197,8 @@ fn application_id(connection: &Connection) -> StoreResult<i64> {
 fn resolved(path: &Path) -> StoreResult<PathBuf> {
     let named = |error: std::io::Error| StoreError::new(format!("{}: {error}", path.display()));
     if !path.exists() {
-        File::options().create(true).append(true).open(path).map_err(named)?;
+        // The files beside it that SQLite creates get its mode.
+        private(File::options().create(true).append(true)).open(path).map_err(named)?;
     }
     path.canonicalize().map_err(named)
 }

@@ -26,6 +26,28 @@ pub(super) trait Rows {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// A page of documents, of so many bytes each; with the one that is too much, it ends.
+    fn page<T>(
+        &self,
+        page: &Page,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+        size: fn(&T) -> usize,
+    ) -> StoreResult<Vec<T>> {
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        for row in statement.query_map(params, read)? {
+            let item = row?;
+            bytes += size(&item);
+            found.push(item);
+            if bytes > page.bytes {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     fn one<T>(
         &self,
         sql: &str,
@@ -98,12 +120,14 @@ impl<T: Rows> View for T {
     }
 
     fn flags(&self, project: ProjectId, page: &Page) -> StoreResult<Vec<StoredFlag>> {
-        self.all(
+        self.page(
+            page,
             "SELECT key, version, document, archived_at FROM flag
              WHERE project_id = ?1 AND key > ?2 AND (?4 OR archived_at IS NULL)
              ORDER BY key LIMIT ?3",
             (project.0, after(page), page.limit, page.archived),
             flag,
+            |flag| flag.document.len(),
         )
     }
 
@@ -122,11 +146,13 @@ impl<T: Rows> View for T {
         kind: ObjectKind,
         page: &Page,
     ) -> StoreResult<Vec<StoredObject>> {
-        self.all(
+        self.page(
+            page,
             "SELECT key, version, included, excluded, member_bytes, bytes, document FROM object
              WHERE environment_id = ?1 AND kind = ?2 AND key > ?3 ORDER BY key LIMIT ?4",
             (environment.0, kind.name(), after(page), page.limit),
             |row| object(kind, row),
+            |object| object.document.len(),
         )
     }
 
@@ -507,11 +533,13 @@ impl<T: Rows> View for T {
     }
 
     fn tenants(&self, environment: EnvironmentId, page: &Page) -> StoreResult<Vec<StoredTenant>> {
-        self.all(
+        self.page(
+            page,
             "SELECT key, version, document FROM tenant WHERE environment_id = ?1 AND key > ?2
              ORDER BY key LIMIT ?3",
             (environment.0, after(page), page.limit),
             tenant,
+            |tenant| tenant.document.len(),
         )
     }
 

@@ -72,13 +72,24 @@ pub(super) fn next(connection: &Connection) -> StoreResult<Option<NextChange>> {
     let sql = format!(
         "SELECT {COLUMNS}, s.body, p.key, e.key FROM scheduled_change AS s
          JOIN environment AS e ON e.id = s.environment_id JOIN project AS p ON p.id = e.project_id
-         WHERE s.state = 'open' ORDER BY s.at, s.id LIMIT 1"
+         WHERE s.state = 'open' ORDER BY s.at, s.id"
     );
-    let read = |row: &Row<'_>| {
+    let read = |row: &Row<'_>| -> StoreResult<NextChange> {
         let change = scheduled_change(row)?;
         Ok(NextChange { project: row.get(16)?, environment: row.get(17)?, change })
     };
-    Ok(connection.prepare_cached(&sql)?.query_row((), read).optional()?)
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        match read(row) {
+            // It stays open, and is in nobody's way.
+            Err(error) if error.is_damage() => {
+                tracing::error!(error = error.logged(), "a scheduled change cannot be read");
+            }
+            next => return next.map(Some),
+        }
+    }
+    Ok(None)
 }
 
 pub(super) fn open(connection: &Connection, environment: EnvironmentId) -> StoreResult<(u64, u64)> {

@@ -1,0 +1,95 @@
+//! What an environment consists of: states of flags, segments, and what they need of each other.
+
+use flags_core::{FLAG_KIND, Revision, SEGMENT_KIND, Timestamp};
+use serde::{Serialize, Serializer};
+
+/// The shared definition of a flag, as JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredFlag {
+    pub(crate) key: String,
+    /// Counts the edits of the shared definition from 1.
+    pub(crate) version: u64,
+    pub(crate) document: String,
+    pub(crate) archived_at: Option<Timestamp>,
+}
+
+/// What an environment consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum ObjectKind {
+    /// The state of a flag.
+    Flag,
+    /// A segment.
+    Segment,
+}
+
+impl ObjectKind {
+    /// The kind of this name.
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        [Self::Flag, Self::Segment].into_iter().find(|kind| kind.name() == name)
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Flag => FLAG_KIND,
+            Self::Segment => SEGMENT_KIND,
+        }
+    }
+}
+
+impl Serialize for ObjectKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// One definition of an environment, as JSON; that of a segment is without the keys it lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredObject {
+    pub(crate) kind: ObjectKind,
+    pub(crate) key: String,
+    /// The revision that last changed it.
+    pub(crate) version: Revision,
+    /// What a segment lists, which the store counts by itself; nothing for a flag.
+    pub(crate) members: MemberCounts,
+    /// What it counts towards the limit of an environment: a definition's bytes without such keys.
+    pub(crate) bytes: u64,
+    pub(crate) document: String,
+}
+
+/// A list of keys that a segment has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum MemberList {
+    Included,
+    Excluded,
+}
+
+/// How many keys there are in the lists of a segment, or of all segments of an environment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct MemberCounts {
+    pub(crate) included: u64,
+    pub(crate) excluded: u64,
+    /// Bytes of the keys of both lists.
+    pub(crate) bytes: u64,
+}
+
+impl MemberCounts {
+    pub(crate) const fn keys(&self) -> u64 {
+        self.included + self.excluded
+    }
+}
+
+/// What a flag's state needs of another object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reference {
+    pub(crate) kind: ObjectKind,
+    pub(crate) key: String,
+    /// The variants of a prerequisite that satisfy.
+    pub(crate) variants: Vec<String>,
+}
+
+/// A flag that needs something, and the variants it names of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Referrer {
+    pub(crate) flag: String,
+    pub(crate) variants: Vec<String>,
+}
