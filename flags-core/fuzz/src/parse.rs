@@ -1,8 +1,10 @@
 //! Bytes from the network and from files.
 
 use flags_core::{
-    Change, Diagnostic, Document, FLAG, FLAG_STATE, FlagDefinition, FlagState, PlainJson, SEGMENT,
-    SegmentDefinition, Shape, check_flag, check_segment,
+    ADDON, AddonDefinition, CONTRACT, Change, ContractDefinition, Diagnostic, Document, FEATURE,
+    FLAG, FLAG_STATE, FeatureDefinition, FlagDefinition, FlagState, PLAN, PlainJson,
+    PlanDefinition, SEGMENT, SegmentDefinition, Shape, check_addon, check_contract, check_feature,
+    check_flag, check_plan, check_segment,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,6 +21,10 @@ pub fn parse(bytes: &[u8]) {
     definition::<FlagDefinition>(bytes, &json, &FLAG, check_flag);
     definition::<FlagState>(bytes, &json, &FLAG_STATE, |_| Vec::new());
     definition::<SegmentDefinition>(bytes, &json, &SEGMENT, check_segment);
+    definition::<FeatureDefinition>(bytes, &json, &FEATURE, check_feature);
+    definition::<PlanDefinition>(bytes, &json, &PLAN, check_plan);
+    definition::<AddonDefinition>(bytes, &json, &ADDON, check_addon);
+    definition::<ContractDefinition>(bytes, &json, &CONTRACT, check_contract);
 }
 
 fn writes_back<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
