@@ -1,8 +1,9 @@
 //! The audit log as it is written, searched and read.
 
-use flags_core::Timestamp;
+use flags_core::{Revision, Timestamp};
 
-use super::Reach;
+use super::chain::{AuditRow, ChainHead};
+use super::{EnvironmentId, ObjectKind, Reach, StoreResult};
 
 /// Who did what, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,4 +103,42 @@ impl Default for AuditFilter {
 pub(crate) struct AuditPage {
     pub(crate) records: Vec<AuditRecord>,
     pub(crate) next: Option<AuditPosition>,
+}
+
+/// The audit log, its chain, and the history that is read from it.
+pub(crate) trait AuditLog {
+    /// The last row that was cut off the beginning of the audit log.
+    fn audit_anchor(&self) -> StoreResult<ChainHead>;
+
+    /// The last row of the audit log before the first that was written at an instant or later.
+    fn audit_before(&self, at: Timestamp) -> StoreResult<ChainHead>;
+
+    /// Up to `limit` rows of the audit log after the row `after`, in their order.
+    fn audit_rows(&self, after: i64, limit: u32) -> StoreResult<Vec<AuditRow>>;
+
+    /// The revisions of an environment before `before`, the newest first: all, or those that changed
+    /// one object, its shared definition included.
+    fn revisions(
+        &self,
+        environment: EnvironmentId,
+        of: Option<(ObjectKind, &str)>,
+        before: Option<Revision>,
+        limit: u32,
+    ) -> StoreResult<Vec<Revision>>;
+
+    /// The first entries of the audit log that made a revision; all, or those of one object.
+    fn deeds(
+        &self,
+        environment: EnvironmentId,
+        revision: Revision,
+        of: Option<(ObjectKind, &str)>,
+        limit: u32,
+    ) -> StoreResult<Vec<AuditRecord>>;
+
+    /// How many entries of the audit log made a revision.
+    fn deed_count(&self, environment: EnvironmentId, revision: Revision) -> StoreResult<u64>;
+
+    /// Entries of the audit log that match, the latest first: up to so many, found among up to so
+    /// many that are looked at, and no further one once they have so many bytes.
+    fn audit(&self, filter: &AuditFilter, limits: (u32, u32, usize)) -> StoreResult<AuditPage>;
 }

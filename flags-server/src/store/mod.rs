@@ -11,6 +11,7 @@ mod conformance;
 mod error;
 mod listed;
 mod log;
+mod member;
 mod object;
 mod page;
 mod place;
@@ -20,26 +21,29 @@ pub(crate) mod sqlite;
 mod tenant;
 mod token;
 
-pub(crate) use self::answer::StoredAnswer;
-pub(crate) use self::audit::{AuditEntry, AuditFilter, AuditPage, AuditPosition, AuditRecord};
+pub(crate) use self::answer::{Answers, StoredAnswer};
+pub(crate) use self::audit::{
+    AuditEntry, AuditFilter, AuditLog, AuditPage, AuditPosition, AuditRecord,
+};
 pub(crate) use self::error::{Damage, Obstacle, StoreError, StoreResult};
 pub(crate) use self::listed::Listed;
-pub(crate) use self::log::{Checkpoint, LoggedChange};
-pub(crate) use self::object::{
-    MemberCounts, MemberList, ObjectKind, Reference, Referrer, StoredFlag, StoredObject,
-};
+pub(crate) use self::log::{ChangeLog, Checkpoint, LoggedChange};
+pub(crate) use self::member::{MemberCounts, MemberList, Members};
+pub(crate) use self::object::{ObjectKind, Objects, Reference, Referrer, StoredFlag, StoredObject};
 pub(crate) use self::page::Page;
-pub(crate) use self::place::{Environment, EnvironmentId, Project, ProjectId, Scope};
-pub(crate) use self::schedule::{NextChange, ScheduleFilter, ScheduleState, ScheduledChange};
+pub(crate) use self::place::{Environment, EnvironmentId, Places, Project, ProjectId, Scope};
+pub(crate) use self::schedule::{
+    NextChange, Schedule, ScheduleFilter, ScheduleState, ScheduledChange,
+};
 pub(crate) use self::size::{DiskSize, StoreSize, WalProgress};
-pub(crate) use self::tenant::{StoredTenant, TenantCounts};
+pub(crate) use self::tenant::{StoredTenant, StoredTenants, TenantCounts};
 pub(crate) use self::token::{
-    Grant, Place, Reach, Role, StoredSecret, StoredToken, Tenants, TokenKind,
+    Grant, Place, Reach, Role, StoredSecret, StoredToken, Tenants, TokenKind, TokenRegister,
 };
 
 use flags_core::{Epoch, Revision, Timestamp};
 
-use self::chain::{AuditRow, ChainHead, Parts, Seals};
+use self::chain::{ChainHead, Parts, Seals};
 
 /// A database that is open.
 pub(crate) trait Store: Send + Sync + 'static {
@@ -63,226 +67,22 @@ pub(crate) trait Writer: Send {
 }
 
 /// What can be read, of one consistent state.
-pub(crate) trait View {
+pub(crate) trait View:
+    Places
+    + Objects
+    + Members
+    + StoredTenants
+    + ChangeLog
+    + AuditLog
+    + TokenRegister
+    + Answers
+    + Schedule
+{
     /// The identity of this database's history.
     fn epoch(&self) -> StoreResult<Epoch>;
 
-    fn projects(&self, page: &Page) -> StoreResult<Vec<Project>>;
-
-    fn project(&self, key: &str) -> StoreResult<Option<Project>>;
-
-    /// Of one project, or of all.
-    fn environments(
-        &self,
-        project: Option<ProjectId>,
-        page: &Page,
-    ) -> StoreResult<Vec<Environment>>;
-
-    fn environment(&self, project: ProjectId, key: &str) -> StoreResult<Option<Environment>>;
-
-    fn flags(&self, project: ProjectId, page: &Page) -> StoreResult<Vec<StoredFlag>>;
-
-    fn flag(&self, project: ProjectId, key: &str) -> StoreResult<Option<StoredFlag>>;
-
-    fn objects(
-        &self,
-        environment: EnvironmentId,
-        kind: ObjectKind,
-        page: &Page,
-    ) -> StoreResult<Vec<StoredObject>>;
-
-    fn object(
-        &self,
-        environment: EnvironmentId,
-        kind: ObjectKind,
-        key: &str,
-    ) -> StoreResult<Option<StoredObject>>;
-
-    /// The flags that need an object, sorted by key.
-    fn referrers(
-        &self,
-        environment: EnvironmentId,
-        kind: ObjectKind,
-        key: &str,
-    ) -> StoreResult<Vec<Referrer>>;
-
-    /// Every (flag, prerequisite) of an environment.
-    fn prerequisites(&self, environment: EnvironmentId) -> StoreResult<Vec<(String, String)>>;
-
-    /// The changes after a revision, in order: up to `limit` of them, and no further one once they
-    /// have `bytes`.
-    fn changes(
-        &self,
-        environment: EnvironmentId,
-        after: Revision,
-        limit: u32,
-        bytes: usize,
-    ) -> StoreResult<Vec<LoggedChange>>;
-
-    /// When a revision was committed.
-    fn committed_at(
-        &self,
-        environment: EnvironmentId,
-        revision: Revision,
-    ) -> StoreResult<Option<Timestamp>>;
-
-    /// The latest revision that was committed at an instant or before.
-    fn revision_at(
-        &self,
-        environment: EnvironmentId,
-        at: Timestamp,
-    ) -> StoreResult<Option<Revision>>;
-    /// The last revision that was made before an instant; 0 where there is none.
-    fn revision_before(&self, environment: EnvironmentId, at: Timestamp) -> StoreResult<Revision>;
-
-    /// What was cut off the beginning of a change log, added up: a [`flags_core::Document`] as JSON.
-    fn checkpoint(&self, environment: EnvironmentId) -> StoreResult<Option<Checkpoint>>;
-
-    /// The last row that was cut off the beginning of the audit log.
-    fn audit_anchor(&self) -> StoreResult<ChainHead>;
-
-    /// The last row of the audit log before the first that was written at an instant or later.
-    fn audit_before(&self, at: Timestamp) -> StoreResult<ChainHead>;
-
     /// What is wrong with the store's own structure: pages, references between rows, sums.
     fn damage(&self) -> StoreResult<Vec<Damage>>;
-
-    /// Up to `limit` rows of the audit log after the row `after`, in their order.
-    fn audit_rows(&self, after: i64, limit: u32) -> StoreResult<Vec<AuditRow>>;
-
-    /// Tokens sorted by id, revoked ones included.
-    fn tokens(&self, page: &Page) -> StoreResult<Vec<StoredToken>>;
-
-    fn token(&self, id: &str) -> StoreResult<Option<StoredToken>>;
-
-    /// How many tokens [are live](StoredToken::is_live).
-    fn live_tokens(&self, now: Timestamp) -> StoreResult<u64>;
-
-    /// The revisions of an environment before `before`, the newest first: all, or those that changed
-    /// one object, its shared definition included.
-    fn revisions(
-        &self,
-        environment: EnvironmentId,
-        of: Option<(ObjectKind, &str)>,
-        before: Option<Revision>,
-        limit: u32,
-    ) -> StoreResult<Vec<Revision>>;
-
-    /// The first entries of the audit log that made a revision; all, or those of one object.
-    fn deeds(
-        &self,
-        environment: EnvironmentId,
-        revision: Revision,
-        of: Option<(ObjectKind, &str)>,
-        limit: u32,
-    ) -> StoreResult<Vec<AuditRecord>>;
-
-    /// How many entries of the audit log made a revision.
-    fn deed_count(&self, environment: EnvironmentId, revision: Revision) -> StoreResult<u64>;
-
-    /// Entries of the audit log that match, the latest first: up to so many, found among up to so
-    /// many that are looked at, and no further one once they have so many bytes.
-    fn audit(&self, filter: &AuditFilter, limits: (u32, u32, usize)) -> StoreResult<AuditPage>;
-
-    /// The answer to a request, by the hash of its key.
-    fn answer(&self, key: &[u8; 32]) -> StoreResult<Option<StoredAnswer>>;
-
-    /// A scheduled change of an environment.
-    fn scheduled(
-        &self,
-        environment: EnvironmentId,
-        id: &str,
-    ) -> StoreResult<Option<ScheduledChange>>;
-
-    /// Scheduled changes of an environment in order of time, without their bodies.
-    fn schedule(
-        &self,
-        environment: EnvironmentId,
-        filter: &ScheduleFilter,
-    ) -> StoreResult<Vec<ScheduledChange>>;
-
-    /// Scheduled changes of an environment that have a text in their body, reason or problem, with
-    /// their bodies: all, or those of one state, in order of their ids and after one.
-    fn scheduled_with(
-        &self,
-        environment: EnvironmentId,
-        text: &str,
-        state: Option<ScheduleState>,
-        after: &str,
-        limit: u32,
-    ) -> StoreResult<Vec<ScheduledChange>>;
-
-    /// The open change of all environments whose time comes first.
-    fn next_scheduled(&self) -> StoreResult<Option<NextChange>>;
-
-    /// How many open changes there are, and the time of the first of them.
-    fn open_schedule(&self) -> StoreResult<(u64, Option<Timestamp>)>;
-
-    /// How many scheduled changes ended before a time.
-    fn ended_scheduled(&self, before: Timestamp) -> StoreResult<u64>;
-
-    /// How many open changes an environment has, and how many bytes their bodies have.
-    fn open_scheduled(&self, environment: EnvironmentId) -> StoreResult<(u64, u64)>;
-
-    /// The id of the scheduled change that made a revision.
-    fn made_by_schedule(
-        &self,
-        environment: EnvironmentId,
-        revision: Revision,
-    ) -> StoreResult<Option<String>>;
-
-    /// Answers that have a text in their body, with their keys: in order of these and after one, of
-    /// which nothing is before all.
-    fn answers_with(
-        &self,
-        text: &str,
-        after: &[u8],
-        limit: u32,
-    ) -> StoreResult<Vec<([u8; 32], StoredAnswer)>>;
-
-    /// The key in `scope` whose [folded form](flags_core::folded_key) is `folded`.
-    fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>>;
-
-    fn count(&self, scope: Scope) -> StoreResult<u64>;
-
-    /// Keys that a segment lists.
-    fn members(
-        &self,
-        environment: EnvironmentId,
-        segment: &str,
-        list: MemberList,
-        page: &Page,
-    ) -> StoreResult<Vec<String>>;
-
-    /// Goes through the members of all segments of an environment, sorted by segment, list and key.
-    fn each_member(
-        &self,
-        environment: EnvironmentId,
-        visit: &mut dyn FnMut(&str, MemberList, &str) -> StoreResult<()>,
-    ) -> StoreResult<()>;
-
-    /// Whether one of `keys` is in a list.
-    fn has_members(
-        &self,
-        environment: EnvironmentId,
-        segment: &str,
-        list: MemberList,
-        keys: &[String],
-    ) -> StoreResult<bool>;
-
-    /// What all segments of an environment list together.
-    fn member_counts(&self, environment: EnvironmentId) -> StoreResult<MemberCounts>;
-
-    /// Tenants of an environment.
-    fn tenants(&self, environment: EnvironmentId, page: &Page) -> StoreResult<Vec<StoredTenant>>;
-
-    fn tenant(&self, environment: EnvironmentId, key: &str) -> StoreResult<Option<StoredTenant>>;
-
-    /// What all tenants of an environment come to.
-    fn tenant_counts(&self, environment: EnvironmentId) -> StoreResult<TenantCounts>;
-
-    /// The sum of [`StoredObject::bytes`] of an environment.
-    fn definition_bytes(&self, environment: EnvironmentId) -> StoreResult<u64>;
 }
 
 /// A transaction that writes; what it reads is what it wrote.

@@ -3,6 +3,8 @@
 use flags_core::{FLAG_KIND, Revision, SEGMENT_KIND, Timestamp};
 use serde::{Serialize, Serializer};
 
+use super::{EnvironmentId, MemberCounts, Page, ProjectId, StoreResult};
+
 /// The shared definition of a flag, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredFlag {
@@ -56,28 +58,6 @@ pub(crate) struct StoredObject {
     pub(crate) document: String,
 }
 
-/// A list of keys that a segment has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum MemberList {
-    Included,
-    Excluded,
-}
-
-/// How many keys there are in the lists of a segment, or of all segments of an environment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct MemberCounts {
-    pub(crate) included: u64,
-    pub(crate) excluded: u64,
-    /// Bytes of the keys of both lists.
-    pub(crate) bytes: u64,
-}
-
-impl MemberCounts {
-    pub(crate) const fn keys(&self) -> u64 {
-        self.included + self.excluded
-    }
-}
-
 /// What a flag's state needs of another object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reference {
@@ -92,4 +72,39 @@ pub(crate) struct Reference {
 pub(crate) struct Referrer {
     pub(crate) flag: String,
     pub(crate) variants: Vec<String>,
+}
+
+/// Flags and segments of an environment, and what they need of each other.
+pub(crate) trait Objects {
+    fn flags(&self, project: ProjectId, page: &Page) -> StoreResult<Vec<StoredFlag>>;
+
+    fn flag(&self, project: ProjectId, key: &str) -> StoreResult<Option<StoredFlag>>;
+
+    fn objects(
+        &self,
+        environment: EnvironmentId,
+        kind: ObjectKind,
+        page: &Page,
+    ) -> StoreResult<Vec<StoredObject>>;
+
+    fn object(
+        &self,
+        environment: EnvironmentId,
+        kind: ObjectKind,
+        key: &str,
+    ) -> StoreResult<Option<StoredObject>>;
+
+    /// The flags that need an object, sorted by key.
+    fn referrers(
+        &self,
+        environment: EnvironmentId,
+        kind: ObjectKind,
+        key: &str,
+    ) -> StoreResult<Vec<Referrer>>;
+
+    /// Every (flag, prerequisite) of an environment.
+    fn prerequisites(&self, environment: EnvironmentId) -> StoreResult<Vec<(String, String)>>;
+
+    /// The sum of [`StoredObject::bytes`] of an environment.
+    fn definition_bytes(&self, environment: EnvironmentId) -> StoreResult<u64>;
 }

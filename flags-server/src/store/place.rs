@@ -2,7 +2,7 @@
 
 use flags_core::{Revision, Timestamp};
 
-use super::ObjectKind;
+use super::{ObjectKind, Page, StoreResult};
 
 /// The number of a project in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,4 +43,25 @@ pub(crate) enum Scope {
     Environments(ProjectId),
     Flags(ProjectId),
     Objects(EnvironmentId, ObjectKind),
+}
+
+/// Projects and environments, and which keys there are in one.
+pub(crate) trait Places {
+    fn projects(&self, page: &Page) -> StoreResult<Vec<Project>>;
+
+    fn project(&self, key: &str) -> StoreResult<Option<Project>>;
+
+    /// Of one project, or of all.
+    fn environments(
+        &self,
+        project: Option<ProjectId>,
+        page: &Page,
+    ) -> StoreResult<Vec<Environment>>;
+
+    fn environment(&self, project: ProjectId, key: &str) -> StoreResult<Option<Environment>>;
+
+    /// The key in `scope` whose [folded form](flags_core::folded_key) is `folded`.
+    fn key_like(&self, scope: Scope, folded: &str) -> StoreResult<Option<String>>;
+
+    fn count(&self, scope: Scope) -> StoreResult<u64>;
 }

@@ -2,7 +2,7 @@
 
 use flags_core::{Revision, Timestamp};
 
-use super::EnvironmentId;
+use super::{EnvironmentId, StoreResult};
 
 /// What became of a scheduled change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,4 +77,51 @@ pub(crate) struct ScheduleFilter {
     /// Only what stands after this time and id.
     pub(crate) after: Option<(Timestamp, String)>,
     pub(crate) limit: u32,
+}
+
+/// Changes that are to be made at a time, and were.
+pub(crate) trait Schedule {
+    /// A scheduled change of an environment.
+    fn scheduled(
+        &self,
+        environment: EnvironmentId,
+        id: &str,
+    ) -> StoreResult<Option<ScheduledChange>>;
+
+    /// Scheduled changes of an environment in order of time, without their bodies.
+    fn schedule(
+        &self,
+        environment: EnvironmentId,
+        filter: &ScheduleFilter,
+    ) -> StoreResult<Vec<ScheduledChange>>;
+
+    /// Scheduled changes of an environment that have a text in their body, reason or problem, with
+    /// their bodies: all, or those of one state, in order of their ids and after one.
+    fn scheduled_with(
+        &self,
+        environment: EnvironmentId,
+        text: &str,
+        state: Option<ScheduleState>,
+        after: &str,
+        limit: u32,
+    ) -> StoreResult<Vec<ScheduledChange>>;
+
+    /// The open change of all environments whose time comes first.
+    fn next_scheduled(&self) -> StoreResult<Option<NextChange>>;
+
+    /// How many open changes there are, and the time of the first of them.
+    fn open_schedule(&self) -> StoreResult<(u64, Option<Timestamp>)>;
+
+    /// How many scheduled changes ended before a time.
+    fn ended_scheduled(&self, before: Timestamp) -> StoreResult<u64>;
+
+    /// How many open changes an environment has, and how many bytes their bodies have.
+    fn open_scheduled(&self, environment: EnvironmentId) -> StoreResult<(u64, u64)>;
+
+    /// The id of the scheduled change that made a revision.
+    fn made_by_schedule(
+        &self,
+        environment: EnvironmentId,
+        revision: Revision,
+    ) -> StoreResult<Option<String>>;
 }

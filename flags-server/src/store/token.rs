@@ -2,7 +2,7 @@
 
 use flags_core::Timestamp;
 
-use super::EnvironmentId;
+use super::{EnvironmentId, Page, StoreResult};
 
 /// What a token is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,6 +176,17 @@ pub(crate) struct StoredSecret {
     pub(crate) hash: [u8; 32],
     /// When it ends before its token, because another one took its place.
     pub(crate) ends_at: Option<Timestamp>,
+}
+
+/// Tokens, revoked ones included.
+pub(crate) trait TokenRegister {
+    /// Tokens sorted by id, revoked ones included.
+    fn tokens(&self, page: &Page) -> StoreResult<Vec<StoredToken>>;
+
+    fn token(&self, id: &str) -> StoreResult<Option<StoredToken>>;
+
+    /// How many tokens [are live](StoredToken::is_live).
+    fn live_tokens(&self, now: Timestamp) -> StoreResult<u64>;
 }
 
 #[cfg(test)]
