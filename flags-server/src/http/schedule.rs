@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use flags_core::{Field, Shape, Timestamp};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::body::{Checked, Nothing, Shaped};
@@ -45,7 +45,13 @@ impl Shaped for Create {
 #[derive(Deserialize)]
 pub(super) struct Edit {
     at: Option<String>,
+    #[serde(default, deserialize_with = "said")]
     change: Option<Value>,
+}
+
+/// What is said is there, `null` too: it is refused, and not taken for nothing.
+fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 impl Shaped for Edit {
