@@ -37,8 +37,8 @@ impl Shaped for Create {
     const EXAMPLE: &'static str = r#"{"at": "2026-11-27T09:00:00Z", "change": {
         "action": "flag_state.rollout", "key": "new-checkout", "body": {"variant": "on", "percent": 50}}}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::required("at", &Shape::String),
-        Field::required("change", &Shape::Any),
+        Field::required("at", &Shape::String).says("When, in RFC 3339."),
+        Field::required("change", &Shape::Any).says("What is to be done then."),
     ]);
 }
 
@@ -57,8 +57,10 @@ fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::
 impl Shaped for Edit {
     const EXAMPLE: &'static str = r#"{"at": "2026-11-28T09:00:00Z"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::optional("at", &Shape::String),
-        Field::optional("change", &Shape::Any),
+        Field::optional("at", &Shape::String)
+            .says("When, in RFC 3339; as before where it is left out."),
+        Field::optional("change", &Shape::Any)
+            .says("What is to be done then; as before where it is left out."),
     ]);
 }
 
