@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(schema, json!({"$ref": "#/components/schemas/Condition"}));
         let condition = &generator.definitions()["Condition"];
         let not = &condition["oneOf"][2];
-        assert_eq!(not["properties"]["not"], schema);
+        assert_eq!(not["properties"]["not"]["$ref"], schema["$ref"]);
         assert_eq!(
             (&not["required"], &not["additionalProperties"]),
             (&json!(["not"]), &json!(false))
