@@ -313,6 +313,10 @@ async fn a_write_is_in_the_audit_log() {
         ADMIN,
     );
     answer(request.header("x-request-id", "launch-1")).await.is(200);
+    // What stands in the log for a scheduled change is no request's.
+    let request = server.request(reqwest::Method::GET, PRODUCTION, ADMIN);
+    let forged = answer(request.header("x-request-id", "schedule/1")).await;
+    assert!(!forged.header("x-request-id").contains('/'));
     server.press(&path).await.is(200);
     // A write that changes nothing is not a write.
     server.press(&path).await.is(200);

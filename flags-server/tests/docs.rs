@@ -121,7 +121,8 @@ async fn every_operation_is_there_with_all_that_is_said_of_it() {
                     says(name.0);
                 }
             }
-            assert!(!text.contains('{') || text.contains("--json") || path.contains('{'), "{text}");
+            // JSON is shown in commands alone.
+            assert!(!text.contains("{\"") || text.contains("--json"), "{text}");
             operations += 1;
         }
     }

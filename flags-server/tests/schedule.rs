@@ -213,6 +213,7 @@ async fn what_is_scheduled_is_edited_and_cancelled() {
         .patch(&path, 2, json!({"at": "soon", "change": change}))
         .await
         .refuses(&[("/at", "invalid_time"), ("/change/body/rules", "wrong_type")]);
+    server.patch(&path, 2, json!({"change": null})).await.refuses(&[("/change", "wrong_type")]);
     let change = json!({"action": "flag_state.on", "key": "g"});
     let edited = server.patch(&path, 2, json!({"change": change})).await.is(200);
     assert_eq!((&edited["version"], &edited["at"]), (&json!(3), &moved["at"]));

@@ -63,19 +63,41 @@ pub struct Field {
     name: &'static str,
     shape: &'static Shape,
     required: bool,
+    meaning: &'static str,
 }
 
 impl Field {
     /// A field that must be there.
     #[must_use]
     pub const fn required(name: &'static str, shape: &'static Shape) -> Self {
-        Self { name, shape, required: true }
+        Self { name, shape, required: true, meaning: "" }
     }
 
     /// A field that may be left out.
     #[must_use]
     pub const fn optional(name: &'static str, shape: &'static Shape) -> Self {
-        Self { name, shape, required: false }
+        Self { name, shape, required: false, meaning: "" }
+    }
+
+    /// The same with what it means, for whoever reads a description of the shape: a sentence, in which
+    /// code stands between backticks.
+    ///
+    /// ```
+    /// use flags_core::{Field, Shape};
+    ///
+    /// const NAME: Field = Field::required("name", &Shape::String).says("What people call it.");
+    /// assert_eq!(NAME.meaning(), "What people call it.");
+    /// ```
+    #[must_use]
+    pub const fn says(self, meaning: &'static str) -> Self {
+        let Self { name, shape, required, meaning: _ } = self;
+        Self { name, shape, required, meaning }
+    }
+
+    /// What it means; empty where nothing was said.
+    #[must_use]
+    pub const fn meaning(&self) -> &'static str {
+        self.meaning
     }
 
     /// Its name in JSON.
@@ -217,8 +239,8 @@ pub static FLAG_TYPE: Shape = Shape::Word(&["boolean", "string", "integer", "flo
 
 /// The shape of the list of a flag's [`Variant`](crate::Variant)s.
 pub static VARIANTS: Shape = Shape::List(&Shape::Object(&[
-    Field::required("name", &Shape::String),
-    Field::required("value", &Shape::Any),
+    Field::required("name", &Shape::String).says("The name of the variant."),
+    Field::required("value", &Shape::Any).says("What it gives, of the flag's type."),
 ]));
 
 /// The shape of a [`FlagDefinition`](crate::FlagDefinition).
@@ -237,13 +259,13 @@ pub static FLAG: Shape = Shape::Object(&[
 /// The shape of a [`FlagState`](crate::FlagState): what a body that changes one environment's state
 /// has.
 pub static FLAG_STATE: Shape = Shape::Object(&[
-    Field::required("on", &Shape::Boolean),
-    Field::required("off_variant", &Shape::String),
-    Field::optional("salt", &Shape::Nullable(&Shape::String)),
-    Field::optional("prerequisites", &Shape::List(&PREREQUISITE)),
-    Field::optional("targets", &Shape::List(&TARGET)),
-    Field::optional("rules", &Shape::List(&RULE)),
-    Field::required("fallthrough", &SERVE),
+    Field::required("on", &Shape::Boolean).says("Whether the flag is on; off, it serves `off_variant` to everybody."),
+    Field::required("off_variant", &Shape::String).says("The variant that is served while the flag is off."),
+    Field::optional("salt", &Shape::Nullable(&Shape::String)).says("What buckets are drawn with; the flag's key where there is none. Another salt draws all lots anew."),
+    Field::optional("prerequisites", &Shape::List(&PREREQUISITE)).says("Other flags that have to serve certain variants; or else `off_variant` is served."),
+    Field::optional("targets", &Shape::List(&TARGET)).says("Who gets a variant by name, before any rule."),
+    Field::optional("rules", &Shape::List(&RULE)).says("Asked in their order; the first that matches decides."),
+    Field::required("fallthrough", &SERVE).says("What everybody gets for whom nothing else is said."),
 ]);
 
 /// The shape of a [`SegmentDefinition`](crate::SegmentDefinition).
@@ -256,10 +278,13 @@ pub static FLAG_STATE: Shape = Shape::Object(&[
 /// );
 /// ```
 pub static SEGMENT: Shape = Shape::Object(&[
-    Field::required("kind", &Shape::String),
-    Field::optional("included", &Shape::List(&Shape::String)),
-    Field::optional("excluded", &Shape::List(&Shape::String)),
-    Field::optional("when", &Shape::Nullable(&CONDITION)),
+    Field::required("kind", &Shape::String)
+        .says("Whose keys the segment has, such as `tenant` or `user`."),
+    Field::optional("included", &Shape::List(&Shape::String)).says("Keys that are in it."),
+    Field::optional("excluded", &Shape::List(&Shape::String))
+        .says("Keys that are not in it, whatever else says that they are."),
+    Field::optional("when", &Shape::Nullable(&CONDITION))
+        .says("A condition: whoever meets it is in it."),
 ]);
 
 /// The shape of a [`TenantDefinition`](crate::TenantDefinition); what its attributes may be,
@@ -269,35 +294,56 @@ pub static SEGMENT: Shape = Shape::Object(&[
 /// let problems = flags_core::TENANT.check(&serde_json::json!({"attributes": []}));
 /// assert_eq!(problems[0].to_string(), "/attributes: expected an object, found a list");
 /// ```
-pub static TENANT: Shape = Shape::Object(&[Field::optional("attributes", &Shape::Members)]);
+pub static TENANT: Shape = Shape::Object(&[Field::optional("attributes", &Shape::Members).says(
+    "What is known of the tenant: names with booleans, numbers, strings or lists of strings.",
+)]);
 
 static PREREQUISITE: Shape = Shape::Object(&[
-    Field::required("flag", &Shape::String),
-    Field::required("variants", &Shape::List(&Shape::String)),
+    Field::required("flag", &Shape::String).says("The key of the other flag."),
+    Field::required("variants", &Shape::List(&Shape::String))
+        .says("One of these has to be served."),
 ]);
 
 static TARGET: Shape = Shape::Object(&[
-    Field::required("kind", &Shape::String),
-    Field::required("keys", &Shape::List(&Shape::String)),
-    Field::required("variant", &Shape::String),
+    Field::required("kind", &Shape::String)
+        .says("The kind of these keys, such as `tenant` or `user`."),
+    Field::required("keys", &Shape::List(&Shape::String)).says("Who."),
+    Field::required("variant", &Shape::String).says("What they get."),
 ]);
 
 static RULE: Shape = Shape::Object(&[
-    Field::required("id", &Shape::String),
-    Field::required("when", &CONDITION),
-    Field::required("serve", &SERVE),
+    Field::required("id", &Shape::String).says(
+        "Names the rule in answers and in the history; made up where it is left out, and kept.",
+    ),
+    Field::required("when", &CONDITION).says("The condition under which the rule matches."),
+    Field::required("serve", &SERVE).says("What is served then."),
 ]);
 
 /// The shape of a [`Condition`](crate::Condition).
 pub static CONDITION: Shape = Shape::Choice(&[
-    ("all", &Shape::Object(&[Field::required("all", &Shape::List(&CONDITION))])),
-    ("any", &Shape::Object(&[Field::required("any", &Shape::List(&CONDITION))])),
-    ("not", &Shape::Object(&[Field::required("not", &CONDITION)])),
-    ("segment", &Shape::Object(&[Field::required("segment", &Shape::String)])),
+    (
+        "all",
+        &Shape::Object(&[
+            Field::required("all", &Shape::List(&CONDITION)).says("All of them have to hold.")
+        ]),
+    ),
+    (
+        "any",
+        &Shape::Object(&[
+            Field::required("any", &Shape::List(&CONDITION)).says("One of them has to hold.")
+        ]),
+    ),
+    ("not", &Shape::Object(&[Field::required("not", &CONDITION).says("It must not hold.")])),
+    (
+        "segment",
+        &Shape::Object(&[Field::required("segment", &Shape::String)
+            .says("The key of a segment that the context has to be in.")]),
+    ),
     (
         "attribute",
         &Shape::Object(&[
-            Field::required("attribute", &Shape::String),
+            Field::required("attribute", &Shape::String)
+                .says("A kind and a name, such as `tenant.country`; `tenant.key` is the key."),
             Field::required(
                 "op",
                 &Shape::Word(&[
@@ -322,9 +368,12 @@ pub static CONDITION: Shape = Shape::Choice(&[
                     "matches",
                     "in_cidr",
                 ]),
-            ),
-            Field::optional("values", &Shape::List(&Shape::Any)),
-            Field::optional("ignore_case", &Shape::Boolean),
+            )
+            .says("How the attribute is compared."),
+            Field::optional("values", &Shape::List(&Shape::Any))
+                .says("With what it is compared; one of them is enough."),
+            Field::optional("ignore_case", &Shape::Boolean)
+                .says("Whether upper and lower case are the same."),
         ]),
     ),
 ]);
@@ -333,34 +382,54 @@ static BUCKETING: Shape = Shape::Word(&["sip13-1"]);
 
 /// The shape of a [`Serve`](crate::Serve).
 pub static SERVE: Shape = Shape::Choice(&[
-    ("variant", &Shape::Object(&[Field::required("variant", &Shape::String)])),
-    ("split", &Shape::Object(&[Field::required("split", &SPLIT)])),
-    ("ramp", &Shape::Object(&[Field::required("ramp", &RAMP)])),
-]);
-
-static SPLIT: Shape = Shape::Object(&[
-    Field::optional("bucketing", &BUCKETING),
-    Field::required("by", &Shape::String),
-    Field::optional("salt", &Shape::Nullable(&Shape::String)),
-    Field::required(
-        "weights",
-        &Shape::List(&Shape::Object(&[
-            Field::optional("variant", &Shape::Nullable(&Shape::String)),
-            Field::required("weight", &Shape::U32),
-        ])),
+    (
+        "variant",
+        &Shape::Object(
+            &[Field::required("variant", &Shape::String).says("The name of a variant.")],
+        ),
+    ),
+    (
+        "split",
+        &Shape::Object(&[Field::required("split", &SPLIT).says("A part of the units each.")]),
+    ),
+    (
+        "ramp",
+        &Shape::Object(&[Field::required("ramp", &RAMP).says("A share that grows with time.")]),
     ),
 ]);
 
+static SPLIT: Shape = Shape::Object(&[
+    Field::optional("bucketing", &BUCKETING).says("The algorithm that draws lots; there is one."),
+    Field::required("by", &Shape::String)
+        .says("The unit that is drawn for: a kind, such as `tenant`, or an attribute."),
+    Field::optional("salt", &Shape::Nullable(&Shape::String))
+        .says("What buckets are drawn with, instead of the flag's salt."),
+    Field::required(
+        "weights",
+        &Shape::List(&Shape::Object(&[
+            Field::optional("variant", &Shape::Nullable(&Shape::String))
+                .says("The variant; in a rule, without one, it is the next rule's turn."),
+            Field::required("weight", &Shape::U32)
+                .says("In thousandths of a per cent: 1,000 is 1 %."),
+        ])),
+    )
+    .says("How much each variant gets, 100,000 in all."),
+]);
+
 static RAMP: Shape = Shape::Object(&[
-    Field::optional("bucketing", &BUCKETING),
-    Field::required("by", &Shape::String),
-    Field::optional("salt", &Shape::Nullable(&Shape::String)),
-    Field::required("variant", &Shape::String),
-    Field::required("rest", &Shape::String),
-    Field::required("from", &Shape::U32),
-    Field::required("to", &Shape::U32),
-    Field::required("start", &Shape::String),
-    Field::required("end", &Shape::String),
+    Field::optional("bucketing", &BUCKETING).says("The algorithm that draws lots; there is one."),
+    Field::required("by", &Shape::String)
+        .says("The unit that is drawn for: a kind, such as `tenant`, or an attribute."),
+    Field::optional("salt", &Shape::Nullable(&Shape::String))
+        .says("What buckets are drawn with, instead of the flag's salt."),
+    Field::required("variant", &Shape::String).says("The variant that grows."),
+    Field::required("rest", &Shape::String).says("What the others get."),
+    Field::required("from", &Shape::U32)
+        .says("The share before `start`, in thousandths of a per cent."),
+    Field::required("to", &Shape::U32)
+        .says("The share from `end` on, in thousandths of a per cent."),
+    Field::required("start", &Shape::String).says("When it begins to grow, in RFC 3339."),
+    Field::required("end", &Shape::String).says("When it has grown, in RFC 3339."),
 ]);
 
 #[cfg(test)]

@@ -200,6 +200,9 @@ async fn allow(needs: Option<Needs>, access: &Access, parts: &mut Parts) -> Resu
             (Within::Environment, None) => {
                 return Err(Problem::internal("a route of an environment without one in its path"));
             }
+            (Within::Project, Some(e)) if !reach.covers(p, Some(e)) => {
+                return Err(project::no_environment(p, e).into());
+            }
             (Within::Project, _) if !reach.covers(p, None) => {
                 return Err(Problem::forbidden("this needs a token for the whole project"));
             }

@@ -25,10 +25,12 @@ pub(super) struct Wanted {
 impl Shaped for Wanted {
     const EXAMPLE: &'static str = r#"{"kind": "user", "key": "ada@example.com", "dry_run": true}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::required("kind", &Shape::String),
-        Field::required("key", &Shape::String),
-        Field::optional("project", &Shape::Nullable(&Shape::String)),
-        Field::optional("dry_run", &Shape::Boolean),
+        Field::required("kind", &Shape::String)
+            .says("Whose key it is, such as `user` or `tenant`."),
+        Field::required("key", &Shape::String).says("The key that is to go."),
+        Field::optional("project", &Shape::Nullable(&Shape::String))
+            .says("One project; all of them where it is left out."),
+        Field::optional("dry_run", &Shape::Boolean).says("Whether only to tell what would go."),
     ]);
 }
 

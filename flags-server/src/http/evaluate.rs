@@ -33,8 +33,8 @@ impl Shaped for Evaluate {
     const EXAMPLE: &'static str = r#"{"flag": "new-checkout",
         "context": {"user": {"key": "u-17"}, "tenant": {"key": "acme"}}}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::required("context", &Shape::Any),
-        Field::optional("flag", &Shape::String),
+        Field::required("context", &Shape::Any).says("Who asks: kinds with a `key` and attributes, such as `{\"tenant\": {\"key\": \"acme\"}}`."),
+        Field::optional("flag", &Shape::String).says("The key of a flag; all flags where it is left out."),
     ]);
 }
 
@@ -48,8 +48,8 @@ impl Shaped for Explain {
     const EXAMPLE: &'static str = r#"{"flag": "new-checkout",
         "context": {"user": {"key": "u-17"}, "tenant": {"key": "acme"}}}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::required("context", &Shape::Any),
-        Field::required("flag", &Shape::String),
+        Field::required("context", &Shape::Any).says("Who asks: kinds with a `key` and attributes, such as `{\"tenant\": {\"key\": \"acme\"}}`."),
+        Field::required("flag", &Shape::String).says("The key of a flag."),
     ]);
 }
 

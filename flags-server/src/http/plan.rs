@@ -168,7 +168,9 @@ pub(super) struct Revert {
 
 impl Shaped for Revert {
     const EXAMPLE: &'static str = r#"{"revision": 57}"#;
-    const SHAPE: &'static Shape = &Shape::Object(&[Field::required("revision", &Shape::U64)]);
+    const SHAPE: &'static Shape = &Shape::Object(&[
+        Field::required("revision", &Shape::U64).says("The revision to go back to.")
+    ]);
 }
 
 #[derive(Deserialize)]
@@ -178,7 +180,9 @@ pub(super) struct Copy {
 
 impl Shaped for Copy {
     const EXAMPLE: &'static str = r#"{"from": "development"}"#;
-    const SHAPE: &'static Shape = &Shape::Object(&[Field::required("from", &Shape::String)]);
+    const SHAPE: &'static Shape = &Shape::Object(&[
+        Field::required("from", &Shape::String).says("The environment that it is copied from.")
+    ]);
 }
 
 type Triple = Keys<(String, String, String)>;

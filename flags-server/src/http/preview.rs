@@ -48,12 +48,14 @@ impl Shaped for Proposal {
     const EXAMPLE: &'static str =
         r#"{"flag": "new-checkout", "patch": {"fallthrough": {"variant": "on"}}}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::optional("flag", &Shape::String),
-        Field::optional("segment", &Shape::String),
-        Field::optional("put", &Shape::Any),
-        Field::optional("patch", &Shape::Any),
-        Field::optional("rollout", &ROLLOUT),
-        Field::optional("flags", &Shape::List(&Shape::String)),
+        Field::optional("flag", &Shape::String).says("The key of the flag that would be changed."),
+        Field::optional("segment", &Shape::String)
+            .says("The key of the segment that would be changed, instead of a flag."),
+        Field::optional("put", &Shape::Any).says("What would be there instead, as a whole."),
+        Field::optional("patch", &Shape::Any).says("What would be changed of it."),
+        Field::optional("rollout", &ROLLOUT).says("What the verb `rollout` would be told."),
+        Field::optional("flags", &Shape::List(&Shape::String))
+            .says("The flags that are looked at; all that are affected where it is left out."),
     ]);
 }
 

@@ -30,8 +30,11 @@ pub(super) struct Create {
 impl Shaped for Create {
     const EXAMPLE: &'static str = r#"{"key": "shop", "name": "The shop"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::required("key", &Shape::String),
-        Field::optional("name", &Shape::Nullable(&Shape::String)),
+        Field::required("key", &Shape::String).says(
+            "The key, which never changes: it stands in addresses and in what services are told.",
+        ),
+        Field::optional("name", &Shape::Nullable(&Shape::String))
+            .says("What people call it; the key where it is left out."),
     ]);
 }
 

@@ -15,6 +15,7 @@ use super::trace::Trail;
 use crate::limits::MAX_REQUEST_ID_BYTES;
 use crate::metrics::{Answered, Area};
 use crate::service::Service;
+use crate::service::schedule::run::REQUEST_OF_SCHEDULE;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -28,6 +29,8 @@ impl RequestId {
         let usable = |id: &&str| {
             (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
                 && id.bytes().all(|byte| byte.is_ascii_graphic())
+                // So the audit log names a scheduled change, and no request.
+                && !id.starts_with(REQUEST_OF_SCHEDULE)
         };
         match sent.filter(usable) {
             Some(id) => Self(id.to_owned()),

@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use flags_core::{Field, Shape, Timestamp};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::body::{Checked, Nothing, Shaped};
@@ -37,22 +37,30 @@ impl Shaped for Create {
     const EXAMPLE: &'static str = r#"{"at": "2026-11-27T09:00:00Z", "change": {
         "action": "flag_state.rollout", "key": "new-checkout", "body": {"variant": "on", "percent": 50}}}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::required("at", &Shape::String),
-        Field::required("change", &Shape::Any),
+        Field::required("at", &Shape::String).says("When, in RFC 3339."),
+        Field::required("change", &Shape::Any).says("What is to be done then."),
     ]);
 }
 
 #[derive(Deserialize)]
 pub(super) struct Edit {
     at: Option<String>,
+    #[serde(default, deserialize_with = "said")]
     change: Option<Value>,
+}
+
+/// What is said is there, `null` too: it is refused, and not taken for nothing.
+fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 impl Shaped for Edit {
     const EXAMPLE: &'static str = r#"{"at": "2026-11-28T09:00:00Z"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::optional("at", &Shape::String),
-        Field::optional("change", &Shape::Any),
+        Field::optional("at", &Shape::String)
+            .says("When, in RFC 3339; as before where it is left out."),
+        Field::optional("change", &Shape::Any)
+            .says("What is to be done then; as before where it is left out."),
     ]);
 }
 

@@ -52,23 +52,26 @@ struct Applied {
 }
 
 const SHAPE: &Shape = &Shape::Object(&[
-    Field::required("instance", &Shape::String),
-    Field::optional("app", &Shape::Nullable(&Shape::String)),
+    Field::required("instance", &Shape::String)
+        .says("Which instance speaks; it makes up its name at its start."),
+    Field::optional("app", &Shape::Nullable(&Shape::String)).says("The program that it is in."),
     Field::optional(
         "sdk",
         &Shape::Nullable(&Shape::Object(&[
-            Field::required("name", &Shape::String),
-            Field::required("version", &Shape::String),
+            Field::required("name", &Shape::String).says("The name of the SDK."),
+            Field::required("version", &Shape::String).says("Its version."),
         ])),
-    ),
-    Field::optional("epoch", &Shape::String),
+    )
+    .says("What it speaks with."),
+    Field::optional("epoch", &Shape::String).says("Of which history the revisions are."),
     Field::optional(
         "applied",
         &Shape::List(&Shape::Object(&[
-            Field::required("revision", &Shape::U64),
-            Field::required("age_ms", &Shape::U64),
+            Field::required("revision", &Shape::U64).says("The revision."),
+            Field::required("age_ms", &Shape::U64).says("How long ago it came into force."),
         ])),
-    ),
+    )
+    .says("Which revisions came into force."),
 ]);
 
 /// Over how long the instance is to spread what it says.

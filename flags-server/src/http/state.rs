@@ -202,7 +202,9 @@ pub(super) struct TenantVariant {
 
 impl Shaped for TenantVariant {
     const EXAMPLE: &'static str = r#"{"variant": "on"}"#;
-    const SHAPE: &'static Shape = &Shape::Object(&[Field::required("variant", &Shape::String)]);
+    const SHAPE: &'static Shape = &Shape::Object(&[
+        Field::required("variant", &Shape::String).says("The variant that the tenant gets.")
+    ]);
 }
 
 type Quadruple = Keys<(String, String, String, String)>;

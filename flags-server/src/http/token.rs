@@ -26,20 +26,29 @@ impl Shaped for NewToken {
         "scope": [{"project": "default", "environment": "production"}, {"project": "shop"}],
         "expires_at": "2027-12-31T23:59:59Z"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::required("name", &Shape::String),
-        Field::required("kind", &Shape::Word(&["sdk", "personal", "service"])),
-        Field::optional("role", &Shape::Nullable(&Shape::Word(&["viewer", "editor", "admin"]))),
-        Field::optional("scope", &Shape::Nullable(&Shape::List(PLACE))),
-        Field::optional("project", &Shape::Nullable(&Shape::String)),
-        Field::optional("environment", &Shape::Nullable(&Shape::String)),
-        Field::optional("tenants", &Shape::Nullable(&Shape::Word(&["all", "none"]))),
-        Field::optional("expires_at", &Shape::Nullable(&Shape::String)),
+        Field::required("name", &Shape::String)
+            .says("What people call it; it stands in the audit log."),
+        Field::required("kind", &Shape::Word(&["sdk", "personal", "service"]))
+            .says("What it is for: an SDK, a person, or a program."),
+        Field::optional("role", &Shape::Nullable(&Shape::Word(&["viewer", "editor", "admin"])))
+            .says("What it may, of persons and programs."),
+        Field::optional("scope", &Shape::Nullable(&Shape::List(PLACE)))
+            .says("Where it may; everywhere where it is left out."),
+        Field::optional("project", &Shape::Nullable(&Shape::String))
+            .says("Of an SDK: its project, `default` where it is left out."),
+        Field::optional("environment", &Shape::Nullable(&Shape::String))
+            .says("Of an SDK: its environment."),
+        Field::optional("tenants", &Shape::Nullable(&Shape::Word(&["all", "none"])))
+            .says("Of an SDK: whether it sees the stored tenants."),
+        Field::optional("expires_at", &Shape::Nullable(&Shape::String))
+            .says("From when on it opens nothing, in RFC 3339."),
     ]);
 }
 
 const PLACE: &Shape = &Shape::Object(&[
-    Field::required("project", &Shape::String),
-    Field::optional("environment", &Shape::Nullable(&Shape::String)),
+    Field::required("project", &Shape::String).says("A project."),
+    Field::optional("environment", &Shape::Nullable(&Shape::String))
+        .says("One environment of it; all of them where it is left out."),
 ]);
 
 /// What replaces a secret.
@@ -51,7 +60,8 @@ pub(super) struct Rotate {
 impl Shaped for Rotate {
     const EXAMPLE: &'static str = r#"{"overlap_seconds": 3600}"#;
     const SHAPE: &'static Shape =
-        &Shape::Object(&[Field::required("overlap_seconds", &Shape::U32)]);
+        &Shape::Object(&[Field::required("overlap_seconds", &Shape::U32)
+            .says("How long the secret of before works on; 0 ends it at once.")]);
 }
 
 /// A token, as an answer that nobody keeps.

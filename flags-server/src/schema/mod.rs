@@ -2,6 +2,7 @@
 
 mod body;
 mod core;
+mod glossary;
 
 use flags_core::{CONDITION, FLAG_STATE, Field, SERVE, Shape};
 use schemars::generate::SchemaSettings;
@@ -13,6 +14,7 @@ pub(crate) use self::core::{
     condition, diagnostics, document, evaluation, explanation, flag_state, flag_type, segment,
     tenant, variants,
 };
+pub(crate) use self::glossary::explain;
 
 /// Text without control characters.
 pub(crate) const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
@@ -81,7 +83,11 @@ fn unnamed(shape: &'static Shape, generator: &mut SchemaGenerator) -> Schema {
         Shape::Members => json_schema!({"type": "object"}),
         Shape::Object(fields) => {
             let members = fields.iter().map(|field| {
-                (field.name().to_owned(), of_shape(field.shape(), generator).to_value())
+                let mut schema = of_shape(field.shape(), generator);
+                if !field.meaning().is_empty() {
+                    schema.insert("description".to_owned(), field.meaning().into());
+                }
+                (field.name().to_owned(), schema.to_value())
             });
             let properties: Map<String, Value> = members.collect();
             let required = fields.iter().filter(|field| field.is_required()).map(Field::name);
@@ -181,7 +187,7 @@ mod tests {
         assert_eq!(schema, json!({"$ref": "#/components/schemas/Condition"}));
         let condition = &generator.definitions()["Condition"];
         let not = &condition["oneOf"][2];
-        assert_eq!(not["properties"]["not"], schema);
+        assert_eq!(not["properties"]["not"]["$ref"], schema["$ref"]);
         assert_eq!(
             (&not["required"], &not["additionalProperties"]),
             (&json!(["not"]), &json!(false))

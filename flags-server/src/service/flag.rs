@@ -27,10 +27,12 @@ pub(super) static TEXT: Shape = Shape::Nullable(&Shape::String);
 pub(super) static TAGS: Shape = Shape::List(&Shape::String);
 
 pub(crate) static CREATE: Shape = Shape::Object(&[
-    Field::required("type", &FLAG_TYPE),
+    Field::required("type", &FLAG_TYPE).says("What its values are; it never changes."),
     Field::optional("variants", &VARIANTS),
-    Field::optional("off_variant", &Shape::String),
-    Field::optional("fallthrough", &Shape::String),
+    Field::optional("off_variant", &Shape::String)
+        .says("The variant that is served while it is off; `off` of a boolean one."),
+    Field::optional("fallthrough", &Shape::String)
+        .says("The variant that it begins with for everybody; `on` of a boolean one."),
     Field::optional("name", &TEXT),
     Field::optional("description", &TEXT),
     Field::optional("owner", &TEXT),

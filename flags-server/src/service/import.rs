@@ -28,17 +28,18 @@ pub(crate) const ACTION: &str = "environment.import";
 
 static DOCUMENT: Shape = Shape::Object(&[
     Field::optional("format", &Shape::U64),
-    Field::optional("project", &Shape::String),
-    Field::optional("environment", &Shape::String),
-    Field::optional("revision", &Shape::U64),
-    Field::optional("flags", &Shape::List(&FLAG)),
+    Field::optional("project", &Shape::String).says("Where it is from; says nothing."),
+    Field::optional("environment", &Shape::String).says("Where it is from; says nothing."),
+    Field::optional("revision", &Shape::U64).says("Which revision it is of; says nothing."),
+    Field::optional("flags", &Shape::List(&FLAG))
+        .says("Flags with their definition and their state here."),
     // Checked without their keys, which a segment's definition does not have.
-    Field::optional("segments", &Shape::List(&Shape::Any)),
-    Field::optional("tenants", &UPSERTS),
+    Field::optional("segments", &Shape::List(&Shape::Any)).says("Segments with all their keys."),
+    Field::optional("tenants", &UPSERTS).says("Stored tenants."),
 ]);
 
 static FLAG: Shape = Shape::Object(&[
-    Field::required("key", &Shape::String),
+    Field::required("key", &Shape::String).says("The key of the flag."),
     Field::required("type", &FLAG_TYPE),
     Field::required("variants", &VARIANTS),
     Field::optional("name", &TEXT),
@@ -47,7 +48,7 @@ static FLAG: Shape = Shape::Object(&[
     Field::optional("tags", &TAGS),
     Field::optional("permanent", &Shape::Boolean),
     Field::optional("expiry", &TEXT),
-    Field::required("state", &FLAG_STATE),
+    Field::required("state", &FLAG_STATE).says("Its state in this environment."),
 ]);
 
 /// What is to be imported, right in its form.

@@ -138,12 +138,15 @@ pub(super) fn check_count<'a>(
 }
 
 static LIST: Shape = Shape::Object(&[
-    Field::optional("add", &Shape::List(&Shape::String)),
-    Field::optional("remove", &Shape::List(&Shape::String)),
+    Field::optional("add", &Shape::List(&Shape::String)).says("Keys that come."),
+    Field::optional("remove", &Shape::List(&Shape::String))
+        .says("Keys that go; before others come."),
 ]);
 
-pub(crate) static EDIT: Shape =
-    Shape::Object(&[Field::optional("included", &LIST), Field::optional("excluded", &LIST)]);
+pub(crate) static EDIT: Shape = Shape::Object(&[
+    Field::optional("included", &LIST).says("Keys that are in the segment."),
+    Field::optional("excluded", &LIST),
+]);
 
 /// What [`EDIT`] lets through.
 #[derive(Deserialize)]

@@ -21,10 +21,14 @@ pub(crate) struct Rollout {
 
 /// The form of a [`Rollout`].
 pub(crate) static ROLLOUT: Shape = Shape::Object(&[
-    Field::required("variant", &Shape::String),
-    Field::required("percent", &Shape::Number),
-    Field::optional("by", &Shape::String),
-    Field::optional("replace", &Shape::Boolean),
+    Field::required("variant", &Shape::String).says("The variant that gets the share."),
+    Field::required("percent", &Shape::Number)
+        .says("Its share in per cent, with up to three decimals; the off variant gets the rest."),
+    Field::optional("by", &Shape::String).says(
+        "The unit that is drawn for, such as `tenant`; of the present split where there is one.",
+    ),
+    Field::optional("replace", &Shape::Boolean)
+        .says("Whether a split by another unit, or between other variants, may be replaced."),
 ]);
 
 pub(crate) fn roll_out(

@@ -26,7 +26,8 @@ use crate::store::{
 
 /// The members of a patch; their values are checked after merging.
 static PATCH: Shape = Shape::Object(&[
-    Field::optional("kind", &Shape::Any),
+    Field::optional("kind", &Shape::Any)
+        .says("Whose keys the segment has, such as `tenant` or `user`."),
     Field::optional("included", &Shape::Any),
     Field::optional("excluded", &Shape::Any),
     Field::optional("when", &Shape::Any),

@@ -22,7 +22,8 @@ use crate::store::{Environment, EnvironmentId, Listed, Page, Project, StoredTena
 
 /// The members of a patch; the attributes are checked after merging.
 static PATCH: Shape =
-    Shape::Object(&[Field::optional("attributes", &Shape::Nullable(&Shape::Members))]);
+    Shape::Object(&[Field::optional("attributes", &Shape::Nullable(&Shape::Members))
+        .says("What is known of the tenant; `null` takes one away.")]);
 
 const INVALID_KEY: &str =
     "a tenant's key is 1 to 512 bytes without control characters, not `.` or `..`";
@@ -54,7 +55,7 @@ pub(crate) struct Upsert {
 
 /// The shape of a list of these.
 pub(super) static UPSERTS: Shape = Shape::List(&Shape::Object(&[
-    Field::required("key", &Shape::String),
+    Field::required("key", &Shape::String).says("The key of the tenant, as services name it."),
     Field::optional("attributes", &Shape::Members),
 ]));
 
@@ -91,7 +92,9 @@ pub(crate) struct Upserts {
 impl Upserts {
     /// The shape of a body.
     pub(crate) const SHAPE: &'static Shape =
-        &Shape::Object(&[Field::required("tenants", &UPSERTS)]);
+        &Shape::Object(&[
+            Field::required("tenants", &UPSERTS).says("The tenants, each as a whole.")
+        ]);
 
     /// Checks what was asked for.
     ///

@@ -46,6 +46,11 @@ pub(super) fn document(routes: &Routes) -> Value {
     let tags: Vec<Value> = tags.collect();
     let mut schemas = Value::Object(generator.take_definitions(false));
     schema::as_written(&mut schemas);
+    for (name, schema) in schemas.as_object_mut().into_iter().flatten() {
+        schema::explain(name, schema);
+    }
+    let mut paths = json!(paths);
+    schema::explain("", &mut paths);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -195,5 +200,37 @@ mod tests {
             }
         }
         assert_eq!(names.len(), super::super::routes().declared.all().len());
+    }
+
+    #[test]
+    fn every_member_says_what_it_means() {
+        let document = document(&super::super::routes());
+        let mut silent = Vec::new();
+        look(&document["components"]["schemas"], "", &mut silent);
+        look(&document["paths"], "", &mut silent);
+        assert_eq!(silent, [""; 0], "a word for `schema/glossary.rs`, or a sentence of their own");
+    }
+
+    /// Pushes where members are that have no description.
+    fn look(value: &Value, at: &str, silent: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                for (name, inner) in members {
+                    let at = format!("{at}/{name}");
+                    if name == "properties" {
+                        let properties = inner.as_object().unwrap().iter();
+                        let of_members = properties
+                            .filter(|(_, p)| p.is_object() && p.get("description").is_none());
+                        silent.extend(of_members.map(|(name, _)| format!("{at}/{name}")));
+                    }
+                    // Examples, and what is asked of a value, say nothing themselves.
+                    if !matches!(&**name, "example" | "examples" | "if") {
+                        look(inner, &at, silent);
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| look(item, at, silent)),
+            _ => {}
+        }
     }
 }

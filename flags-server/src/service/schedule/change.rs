@@ -30,10 +30,12 @@ static CHANGE: Shape = Shape::Object(&[
             "segment.put",
             "segment.members",
         ]),
-    ),
-    Field::required("key", &Shape::String),
-    Field::optional("if_version", &Shape::U64),
-    Field::optional("body", &Shape::Any),
+    )
+    .says("What is to be done, as the audit log calls it."),
+    Field::required("key", &Shape::String).says("The key of the flag or segment."),
+    Field::optional("if_version", &Shape::U64).says("Only if the object has this version then."),
+    Field::optional("body", &Shape::Any)
+        .says("What the request of that time would have as its body."),
 ]);
 
 /// Such a change as it is sent and shown.

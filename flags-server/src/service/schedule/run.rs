@@ -16,6 +16,10 @@ use crate::service::publish::{Author, Unit};
 use crate::service::{Service, now};
 use crate::store::{NextChange, ScheduleState, ScheduledChange, StoredToken};
 
+/// With this begins, in the audit log, what stands for the id of a request where a scheduled change
+/// was made; no request has such an id.
+pub(crate) const REQUEST_OF_SCHEDULE: &str = "schedule/";
+
 /// Puts what went wrong into words, for whoever looks later: `{code, detail, …}`.
 pub(crate) type Tell = fn(Fault) -> Value;
 
@@ -143,7 +147,7 @@ fn make(unit: &mut Unit<'_>, next: &NextChange) -> Result<Option<u64>, Fault> {
     let author = Author {
         actor: change.actor.clone(),
         actor_name: change.actor_name.clone(),
-        request_id: format!("schedule/{}", change.id),
+        request_id: format!("{REQUEST_OF_SCHEDULE}{}", change.id),
         reason: change.reason.clone(),
     };
     let before = revision(unit, project, environment)?;

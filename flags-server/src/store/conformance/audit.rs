@@ -3,6 +3,23 @@
 use super::*;
 use crate::store::chain::{ChainHead, ERASED};
 
+/// Of a flag, without a revision.
+const ENTRY: AuditEntry<'_> = AuditEntry {
+    at: NOW,
+    actor: "t2",
+    actor_name: "ci",
+    request_id: "r",
+    action: "flag.off",
+    project: Some("b"),
+    environment: None,
+    object_kind: "flag",
+    object_key: "f",
+    reason: None,
+    before: Some("{}"),
+    after: None,
+    revisions: "{}",
+};
+
 pub(super) fn chain(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {
     let rows = |after, limit| store.view().unwrap().audit_rows(after, limit).unwrap();
     let follow_all = || {
@@ -13,21 +30,7 @@ pub(super) fn chain(store: &dyn Store, writer: &mut dyn Writer, environment: Env
         head
     };
     let last = follow_all().id;
-    let entry = AuditEntry {
-        at: NOW,
-        actor: "t2",
-        actor_name: "ci",
-        request_id: "r",
-        action: "flag.off",
-        project: Some("b"),
-        environment: None,
-        object_kind: "flag",
-        object_key: "f",
-        reason: None,
-        before: Some("{}"),
-        after: None,
-        revisions: "{\"eu\": 1}",
-    };
+    let entry = AuditEntry { revisions: "{\"eu\": 1}", ..ENTRY };
     write(writer, |tx| {
         assert_eq!(tx.append_audit(&entry).unwrap(), last + 1);
         assert_eq!(tx.append_audit(&entry).unwrap(), last + 2);
@@ -84,31 +87,15 @@ pub(super) fn chain(store: &dyn Store, writer: &mut dyn Writer, environment: Env
 }
 
 pub(super) fn audit(writer: &mut dyn Writer, environment: EnvironmentId) {
-    let entry = AuditEntry {
-        at: NOW,
-        actor: "t2",
-        actor_name: "ci",
-        request_id: "r",
-        action: "flag.off",
-        project: Some("b"),
-        environment: None,
-        object_kind: "flag",
-        object_key: "f",
-        reason: None,
-        before: Some("{}"),
-        after: None,
-        revisions: "{}",
-    };
     write(writer, |tx| {
-        tx.append_audit(&entry).unwrap();
+        tx.append_audit(&ENTRY).unwrap();
         for (kind, key, revisions) in [
             ("flag", "f", "{\"eu\": 1, \"unknown\": 1}"),
             ("flag_state", "f", "{\"eu\": 2}"),
             ("segment", "f", "{\"eu\": 2}"),
             ("flag_state", "g", "{\"eu\": 2}"),
         ] {
-            let entry =
-                AuditEntry { object_kind: kind, object_key: key, revisions, ..entry.clone() };
+            let entry = AuditEntry { object_kind: kind, object_key: key, revisions, ..ENTRY };
             tx.append_audit(&entry).unwrap();
         }
     });
@@ -144,7 +131,7 @@ pub(super) fn audit(writer: &mut dyn Writer, environment: EnvironmentId) {
         environment,
         object_key,
         action,
-        ..entry.clone()
+        ..ENTRY
     };
     write(writer, |tx| {
         for entry in [
