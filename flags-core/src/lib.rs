@@ -313,10 +313,10 @@ pub use entitlement::{
     ADDON, Access, AddonDefinition, AddonQuantity, BlockDefinition, BlockEffect, CONTRACT,
     Catalogue, Combine, Contract, ContractDefinition, ContractOverride, Decision,
     EntitlementReason, EntitlementSource, FEATURE, FeatureDefinition, FeatureType, Granted,
-    GrantedOptions, Lane, Limit, OverLimit, OverLimitPolicy, OverrideMode, PLAN, PlanDefinition,
-    PlanReference, PlanVersionDefinition, SubscriptionDefinition, SubscriptionState, Timeline,
-    TrialDefinition, check_addon, check_contract, check_feature, check_grant, check_override,
-    check_plan,
+    GrantedOptions, Lane, Limit, OverLimit, OverLimitPolicy, OverrideMode, PLAN, PLAN_VERSION,
+    PlanDefinition, PlanReference, PlanVersionDefinition, SubscriptionDefinition,
+    SubscriptionState, Timeline, TrialDefinition, check_addon, check_contract, check_feature,
+    check_grant, check_override, check_plan,
 };
 pub use evaluation::{Answer, Evaluation, Reason, SplitOutcome};
 pub use explain::{Explanation, Outcome, Question, Step};

@@ -28,6 +28,18 @@ pub(crate) const MAX_FLAGS: u64 = 20_000;
 /// Most segments of an environment.
 pub(crate) const MAX_SEGMENTS: u64 = 5_000;
 
+/// Most features of an environment.
+pub(crate) const MAX_FEATURES: u64 = 1_000;
+
+/// Most plans of an environment.
+pub(crate) const MAX_SOLD_PLANS: u64 = 200;
+
+/// Most add-ons of an environment.
+pub(crate) const MAX_ADDONS: u64 = 500;
+
+/// Most of those who need something that are named where it cannot go.
+pub(crate) const MAX_NAMED_USERS: usize = 10;
+
 /// Most included and excluded keys of all segments of an environment together.
 pub(crate) const MAX_SEGMENT_MEMBERS: u64 = 1_000_000;
 

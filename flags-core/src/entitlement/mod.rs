@@ -61,7 +61,7 @@ pub use contract::{Contract, check_contract};
 pub use decision::{
     Access, Decision, EntitlementReason, EntitlementSource, Granted, GrantedOptions,
 };
-pub use definition::shape::{ADDON, CONTRACT, FEATURE, PLAN};
+pub use definition::shape::{ADDON, CONTRACT, FEATURE, PLAN, PLAN_VERSION};
 pub use definition::{
     AddonDefinition, AddonQuantity, BlockDefinition, BlockEffect, Combine, ContractDefinition,
     ContractOverride, FeatureDefinition, FeatureType, Lane, OverLimit, OverLimitPolicy,

@@ -164,7 +164,14 @@ async fn furnished() -> Furnished {
             post(&format!("{path}/environments"), json!({"key": environment})).await;
             let segment = json!({"key": "s", "kind": "tenant"});
             post(&format!("{path}/environments/{environment}/segments"), segment).await;
-            let path = format!("{path}/environments/{environment}/tenants");
+            let environment = format!("{path}/environments/{environment}");
+            let sso = json!({"key": "sso", "type": "boolean", "combine": "any"});
+            post(&format!("{environment}/features"), sso).await;
+            let pro = json!({"key": "pro", "versions": [{"grants": {"sso": true}}]});
+            post(&format!("{environment}/plans"), pro).await;
+            let more = json!({"key": "more", "grants": {"sso": true}});
+            post(&format!("{environment}/addons"), more).await;
+            let path = format!("{environment}/tenants");
             let stored = json!({"tenants": [{"key": "acme"}]});
             assert_eq!(send(&router, "POST", &path, "secret", stored).await.status(), 200);
         }
@@ -210,7 +217,8 @@ impl Furnished {
         let names = [("{p}", "mine"), ("{e}", "here"), ("{flag}", "f"), ("{segment}", "s")];
         let names = names.into_iter().chain([("{tenant}", "acme"), ("{id}", &*self.sdk)]);
         let names = names.chain([("{schedule}", &*self.schedule)]);
-        let names = names.chain([("{revision}", "0")]);
+        let names = names.chain([("{revision}", "0"), ("{feature}", "sso"), ("{plan}", "pro")]);
+        let names = names.chain([("{addon}", "more"), ("{version}", "1")]);
         names.fold(declared.to_owned(), |path, (param, name)| path.replace(param, name))
     }
 }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use flags_core::{Epoch, MAX_RULES};
+use flags_core::{Epoch, MAX_PLAN_VERSIONS, MAX_RULES};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -19,10 +19,10 @@ use super::post::Post;
 use super::problem::Problem;
 use super::project::{Create, Rename};
 use crate::limits::{
-    MAX_BODY_BYTES, MAX_BULK_BODY_BYTES, MAX_DEFINITION_BYTES, MAX_ENVIRONMENT_BYTES, MAX_FLAGS,
-    MAX_IMPORTED_TENANTS, MAX_MEMBERS_PER_REQUEST, MAX_SCHEDULED, MAX_SCHEDULED_BYTES,
-    MAX_SEGMENT_MEMBER_BYTES, MAX_SEGMENT_MEMBERS, MAX_SEGMENTS, MAX_STORED_TENANT_BYTES,
-    MAX_TENANTS, MAX_TENANTS_PER_REQUEST,
+    MAX_ADDONS, MAX_BODY_BYTES, MAX_BULK_BODY_BYTES, MAX_DEFINITION_BYTES, MAX_ENVIRONMENT_BYTES,
+    MAX_FEATURES, MAX_FLAGS, MAX_IMPORTED_TENANTS, MAX_MEMBERS_PER_REQUEST, MAX_SCHEDULED,
+    MAX_SCHEDULED_BYTES, MAX_SEGMENT_MEMBER_BYTES, MAX_SEGMENT_MEMBERS, MAX_SEGMENTS,
+    MAX_SOLD_PLANS, MAX_STORED_TENANT_BYTES, MAX_TENANTS, MAX_TENANTS_PER_REQUEST,
 };
 use crate::quota::Quotas;
 use crate::service::{Author, Service, Unit, archive, project};
@@ -51,6 +51,10 @@ pub(super) struct Shown {
 struct Limits {
     flags: u64,
     segments: u64,
+    features: u64,
+    plans: u64,
+    plan_versions: usize,
+    addons: u64,
     segment_members: u64,
     segment_member_bytes: u64,
     members_per_request: u64,
@@ -76,6 +80,10 @@ fn limits(quotas: &Quotas) -> Limits {
     Limits {
         flags: MAX_FLAGS,
         segments: MAX_SEGMENTS,
+        features: MAX_FEATURES,
+        plans: MAX_SOLD_PLANS,
+        plan_versions: MAX_PLAN_VERSIONS,
+        addons: MAX_ADDONS,
         segment_members: MAX_SEGMENT_MEMBERS,
         segment_member_bytes: MAX_SEGMENT_MEMBER_BYTES,
         members_per_request: MAX_MEMBERS_PER_REQUEST,

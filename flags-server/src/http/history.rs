@@ -11,6 +11,7 @@ use super::list::ListQuery;
 use super::path::Keys;
 use super::problem::Problem;
 use crate::service::Service;
+use crate::service::catalogue::Sold;
 use crate::service::diff::Difference;
 use crate::service::history::{Entry, Subject, Told, Touched, history};
 use crate::store::ObjectKind;
@@ -108,6 +109,15 @@ pub(super) async fn of_segment(
     query: ListQuery,
 ) -> Result<Response, Problem> {
     let object = Some((ObjectKind::Segment, segment));
+    answer(&service, Subject { project, environment, object }, query).await
+}
+
+pub(super) async fn of_sold<D: Sold>(
+    State(service): State<Arc<Service>>,
+    Keys((project, environment, key)): Keys<(String, String, String)>,
+    query: ListQuery,
+) -> Result<Response, Problem> {
+    let object = Some((D::KIND, key));
     answer(&service, Subject { project, environment, object }, query).await
 }
 

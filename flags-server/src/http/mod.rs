@@ -3,6 +3,7 @@
 mod audit;
 mod auth;
 mod body;
+mod catalogue;
 mod docs;
 mod environment;
 mod erasure;

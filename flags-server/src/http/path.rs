@@ -46,6 +46,14 @@ pub(super) fn parameters(path: &str) -> impl Iterator<Item = Value> {
             "e" => ("Key of the environment.", key, json!("production")),
             "flag" => ("Key of the flag.", key, json!("new-checkout")),
             "segment" => ("Key of the segment.", key, json!("beta-tenants")),
+            "feature" => ("Key of the feature.", key, json!("seats")),
+            "plan" => ("Key of the plan.", key, json!("pro")),
+            "addon" => ("Key of the add-on.", key, json!("seats-10")),
+            "version" => (
+                "Number of the version.",
+                json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}),
+                json!(1),
+            ),
             "tenant" => {
                 let length = MAX_CONTEXT_KEY_BYTES;
                 (

@@ -18,6 +18,7 @@ use super::openapi::{Describes, Operation};
 use super::path::Keys;
 use super::post::Post;
 use super::problem::Problem;
+use crate::service::catalogue::{self, Sold};
 use crate::service::copy::Source;
 use crate::service::model::Revisions;
 use crate::service::plan::{Done, Plan, Prepared, Scale};
@@ -41,6 +42,48 @@ struct DryRunQuery {
     #[serde(default, rename = "reason")]
     #[schemars(skip)]
     _reason: Option<String>,
+    #[serde(default, rename = "include")]
+    #[schemars(skip)]
+    _include: Option<String>,
+}
+
+/// What a revert of an environment is also to be of; before [`DryRun`] among a handler's arguments.
+pub(super) struct Including {
+    catalogue: bool,
+}
+
+/// Put among the extensions of a request whose handler knows of `include`.
+#[derive(Clone)]
+pub(super) struct KnowsInclude;
+
+#[derive(Deserialize, JsonSchema)]
+struct IncludingQuery {
+    /// What is to be as it was, too.
+    include: Option<Included>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Included {
+    Catalogue,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Including {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(query) = Query::<IncludingQuery>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::query_rejected(&rejection))?;
+        parts.extensions.insert(KnowsInclude);
+        Ok(Self { catalogue: matches!(query.include, Some(Included::Catalogue)) })
+    }
+}
+
+impl Describes for Including {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.query::<IncludingQuery>();
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for DryRun {
@@ -191,6 +234,7 @@ pub(super) async fn revert_environment(
     State(service): State<Arc<Service>>,
     Keys((project, environment)): Keys<(String, String)>,
     precondition: Precondition,
+    Including { catalogue }: Including,
     dry_run: DryRun,
     post: Post,
     Checked(Revert { revision }): Checked<Revert>,
@@ -200,7 +244,7 @@ pub(super) async fn revert_environment(
     let (p, e) = (project.clone(), environment.clone());
     let of = Of { project, environment, scale: Scale::Large };
     let plan = move |view: &dyn View, then: &Document| {
-        revert::plan_environment(view, &p, &e, &precondition, then)
+        revert::plan_environment(view, &p, &e, &precondition, (then, catalogue))
     };
     go_back(&service, of, dry_run, post, "environment.revert", then, plan).await
 }
@@ -271,4 +315,21 @@ pub(super) async fn copy_segment(
     let of = Of::segment(&path);
     let plan = move |view: &dyn View| copy::plan_segment(view, &path, &precondition, &from);
     carry_out(&service, of, dry_run, post, "segment.copy", plan).await
+}
+
+pub(super) async fn copy_sold<D: Sold>(
+    State(service): State<Arc<Service>>,
+    Keys((project, environment, key)): Triple,
+    precondition: Precondition,
+    dry_run: DryRun,
+    Reaching(within): Reaching,
+    post: Post,
+    Checked(Copy { from }): Checked<Copy>,
+) -> Result<Response, Problem> {
+    let path = catalogue::Path { project, environment, key };
+    let from = Source { environment: from, within };
+    let (project, environment) = (path.project.clone(), path.environment.clone());
+    let of = Of { project, environment, scale: Scale::Large };
+    let plan = move |view: &dyn View| copy::plan_sold::<D>(view, &path, &precondition, &from);
+    carry_out(&service, of, dry_run, post, D::COPY, plan).await
 }

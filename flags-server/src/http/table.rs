@@ -1,9 +1,11 @@
 //! The table of all routes.
 
+use flags_core::{AddonDefinition, FeatureDefinition, PlanDefinition};
+
 use super::routes::{Needs, Routes, Within, delete, get, patch, post, put};
 use super::{
-    audit, docs, environment, erasure, evaluate, export, flag, health, history, members, metrics,
-    openapi, plan, preview, project, propagation, schedule, sdk_snapshot, sdk_stream,
+    audit, catalogue, docs, environment, erasure, evaluate, export, flag, health, history, members,
+    metrics, openapi, plan, preview, project, propagation, schedule, sdk_snapshot, sdk_stream,
     sdk_telemetry, segment, state, tenant, token, write,
 };
 use crate::service::export as document;
@@ -15,6 +17,7 @@ pub(super) fn routes() -> Routes {
         .about("flags", "What environments share of flags", flag_routes)
         .about("states", "What flags serve in one environment", state_routes)
         .about("segments", "Named sets of contexts, of one environment", segment_routes)
+        .about("catalogue", "What is sold, in one environment", catalogue_routes)
         .about("tenants", "What is stored of tenants", tenant_routes)
         .about("questions", "What services would see, and what a change would do", question_routes)
         .about("schedule", "Changes at a time", schedule_routes)
@@ -256,6 +259,131 @@ fn segment_routes(routes: Routes) -> Routes {
             &at("/segments/{segment}/copy"),
             [post(EDIT, plan::copy_segment)
                 .says::<plan::Shown>("Make a segment what it is in another environment")],
+        )
+}
+
+fn catalogue_routes(routes: Routes) -> Routes {
+    type FeatureShown = catalogue::Shown<FeatureDefinition>;
+    type PlanShown = catalogue::Shown<PlanDefinition>;
+    type AddonShown = catalogue::Shown<AddonDefinition>;
+    routes
+        .route(
+            &at("/features"),
+            [
+                get(VIEW, catalogue::list::<FeatureDefinition>)
+                    .lists::<FeatureShown>("The features of an environment"),
+                post(EDIT, catalogue::create::<FeatureDefinition>)
+                    .creates::<FeatureShown>("Create a feature")
+                    .with_etag(),
+            ],
+        )
+        .route(
+            &at("/features/{feature}"),
+            [
+                get(VIEW, catalogue::get::<FeatureDefinition>)
+                    .says::<FeatureShown>("A feature")
+                    .with_etag(),
+                put(EDIT, catalogue::put::<FeatureDefinition>)
+                    .says::<FeatureShown>("Replace or create a feature")
+                    .with_etag()
+                    .or_creates(),
+                patch(EDIT, catalogue::patch::<FeatureDefinition>)
+                    .says::<FeatureShown>("Change members of a feature")
+                    .with_etag(),
+                delete(EDIT, catalogue::delete::<FeatureDefinition>)
+                    .says::<write::Deleted>("Delete a feature that nothing grants"),
+            ],
+        )
+        .route(
+            &at("/features/{feature}/history"),
+            [get(VIEW, history::of_sold::<FeatureDefinition>)
+                .lists::<history::Shown>("What was changed of a feature, the newest first")],
+        )
+        .route(
+            &at("/features/{feature}/copy"),
+            [post(EDIT, plan::copy_sold::<FeatureDefinition>)
+                .says::<plan::Shown>("Make a feature what it is in another environment")],
+        )
+        .route(
+            &at("/plans"),
+            [
+                get(VIEW, catalogue::list::<PlanDefinition>)
+                    .lists::<PlanShown>("The plans of an environment"),
+                post(EDIT, catalogue::create::<PlanDefinition>)
+                    .creates::<PlanShown>("Create a plan")
+                    .with_etag(),
+            ],
+        )
+        .route(
+            &at("/plans/{plan}"),
+            [
+                get(VIEW, catalogue::get::<PlanDefinition>)
+                    .says::<PlanShown>("A plan with all its versions")
+                    .with_etag(),
+                put(EDIT, catalogue::put::<PlanDefinition>)
+                    .says::<PlanShown>("Call a plan something else, or create it")
+                    .with_etag()
+                    .or_creates(),
+                patch(EDIT, catalogue::patch::<PlanDefinition>)
+                    .says::<PlanShown>("Call a plan something else")
+                    .with_etag(),
+                delete(EDIT, catalogue::delete::<PlanDefinition>)
+                    .says::<write::Deleted>("Delete a plan that nobody has"),
+            ],
+        )
+        .route(
+            &at("/plans/{plan}/versions"),
+            [post(EDIT, catalogue::add_version)
+                .says::<PlanShown>("Add the next version of a plan")
+                .with_etag()],
+        )
+        .route(
+            &at("/plans/{plan}/versions/{version}"),
+            [delete(EDIT, catalogue::delete_version)
+                .says::<PlanShown>("Take away a version of a plan that nobody has")
+                .with_etag()],
+        )
+        .route(
+            &at("/plans/{plan}/history"),
+            [get(VIEW, history::of_sold::<PlanDefinition>)
+                .lists::<history::Shown>("What was changed of a plan, the newest first")],
+        )
+        .route(
+            &at("/plans/{plan}/copy"),
+            [post(EDIT, plan::copy_sold::<PlanDefinition>)
+                .says::<plan::Shown>("Add the versions that a plan has in another environment")],
+        )
+        .route(
+            &at("/addons"),
+            [
+                get(VIEW, catalogue::list::<AddonDefinition>)
+                    .lists::<AddonShown>("The add-ons of an environment"),
+                post(EDIT, catalogue::create::<AddonDefinition>)
+                    .creates::<AddonShown>("Create an add-on")
+                    .with_etag(),
+            ],
+        )
+        .route(
+            &at("/addons/{addon}"),
+            [
+                get(VIEW, catalogue::get::<AddonDefinition>)
+                    .says::<AddonShown>("An add-on")
+                    .with_etag(),
+                put(EDIT, catalogue::put::<AddonDefinition>)
+                    .says::<AddonShown>("Replace or create an add-on")
+                    .with_etag()
+                    .or_creates(),
+                patch(EDIT, catalogue::patch::<AddonDefinition>)
+                    .says::<AddonShown>("Change members of an add-on")
+                    .with_etag(),
+                delete(EDIT, catalogue::delete::<AddonDefinition>)
+                    .says::<write::Deleted>("Delete an add-on that nobody has"),
+            ],
+        )
+        .route(
+            &at("/addons/{addon}/history"),
+            [get(VIEW, history::of_sold::<AddonDefinition>)
+                .lists::<history::Shown>("What was changed of an add-on, the newest first")],
         )
 }
 

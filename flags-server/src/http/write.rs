@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::auth::Authorized;
 use super::openapi::{Describes, Operation};
-use super::plan::KnowsDryRun;
+use super::plan::{KnowsDryRun, KnowsInclude};
 use super::problem::Problem;
 use super::request::RequestId;
 use crate::limits::MAX_REASON_BYTES;
@@ -25,6 +25,8 @@ struct WriteQuery {
     reason: Option<String>,
     #[schemars(skip)]
     dry_run: Option<bool>,
+    #[schemars(skip)]
+    include: Option<String>,
 }
 
 /// What there is to say of something that is gone.
@@ -43,6 +45,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Author {
             .map_err(|rejection| Problem::query_rejected(&rejection))?;
         if query.dry_run.is_some() && parts.extensions.get::<KnowsDryRun>().is_none() {
             return Err(Problem::query("this route has no `dry_run`"));
+        }
+        if query.include.is_some() && parts.extensions.get::<KnowsInclude>().is_none() {
+            return Err(Problem::query("this route has no `include`"));
         }
         if query.reason.as_ref().is_some_and(|reason| reason.len() > MAX_REASON_BYTES) {
             return Err(Problem::query(format!("`reason` has at most {MAX_REASON_BYTES} bytes")));

@@ -9,12 +9,15 @@ use super::{nullable, of_shape};
 pub(crate) struct Body {
     properties: Map<String, Value>,
     required: Vec<Value>,
+    /// Whether others may stand beside these.
+    is_open: bool,
 }
 
 impl Body {
     /// With the members of an object's shape.
     pub(crate) fn of(shape: &'static Shape, generator: &mut SchemaGenerator) -> Self {
-        let mut body = Self { properties: Map::new(), required: Vec::new() };
+        let (properties, required) = (Map::new(), Vec::new());
+        let mut body = Self { properties, required, is_open: false };
         let Shape::Object(fields) = shape else { return body };
         for field in *fields {
             let schema = of_shape(field.shape(), generator);
@@ -42,6 +45,11 @@ impl Body {
         self
     }
 
+    /// Of an answer, in which there may be more.
+    pub(crate) fn open(self) -> Self {
+        Self { is_open: true, ..self }
+    }
+
     /// One member has to be there.
     pub(crate) fn requires(mut self, name: &str) -> Self {
         self.required.push(name.into());
@@ -67,13 +75,38 @@ impl Body {
         self
     }
 
+    /// With what people call something, and its key.
+    pub(crate) fn presented(self) -> Self {
+        let text = || json!({"type": ["string", "null"]});
+        let body = self.with("name", text()).with("description", text());
+        body.with("key", json!({"type": "string"}))
+    }
+
+    /// One member need not be there.
+    pub(crate) fn may_lack(mut self, name: &str) -> Self {
+        self.required.retain(|required| required != name);
+        self
+    }
+
+    /// Versions of a plan need no number: they get one.
+    pub(crate) fn versions_without_numbers(mut self) -> Self {
+        let versions = self.properties.get_mut("versions");
+        let required = versions.and_then(|versions| versions.pointer_mut("/items/required"));
+        if let Some(Value::Array(required)) = required {
+            required.retain(|name| name != "version");
+        }
+        self
+    }
+
     pub(crate) fn schema(self) -> Schema {
-        let Self { properties, required } = self;
+        let Self { properties, required, is_open } = self;
         let mut schema = Schema::default();
         schema.insert("type".to_owned(), "object".into());
         schema.insert("properties".to_owned(), properties.into());
         schema.insert("required".to_owned(), required.into());
-        schema.insert("additionalProperties".to_owned(), false.into());
+        if !is_open {
+            schema.insert("additionalProperties".to_owned(), false.into());
+        }
         schema
     }
 }

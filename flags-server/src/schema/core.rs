@@ -2,12 +2,13 @@
 //! with every answer that a test gets.
 
 use flags_core::{
-    CONDITION, FLAG, FLAG_STATE, FLAG_TYPE, Operator, SEGMENT, Shape, TENANT, VARIANTS,
+    ADDON, CONDITION, FEATURE, FLAG, FLAG_STATE, FLAG_TYPE, Operator, PLAN, SEGMENT, Shape, TENANT,
+    VARIANTS,
 };
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::{named, nullable, of_shape};
+use super::{Body, named, nullable, of_shape};
 
 pub(crate) fn flag_type(generator: &mut SchemaGenerator) -> Schema {
     of_shape(&FLAG_TYPE, generator)
@@ -35,6 +36,12 @@ pub(crate) fn tenant(generator: &mut SchemaGenerator) -> Schema {
 /// A segment's definition with its lists, as it is written.
 pub(crate) fn segment(generator: &mut SchemaGenerator) -> Schema {
     written(&SEGMENT, generator)
+}
+
+/// Something of the catalogue as it is written, with what people call it.
+pub(crate) fn sold(shape: &'static Shape, generator: &mut SchemaGenerator) -> Body {
+    let body = Body::of(shape, generator).presented().open();
+    ["key", "name", "description"].into_iter().fold(body, Body::requires)
 }
 
 /// An object of which all members are there, whether they have to be or not; with others beside
@@ -191,7 +198,14 @@ fn step(generator: &mut SchemaGenerator) -> Schema {
 /// All definitions of an environment, as SDKs get them.
 pub(crate) fn document(generator: &mut SchemaGenerator) -> Schema {
     let mut objects = Vec::new();
-    for (kind, shape) in [("flag", &FLAG), ("segment", &SEGMENT), ("tenant", &TENANT)] {
+    for (kind, shape) in [
+        ("flag", &FLAG),
+        ("segment", &SEGMENT),
+        ("feature", &FEATURE),
+        ("plan", &PLAN),
+        ("addon", &ADDON),
+        ("tenant", &TENANT),
+    ] {
         // One that cannot be read is broken alone.
         let definition = nullable(of_shape(shape, generator));
         objects.push(json!({

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 pub(crate) use self::body::Body;
 pub(crate) use self::core::{
     condition, diagnostics, document, evaluation, explanation, flag_state, flag_type, segment,
-    tenant, variants,
+    sold, tenant, variants,
 };
 pub(crate) use self::glossary::explain;
 

@@ -76,7 +76,7 @@ fn uses_of(view: &dyn View, environment: &Environment, key: &str) -> Result<Vec<
         uses.push(format!("on in `{place}`"));
     }
     for referrer in view.referrers(*id, ObjectKind::Flag, key)? {
-        uses.push(format!("a prerequisite of `{}` in `{place}`", referrer.flag));
+        uses.push(format!("a prerequisite of `{}` in `{place}`", referrer.key));
     }
     Ok(uses)
 }

@@ -2,9 +2,10 @@
 
 use flags_core::{FlagState, SegmentDefinition};
 
+use super::catalogue::{self, Document, Item, Sold};
 use super::fault::Fault;
 use super::model::{SegmentDocument, parse};
-use super::plan::Plan;
+use super::plan::{Plan, Wanted, WantedSold};
 use super::precondition::Precondition;
 use super::{flag, project, revert, segment, state};
 use crate::store::{Environment, MemberList, ObjectKind, Page, Reach, View};
@@ -67,4 +68,25 @@ pub(crate) fn plan_segment(
     let (included, excluded) = (list(MemberList::Included)?, list(MemberList::Excluded)?);
     let definition = SegmentDefinition { kind, included, excluded, when };
     revert::plan_segment(view, path, precondition, definition)
+}
+
+/// Makes something of the catalogue what it is in the environment `from`; it may be new here.
+pub(crate) fn plan_sold<D: Sold>(
+    view: &dyn View,
+    path: &catalogue::Path,
+    precondition: &Precondition,
+    from: &Source,
+) -> Result<Plan, Fault> {
+    let place = project::find_environment(view, &path.project, &path.environment)?;
+    let source = find(view, &path.project, &path.environment, from)?;
+    let object = view.object(source.id, D::KIND, &path.key)?;
+    let object = object.ok_or_else(|| catalogue::not_found::<D>(&source, &path.key))?;
+    let Item { key, document: Document { presentation, definition }, .. } = Item::read(object)?;
+    let present = view.object(place.1.id, D::KIND, &key)?;
+    precondition.check(present.map(|present| present.version))?;
+    let presentation = Some(presentation);
+    let item = WantedSold { at: String::new(), key, presentation, definition };
+    let mut wanted = Wanted::default();
+    D::want(item, &mut wanted.sold);
+    Plan::new(view, place, wanted)
 }

@@ -99,10 +99,14 @@ impl Differences {
 }
 
 /// By what an element of a list is the same one: a rule's id, a variant's name, a prerequisite's
-/// flag, the variant and the kind of a target.
+/// flag, a plan's version, an add-on of a tenant or the lane of a block, the variant and the kind of a
+/// target.
 fn identity(element: &Value) -> Option<String> {
     let text = |name: &str| element.get(name).and_then(Value::as_str);
-    let single = text("id").or_else(|| text("name")).or_else(|| text("flag"));
+    let single = ["id", "name", "flag", "addon", "lane"].into_iter().find_map(text);
+    if let Some(version) = element.get("version").and_then(Value::as_u64) {
+        return Some(version.to_string());
+    }
     match (single, text("kind"), text("variant")) {
         (Some(name), ..) => Some(name.to_owned()),
         (None, Some(kind), Some(variant)) => Some(format!("{kind} {variant}")),

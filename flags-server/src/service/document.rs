@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use flags_core::{Document, Object, Position, TENANT_KIND};
 use serde_json::Value;
 
+use super::catalogue;
 use super::fault::Fault;
 use super::member_lists::MemberLists;
 use super::model::{FlagDocument, parse, wire_flag, wire_segment};
@@ -28,7 +29,7 @@ pub(crate) fn read(
     }
     let mut lists = MemberLists::of_all(view, environment.id)?;
     let mut objects = Vec::new();
-    for kind in [ObjectKind::Flag, ObjectKind::Segment] {
+    for kind in ObjectKind::ALL {
         for StoredObject { key, version, document, .. } in
             view.objects(environment.id, kind, &Page::ALL)?
         {
@@ -41,6 +42,9 @@ pub(crate) fn read(
                     let lists = lists.remove(&key).unwrap_or_default();
                     wire_segment(&key, version, &document, lists)
                 }),
+                ObjectKind::Feature | ObjectKind::Plan | ObjectKind::Addon => {
+                    catalogue::wire(kind, &key, version, &document)
+                }
             };
             let wire = wire.or_else(|fault| {
                 log_unreadable(environment, kind.name(), &key, &fault);

@@ -1,11 +1,13 @@
 //! A whole environment as one document that can be imported.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
-use flags_core::{FlagState, TenantDefinition};
-use schemars::JsonSchema;
+use flags_core::{AddonDefinition, FeatureDefinition, FlagState, PlanDefinition, TenantDefinition};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
+use super::catalogue::{Document, Item, Sold};
 use super::fault::Fault;
 use super::model::{FlagDocument, SegmentDocument, SharedFlag, parse};
 use crate::limits::EXPORT_ITEMS_PER_READ;
@@ -29,6 +31,9 @@ pub(crate) struct Exported<'a> {
     revision: u64,
     flags: Vec<ExportedFlag<'a>>,
     segments: Vec<ExportedSegment<'a>>,
+    features: Vec<ExportedSold<FeatureDefinition>>,
+    plans: Vec<ExportedSold<PlanDefinition>>,
+    addons: Vec<ExportedSold<AddonDefinition>>,
     tenants: Vec<ExportedTenant<'a>>,
 }
 
@@ -48,6 +53,24 @@ struct ExportedSegment<'a> {
     #[serde(flatten)]
     #[schemars(schema_with = "schema::segment")]
     definition: (),
+}
+
+/// Something of the catalogue, as it is exported.
+#[derive(Serialize)]
+pub(crate) struct ExportedSold<D> {
+    key: String,
+    #[serde(flatten)]
+    document: Document<D>,
+}
+
+impl<D: Sold> JsonSchema for ExportedSold<D> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("Exported{}", D::NAME).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        schema::sold(D::SHAPE, generator).schema()
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -73,6 +96,12 @@ pub(crate) fn write(
     flags(view, project, environment, out)?;
     text(out, "],\"segments\":[")?;
     segments(view, environment, out)?;
+    text(out, "],\"features\":[")?;
+    sold::<FeatureDefinition>(view, environment, out)?;
+    text(out, "],\"plans\":[")?;
+    sold::<PlanDefinition>(view, environment, out)?;
+    text(out, "],\"addons\":[")?;
+    sold::<AddonDefinition>(view, environment, out)?;
     text(out, "],\"tenants\":[")?;
     tenants(view, environment, out)?;
     text(out, "]}\n")
@@ -144,6 +173,19 @@ fn segments(view: &dyn View, environment: &Environment, out: &mut dyn Write) -> 
         text(out, "}")
     };
     list(out, read, |segment| &segment.key, write)
+}
+
+fn sold<D: Sold>(
+    view: &dyn View,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Fault> {
+    let read = |page: &Page| view.objects(environment.id, D::KIND, page);
+    let write = |out: &mut dyn Write, object: &StoredObject| {
+        let Item { key, document, .. } = Item::<D>::read(object.clone())?;
+        put(out, &ExportedSold { key, document })
+    };
+    list(out, read, |object| &object.key, write)
 }
 
 fn tenants(view: &dyn View, environment: &Environment, out: &mut dyn Write) -> Result<(), Fault> {

@@ -17,8 +17,8 @@ use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
 use super::sizes::check_document;
 use super::state::references;
-use super::text::{is_line, is_text};
-use crate::limits::{MAX_DESCRIPTION_BYTES, MAX_FLAGS, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS};
+use super::text::{is_line, text_faults};
+use crate::limits::{MAX_FLAGS, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS};
 use crate::store::{
     Environment, Listed, ObjectKind, Page, Project, ProjectId, Scope, StoredFlag, Transaction, View,
 };
@@ -329,11 +329,11 @@ fn breaks(
     }
     let known = |name: &String| definition.variants.iter().any(|variant| variant.name == *name);
     for referrer in tx.referrers(environment.id, ObjectKind::Flag, key)? {
-        for variant in referrer.variants.iter().filter(|name| !known(name)) {
+        for variant in referrer.names.iter().filter(|name| !known(name)) {
             let message = format!(
                 "in environment `{}`, the flag `{}` has `{key}` as a prerequisite with the variant \
                  `{variant}`",
-                environment.key, referrer.flag
+                environment.key, referrer.key
             );
             broken.push(diagnostic("/variants", "variant_in_use", message));
         }
@@ -344,7 +344,7 @@ fn breaks(
 /// What is too long, too much or no text of a shared definition.
 pub(super) fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
     let shared = &document.shared;
-    let mut faults = Vec::new();
+    let mut faults = text_faults(shared.name.as_deref(), shared.description.as_deref());
     let mut limit = |pointer: &str, what: &str, size: usize, maximum: usize, unit: &str| {
         if size > maximum {
             let message = format!("{what} has at most {maximum} {unit}");
@@ -352,9 +352,6 @@ pub(super) fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
         }
     };
     let bytes = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    limit("/name", "a name", bytes(&shared.name), MAX_NAME_BYTES, "bytes");
-    let description = bytes(&shared.description);
-    limit("/description", "a description", description, MAX_DESCRIPTION_BYTES, "bytes");
     limit("/owner", "an owner", bytes(&shared.owner), MAX_NAME_BYTES, "bytes");
     limit("/tags", "a flag", shared.tags.len(), MAX_TAGS, "tags");
     for (index, tag) in shared.tags.iter().enumerate() {
@@ -367,9 +364,6 @@ pub(super) fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
         }
     };
     let line = |text: &Option<String>| text.as_deref().is_none_or(is_line);
-    text("/name", "a name", line(&shared.name));
-    let description = shared.description.as_deref();
-    text("/description", "a description", description.is_none_or(is_text));
     text("/owner", "an owner", line(&shared.owner));
     for (index, tag) in shared.tags.iter().enumerate() {
         text(&format!("/tags/{index}"), "a tag", is_line(tag));

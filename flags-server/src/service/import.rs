@@ -3,23 +3,26 @@
 use std::collections::HashSet;
 
 use flags_core::{
-    Diagnostic, FLAG_STATE, FLAG_TYPE, Field, FlagState, MAX_DIAGNOSTICS, SEGMENT,
-    SegmentDefinition, Serve, Shape, VARIANTS, folded_key, is_key,
+    ADDON, Diagnostic, FEATURE, FLAG_STATE, FLAG_TYPE, Field, FlagState, MAX_DIAGNOSTICS, PLAN,
+    SEGMENT, SegmentDefinition, Serve, Shape, VARIANTS, folded_key, is_key,
 };
 use schemars::{Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::catalogue::{self, Document, Sold, WantedCatalogue, WantedSold};
 use super::export::FORMAT;
 use super::fault::{Fault, diagnostic};
 use super::flag::{TAGS, TEXT, shared_faults};
 use super::model::{Beginning, FlagDocument, SharedFlag};
 use super::plan::{Kept, Plan, Wanted, WantedFlag, WantedSegment};
 use super::precondition::Precondition;
-use super::received::{INVALID_KEY, all_right};
+use super::received::{INVALID_KEY, Received, all_right};
 use super::tenant::{self, UPSERTS, Upsert};
 use super::{project, rule_ids};
-use crate::limits::{MAX_FLAGS, MAX_IMPORTED_TENANTS, MAX_SEGMENTS};
+use crate::limits::{
+    MAX_ADDONS, MAX_FEATURES, MAX_FLAGS, MAX_IMPORTED_TENANTS, MAX_SEGMENTS, MAX_SOLD_PLANS,
+};
 use crate::schema::Body;
 use crate::store::{ObjectKind, ProjectId, Scope, View};
 
@@ -33,8 +36,11 @@ static DOCUMENT: Shape = Shape::Object(&[
     Field::optional("revision", &Shape::U64).says("Which revision it is of; says nothing."),
     Field::optional("flags", &Shape::List(&FLAG))
         .says("Flags with their definition and their state here."),
-    // Checked without their keys, which a segment's definition does not have.
+    // Checked without their keys, which a definition does not have.
     Field::optional("segments", &Shape::List(&Shape::Any)).says("Segments with all their keys."),
+    Field::optional("features", &Shape::List(&Shape::Any)).says("What is sold."),
+    Field::optional("plans", &Shape::List(&Shape::Any)).says("Plans with their versions."),
+    Field::optional("addons", &Shape::List(&Shape::Any)).says("What is sold besides."),
     Field::optional("tenants", &UPSERTS).says("Stored tenants."),
 ]);
 
@@ -56,6 +62,7 @@ static FLAG: Shape = Shape::Object(&[
 pub(crate) struct Imported {
     flags: Vec<ImportedFlag>,
     segments: Vec<(String, SegmentDefinition)>,
+    sold: WantedCatalogue,
     tenants: Vec<Upsert>,
 }
 
@@ -66,7 +73,17 @@ impl Imported {
         let state = Body::of(&FLAG_STATE, generator).rules_without_ids().schema();
         let flag = Body::of(&FLAG, generator).with("state", state).schema();
         let segment = Body::of(&SEGMENT, generator).with("key", key).requires("key").schema();
+        let mut sold = |shape, complete: fn(Body) -> Body| {
+            let body = complete(Body::of(shape, generator)).presented().requires("key");
+            json!({"type": "array", "items": body.schema()})
+        };
+        let features = sold(&FEATURE, |body| body);
+        let plans = sold(&PLAN, Body::versions_without_numbers);
+        let addons = sold(&ADDON, |body| body);
         Body::of(&DOCUMENT, generator)
+            .with("features", features)
+            .with("plans", plans)
+            .with("addons", addons)
             .with("flags", json!({"type": "array", "items": flag}))
             .with("segments", json!({"type": "array", "items": segment}))
             .schema()
@@ -109,6 +126,11 @@ impl Imported {
         let (flags, segments) = (list(&mut document, "flags"), list(&mut document, "segments"));
         let tenants = list(&mut document, "tenants");
         let segments = read_segments(segments, &mut faults);
+        let sold = WantedCatalogue {
+            features: read_sold("features", list(&mut document, "features"), &mut faults)?,
+            plans: read_sold("plans", list(&mut document, "plans"), &mut faults)?,
+            addons: read_sold("addons", list(&mut document, "addons"), &mut faults)?,
+        };
         all_right(faults)?;
         let mut faults = Vec::new();
         let flags = flags.into_iter().enumerate();
@@ -123,10 +145,13 @@ impl Imported {
             .map_err(|error| Fault::at("/tenants", "invalid", error.to_string()))?;
         check_keys("flags", flags.iter().map(|flag| &*flag.key), &mut faults);
         check_keys("segments", segments.iter().map(|(key, _)| &**key), &mut faults);
+        check_keys("features", sold.features.iter().map(|sold| &*sold.key), &mut faults);
+        check_keys("plans", sold.plans.iter().map(|sold| &*sold.key), &mut faults);
+        check_keys("addons", sold.addons.iter().map(|sold| &*sold.key), &mut faults);
         faults.extend(tenant::check(&tenants));
         faults.truncate(MAX_DIAGNOSTICS);
         all_right(faults)?;
-        Ok(Self { flags, segments, tenants })
+        Ok(Self { flags, segments, sold, tenants })
     }
 }
 
@@ -135,6 +160,9 @@ fn check_counts(document: &Value) -> Result<(), Fault> {
     for (list, limit, maximum) in [
         ("flags", "flags", MAX_FLAGS),
         ("segments", "segments", MAX_SEGMENTS),
+        ("features", "features", MAX_FEATURES),
+        ("plans", "plans", MAX_SOLD_PLANS),
+        ("addons", "addons", MAX_ADDONS),
         ("tenants", "imported_tenants", MAX_IMPORTED_TENANTS),
     ] {
         let many = document.get(list).and_then(Value::as_array);
@@ -177,6 +205,46 @@ fn read_segments(
         }
     }
     segments
+}
+
+/// Things of the catalogue with what people call them.
+fn read_sold<D: Sold>(
+    name: &str,
+    list: Vec<Value>,
+    faults: &mut Vec<Diagnostic>,
+) -> Result<Vec<WantedSold<D>>, Fault> {
+    let mut sold = Vec::with_capacity(list.len());
+    for (index, item) in list.into_iter().enumerate() {
+        let at = format!("/{name}/{index}");
+        if faults.len() >= MAX_DIAGNOSTICS {
+            break;
+        }
+        let Ok(mut received) = Received::new(item) else {
+            faults.push(diagnostic(&at, "wrong_type", "expected an object"));
+            continue;
+        };
+        let key = match received.members.remove("key") {
+            Some(Value::String(key)) => key,
+            Some(_) => {
+                received.report("/key", "wrong_type", "expected a string");
+                String::new()
+            }
+            None => {
+                received.report("", "missing_field", "`key` is missing");
+                String::new()
+            }
+        };
+        D::complete(&mut received);
+        match catalogue::read::<D>(received).map_err(|fault| fault.below(&at)) {
+            Ok(Document { presentation, definition }) => {
+                let presentation = Some(presentation);
+                sold.push(WantedSold { at, key, presentation, definition });
+            }
+            Err(Fault::Invalid(found)) => faults.extend(found),
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(sold)
 }
 
 fn check_keys<'a>(list: &str, keys: impl Iterator<Item = &'a str>, faults: &mut Vec<Diagnostic>) {
@@ -241,6 +309,7 @@ pub(crate) fn plan(
     for (index, (key, definition)) in imported.segments.into_iter().enumerate() {
         wanted.segments.push(WantedSegment { at: format!("/segments/{index}"), key, definition });
     }
+    wanted.sold = imported.sold;
     wanted.tenants = imported.tenants;
     Ok(Plan::new(view, place, wanted)?.keeping(kept))
 }

@@ -81,17 +81,17 @@ impl<'v> Needs<'v> {
 type LookUp<'v, T> = Box<dyn Fn(&str) -> Result<T, Fault> + 'v>;
 
 /// What was looked up, by key.
-struct Found<'v, T> {
-    known: HashMap<String, T>,
+pub(super) struct Found<'v, T> {
+    pub(super) known: HashMap<String, T>,
     look_up: LookUp<'v, T>,
 }
 
 impl<'v, T> Found<'v, T> {
-    fn new(look_up: impl Fn(&str) -> Result<T, Fault> + 'v) -> Self {
+    pub(super) fn new(look_up: impl Fn(&str) -> Result<T, Fault> + 'v) -> Self {
         Self { known: HashMap::new(), look_up: Box::new(look_up) }
     }
 
-    fn get(&mut self, key: &str) -> Result<&T, Fault> {
+    pub(super) fn get(&mut self, key: &str) -> Result<&T, Fault> {
         if !self.known.contains_key(key) {
             let found = (self.look_up)(key)?;
             self.known.insert(key.to_owned(), found);

@@ -85,9 +85,10 @@ pub(crate) fn affected(
         }
     }
     while let Some((kind, key)) = open.pop() {
+        // Nothing but flags needs flags and segments.
         for referrer in view.referrers(environment, kind, &key)? {
-            if flags.insert(referrer.flag.clone()) {
-                open.push((ObjectKind::Flag, referrer.flag));
+            if flags.insert(referrer.key.clone()) {
+                open.push((ObjectKind::Flag, referrer.key));
             }
         }
     }

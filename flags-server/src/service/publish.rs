@@ -7,6 +7,7 @@ use flags_core::{
     Timestamp,
 };
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::fault::Fault;
 use super::member_lists::MemberLists;
@@ -110,6 +111,14 @@ pub(crate) enum Edit<'a> {
         key: &'a str,
         members: &'a MembersEdit,
     },
+    /// Something of the catalogue: what is stored of it, and what SDKs get.
+    Sold {
+        kind: ObjectKind,
+        key: &'a str,
+        document: String,
+        definition: Box<RawValue>,
+        references: Vec<Reference>,
+    },
     Delete {
         kind: ObjectKind,
         key: &'a str,
@@ -167,9 +176,12 @@ impl Unit<'_> {
     ) -> Result<Revision, Fault> {
         let revision = environment.revision + 1;
         let before = Sizes::of(self.tx, environment.id)?;
-        let limited = edits
-            .iter()
-            .any(|edit| matches!(edit, Edit::Flag { limited: true, .. } | Edit::Segment { .. }));
+        let limited = edits.iter().any(|edit| {
+            matches!(
+                edit,
+                Edit::Flag { limited: true, .. } | Edit::Segment { .. } | Edit::Sold { .. }
+            )
+        });
         let mut objects = Vec::with_capacity(edits.len());
         for edit in edits {
             objects.push(self.write(environment.id, revision, edit)?);
@@ -232,7 +244,8 @@ impl Unit<'_> {
             key: key.to_owned(),
             version: revision,
             members: MemberCounts::default(),
-            // As SDKs get it: with the variants of a flag, without the keys of a segment.
+            // As SDKs get it: with the variants of a flag, without the keys of a segment, and without
+            // what people call a feature.
             bytes: wire.definition.get().len() as u64,
             document,
         };
@@ -264,14 +277,24 @@ impl Unit<'_> {
                 let change = MembersChange { kind, key, version, included, excluded };
                 Ok(ObjectChange::Members(change))
             }
+            Edit::Sold { kind, key, document, definition, references } => {
+                check_document(&document, "")?;
+                let name = kind.name().to_owned();
+                let (key, needs) = (key.to_owned(), Vec::new());
+                let wire =
+                    flags_core::Object { kind: name, key, version: revision, needs, definition };
+                let object = object(kind, &wire.key, document, &wire);
+                self.tx.put_object(environment, &object, &references)?;
+                Ok(ObjectChange::Upsert(wire))
+            }
             Edit::Delete { kind, key } => {
                 self.tx.delete_object(environment, kind, key)?;
                 Ok(ObjectChange::Delete { kind: kind.name().into(), key: key.into() })
             }
             Edit::Tenant { key, document: Some(document) } => {
                 let (key, document) = (key.to_owned(), document.to_owned());
-                let tenant = StoredTenant { key, version: revision, document };
-                self.tx.put_tenant(environment, &tenant)?;
+                let tenant = StoredTenant { key, version: revision, document, notes: None };
+                self.tx.put_tenant(environment, &tenant, &[])?;
                 Ok(ObjectChange::Upsert(tenant::wire(tenant)?))
             }
             Edit::Tenant { key, document: None } => {

@@ -10,7 +10,7 @@ pub(super) const INVALID_KEY: &str =
     "a key is 1 to 128 letters, digits, `.`, `_` and `-`, and begins with a letter or a digit";
 
 /// A body on its way to becoming a definition; collects everything that is wrong with it.
-pub(super) struct Received {
+pub(crate) struct Received {
     pub(super) members: Map<String, Value>,
     pub(super) faults: Vec<Diagnostic>,
 }

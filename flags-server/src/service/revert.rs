@@ -1,16 +1,19 @@
 //! Back to what was: as a new revision.
 
+use std::collections::HashSet;
+
 use flags_core::{Document, FlagDefinition, FlagState, Object, Revision, SegmentDefinition};
 
+use super::catalogue::Sold;
 use super::fault::Fault;
 use super::fold::{fold, fold_object};
 use super::model::parse;
 use super::past::{self, Moment};
-use super::plan::{Kept, Plan, Wanted, WantedFlag, WantedSegment};
+use super::plan::{Kept, Plan, Wanted, WantedFlag, WantedSegment, WantedSold};
 use super::precondition::Precondition;
 use super::publish::Unit;
 use super::{flag, project, segment, state};
-use crate::store::{Environment, ObjectKind, Page, View};
+use crate::store::{Environment, EnvironmentId, ObjectKind, Page, View};
 
 /// Refuses a revision that there has not been.
 fn check(view: &dyn View, environment: &Environment, revision: Revision) -> Result<(), Fault> {
@@ -113,7 +116,7 @@ pub(crate) fn plan_environment(
     project: &str,
     environment: &str,
     precondition: &Precondition,
-    then: &Document,
+    (then, includes_catalogue): (&Document, bool),
 ) -> Result<Plan, Fault> {
     let place = project::find_environment(view, project, environment)?;
     let id = place.1.id;
@@ -125,7 +128,7 @@ pub(crate) fn plan_environment(
         let (kind, keys) = match ObjectKind::of(&object.kind) {
             Some(ObjectKind::Flag) => (ObjectKind::Flag, &mut flags),
             Some(ObjectKind::Segment) => (ObjectKind::Segment, &mut segments),
-            None => continue,
+            Some(ObjectKind::Feature | ObjectKind::Plan | ObjectKind::Addon) | None => continue,
         };
         let key = &object.key;
         keys.push(&**key);
@@ -143,7 +146,7 @@ pub(crate) fn plan_environment(
                 let state = parse::<FlagDefinition>(object.definition.get())?.state;
                 wanted.flags.push(WantedFlag { at, key: key.clone(), state, new: None });
             }
-            ObjectKind::Segment => {
+            _ => {
                 let definition = parse(object.definition.get())?;
                 wanted.segments.push(WantedSegment { at, key: key.clone(), definition });
             }
@@ -162,13 +165,47 @@ pub(crate) fn plan_environment(
             continue;
         }
         let needed = view.referrers(id, ObjectKind::Segment, &object.key)?;
-        if needed.iter().any(|referrer| later(&referrer.flag)) {
+        if needed.iter().any(|referrer| later(&referrer.key)) {
             kept.push(Kept { kind: ObjectKind::Segment, key: object.key, why: "needed" });
         } else {
             wanted.gone.push(object.key);
         }
     }
+    if includes_catalogue {
+        let sold = &mut wanted.sold;
+        sold.features = sold_then(view, id, then, &mut kept)?;
+        sold.plans = sold_then(view, id, then, &mut kept)?;
+        sold.addons = sold_then(view, id, then, &mut kept)?;
+    }
     Ok(Plan::new(view, place, wanted)?.keeping(kept))
+}
+
+/// What was of the catalogue, where it is not so still; what has come since stays.
+fn sold_then<D: Sold>(
+    view: &dyn View,
+    environment: EnvironmentId,
+    then: &Document,
+    kept: &mut Vec<Kept>,
+) -> Result<Vec<WantedSold<D>>, Fault> {
+    let name = D::KIND.name();
+    let mut wanted = Vec::new();
+    let mut keys = HashSet::new();
+    for object in then.objects.iter().filter(|object| object.kind == name) {
+        let key = &object.key;
+        keys.insert(&**key);
+        let present = view.object(environment, D::KIND, key)?;
+        if present.is_none_or(|present| present.version > then.revision) {
+            let definition = parse(object.definition.get())?;
+            let at = format!("/{name}s/{key}");
+            wanted.push(WantedSold { at, key: key.clone(), presentation: None, definition });
+        }
+    }
+    for object in view.objects(environment, D::KIND, &Page::ALL)? {
+        if !keys.contains(&*object.key) {
+            kept.push(Kept { kind: D::KIND, key: object.key, why: "created_later" });
+        }
+    }
+    Ok(wanted)
 }
 
 /// Reverts a whole environment of a database that nobody else has yet, however much that changes;
@@ -181,6 +218,6 @@ pub(crate) fn environment(
 ) -> Result<Revision, Fault> {
     let then = environment_then(unit.tx, project, environment, revision)?;
     let none = Precondition::None;
-    let plan = plan_environment(unit.tx, project, environment, &none, &then)?;
+    let plan = plan_environment(unit.tx, project, environment, &none, (&then, false))?;
     Ok(plan.apply(unit, "environment.revert")?.revision)
 }

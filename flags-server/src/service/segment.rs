@@ -380,7 +380,7 @@ pub(crate) fn delete(
     let referrers = unit.tx.referrers(environment.id, ObjectKind::Segment, key)?;
     if !referrers.is_empty() {
         let flags: Vec<String> =
-            referrers.iter().map(|referrer| format!("`{}`", referrer.flag)).collect();
+            referrers.iter().map(|referrer| format!("`{}`", referrer.key)).collect();
         return Err(Fault::InUse(format!(
             "the segment `{key}` is needed by the flags {}",
             flags.join(", ")

@@ -71,7 +71,9 @@ fn member(name: &str, before: Option<&Value>, after: Option<&Value>, parts: &mut
             let on = after.and_then(Value::as_bool).unwrap_or_default();
             parts.push(format!("switched {}", if on { "on" } else { "off" }));
         }
-        "attributes" => attributes(before, after, parts),
+        "attributes" => by_member("attribute", before, after, parts),
+        "grants" => by_member("grant", before, after, parts),
+        "versions" => versions(before, after, parts),
         name => {
             let named = name.replace('_', " ");
             match (short(before), short(after)) {
@@ -184,8 +186,8 @@ fn rules(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>)
     }
 }
 
-/// What is stored of a tenant.
-fn attributes(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>) {
+/// Attributes of a tenant, or what is granted of features.
+fn by_member(what: &str, before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>) {
     let names = [before, after].into_iter().flatten().filter_map(Value::as_object);
     let names: BTreeSet<&String> = names.flat_map(Map::keys).collect();
     for name in names {
@@ -195,10 +197,21 @@ fn attributes(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<Str
             continue;
         }
         parts.push(match (short(before.as_ref()), short(after.as_ref())) {
-            (Some(before), Some(after)) => format!("attribute {name}: {before} → {after}"),
-            _ => format!("attribute {name} changed"),
+            (Some(before), Some(after)) => format!("{what} {name}: {before} → {after}"),
+            _ => format!("{what} {name} changed"),
         });
     }
+}
+
+/// The versions of a plan, which do not change.
+fn versions(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>) {
+    let numbers = |list: Option<&Value>| -> BTreeSet<u64> {
+        let list = list.and_then(Value::as_array).into_iter().flatten();
+        list.filter_map(|version| version.get("version")?.as_u64()).collect()
+    };
+    let (old, new) = (numbers(before), numbers(after));
+    parts.extend(new.difference(&old).map(|number| format!("version {number} added")));
+    parts.extend(old.difference(&new).map(|number| format!("version {number} deleted")));
 }
 
 /// Such as `2 tenants created, 1 updated (acme, globex, …)`; from what [`tenant`](super::tenant) told.

@@ -172,12 +172,12 @@ pub(super) fn references(definition: &FlagDefinition) -> Vec<Reference> {
     let flags = references.flags.into_iter().map(|prerequisite| Reference {
         kind: ObjectKind::Flag,
         key: prerequisite.flag,
-        variants: prerequisite.variants,
+        names: prerequisite.variants,
     });
     let segments = references.segments.into_iter().map(|key| Reference {
         kind: ObjectKind::Segment,
         key,
-        variants: Vec::new(),
+        names: Vec::new(),
     });
     flags.chain(segments).collect()
 }

@@ -191,7 +191,7 @@ impl TenantsEdit {
 
 /// A tenant in the form that SDKs get.
 pub(super) fn wire(stored: StoredTenant) -> Result<Object, Fault> {
-    let StoredTenant { key, version, document } = stored;
+    let StoredTenant { key, version, document, .. } = stored;
     let definition = RawValue::from_string(document);
     let definition = definition.map_err(|error| Fault::Internal(error.to_string()))?;
     Ok(Object { kind: TENANT_KIND.into(), key, version, needs: Vec::new(), definition })
@@ -208,7 +208,7 @@ fn find(view: &dyn View, path: &Path) -> Result<(Project, Environment, StoredTen
 }
 
 fn read(stored: &StoredTenant) -> Result<Tenant, Fault> {
-    let StoredTenant { key, version, document } = stored;
+    let StoredTenant { key, version, document, .. } = stored;
     let definition = parse(document)?;
     Ok(Tenant { key: key.clone(), definition, version: *version, revision: None })
 }

@@ -36,7 +36,7 @@ pub(crate) use self::schedule::{
     NextChange, Schedule, ScheduleFilter, ScheduleState, ScheduledChange,
 };
 pub(crate) use self::size::{DiskSize, StoreSize, WalProgress};
-pub(crate) use self::tenant::{StoredTenant, StoredTenants, TenantCounts};
+pub(crate) use self::tenant::{StoredTenant, StoredTenants, TenantCounts, TenantReference};
 pub(crate) use self::token::{
     Grant, Place, Reach, Role, StoredSecret, StoredToken, Tenants, TokenKind, TokenRegister,
 };
@@ -174,8 +174,13 @@ pub(crate) trait Transaction: View {
         keys: &'k [String],
     ) -> StoreResult<Vec<&'k str>>;
 
-    /// Writes a tenant, which may be there.
-    fn put_tenant(&mut self, environment: EnvironmentId, tenant: &StoredTenant) -> StoreResult<()>;
+    /// Writes a tenant, which may be there, and what it names, both anew.
+    fn put_tenant(
+        &mut self,
+        environment: EnvironmentId,
+        tenant: &StoredTenant,
+        references: &[TenantReference],
+    ) -> StoreResult<()>;
 
     /// Deletes a tenant that is there.
     fn delete_tenant(&mut self, environment: EnvironmentId, key: &str) -> StoreResult<()>;

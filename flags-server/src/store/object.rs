@@ -1,6 +1,9 @@
-//! What an environment consists of: states of flags, segments, and what they need of each other.
+//! What an environment consists of: states of flags, segments, the catalogue, and what these need of
+//! each other.
 
-use flags_core::{FLAG_KIND, Revision, SEGMENT_KIND, Timestamp};
+use flags_core::{
+    ADDON_KIND, FEATURE_KIND, FLAG_KIND, PLAN_KIND, Revision, SEGMENT_KIND, Timestamp,
+};
 use serde::{Serialize, Serializer};
 
 use super::{EnvironmentId, MemberCounts, Page, ProjectId, StoreResult};
@@ -16,24 +19,46 @@ pub(crate) struct StoredFlag {
 }
 
 /// What an environment consists of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum ObjectKind {
     /// The state of a flag.
     Flag,
     /// A segment.
     Segment,
+    /// Something that is sold.
+    Feature,
+    /// What is sold together.
+    Plan,
+    /// More of something.
+    Addon,
 }
 
 impl ObjectKind {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Flag, Self::Segment, Self::Feature, Self::Plan, Self::Addon];
+
     /// The kind of this name.
     pub(crate) fn of(name: &str) -> Option<Self> {
-        [Self::Flag, Self::Segment].into_iter().find(|kind| kind.name() == name)
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Flag => FLAG_KIND,
             Self::Segment => SEGMENT_KIND,
+            Self::Feature => FEATURE_KIND,
+            Self::Plan => PLAN_KIND,
+            Self::Addon => ADDON_KIND,
+        }
+    }
+}
+
+impl ObjectKind {
+    /// What people call it.
+    pub(crate) const fn noun(self) -> &'static str {
+        match self {
+            Self::Addon => "add-on",
+            other => other.name(),
         }
     }
 }
@@ -51,30 +76,31 @@ pub(crate) struct StoredObject {
     pub(crate) key: String,
     /// The revision that last changed it.
     pub(crate) version: Revision,
-    /// What a segment lists, which the store counts by itself; nothing for a flag.
+    /// What a segment lists, which the store counts by itself; nothing for the others.
     pub(crate) members: MemberCounts,
     /// What it counts towards the limit of an environment: a definition's bytes without such keys.
     pub(crate) bytes: u64,
     pub(crate) document: String,
 }
 
-/// What a flag's state needs of another object.
+/// What an object needs of another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reference {
     pub(crate) kind: ObjectKind,
     pub(crate) key: String,
-    /// The variants of a prerequisite that satisfy.
-    pub(crate) variants: Vec<String>,
+    /// Of a flag the variants that satisfy, of a plan the versions.
+    pub(crate) names: Vec<String>,
 }
 
-/// A flag that needs something, and the variants it names of it.
+/// An object that needs another one, and what it names of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Referrer {
-    pub(crate) flag: String,
-    pub(crate) variants: Vec<String>,
+    pub(crate) kind: ObjectKind,
+    pub(crate) key: String,
+    pub(crate) names: Vec<String>,
 }
 
-/// Flags and segments of an environment, and what they need of each other.
+/// Objects of an environment, and what they need of each other.
 pub(crate) trait Objects {
     fn flags(&self, project: ProjectId, page: &Page) -> StoreResult<Vec<StoredFlag>>;
 
@@ -94,7 +120,7 @@ pub(crate) trait Objects {
         key: &str,
     ) -> StoreResult<Option<StoredObject>>;
 
-    /// The flags that need an object, sorted by key.
+    /// The objects that need an object, sorted by kind and key.
     fn referrers(
         &self,
         environment: EnvironmentId,

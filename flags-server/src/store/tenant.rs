@@ -2,7 +2,7 @@
 
 use flags_core::Revision;
 
-use super::{EnvironmentId, Page, StoreResult};
+use super::{EnvironmentId, ObjectKind, Page, StoreResult};
 
 /// What is stored of a tenant, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,13 +12,31 @@ pub(crate) struct StoredTenant {
     pub(crate) version: Revision,
     /// A [`flags_core::TenantDefinition`].
     pub(crate) document: String,
+    /// What people say of its contract, as JSON, where there is something: not for SDKs.
+    pub(crate) notes: Option<String>,
+}
+
+impl StoredTenant {
+    /// What it counts towards the limit of an environment.
+    pub(crate) fn bytes(&self) -> usize {
+        self.key.len() + self.document.len() + self.notes.as_ref().map_or(0, String::len)
+    }
+}
+
+/// What the contract of a tenant names of the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TenantReference {
+    pub(crate) kind: ObjectKind,
+    pub(crate) key: String,
+    /// Of a plan; 0 of anything else.
+    pub(crate) version: u32,
 }
 
 /// How many tenants an environment stores.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct TenantCounts {
     pub(crate) tenants: u64,
-    /// Bytes of their keys and documents.
+    /// Bytes of their keys, documents and notes.
     pub(crate) bytes: u64,
 }
 
@@ -28,6 +46,15 @@ pub(crate) trait StoredTenants {
     fn tenants(&self, environment: EnvironmentId, page: &Page) -> StoreResult<Vec<StoredTenant>>;
 
     fn tenant(&self, environment: EnvironmentId, key: &str) -> StoreResult<Option<StoredTenant>>;
+
+    /// The first tenants whose contracts name something of the catalogue, up to `limit`, and how many
+    /// there are; of a plan those of one version, where one is given.
+    fn tenants_that_name(
+        &self,
+        environment: EnvironmentId,
+        of: (ObjectKind, &str, Option<u32>),
+        limit: u32,
+    ) -> StoreResult<(Vec<String>, u64)>;
 
     /// What all tenants of an environment come to.
     fn tenant_counts(&self, environment: EnvironmentId) -> StoreResult<TenantCounts>;

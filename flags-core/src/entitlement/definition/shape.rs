@@ -24,23 +24,23 @@ pub static FEATURE: Shape = Shape::Object(&[
 static BLOCK_EFFECT: Shape = Shape::Word(&["none", "read_only"]);
 
 /// The shape of a [`PlanDefinition`](crate::PlanDefinition).
-pub static PLAN: Shape = Shape::Object(&[Field::required(
-    "versions",
-    &Shape::List(&Shape::Object(&[
-        Field::required("version", &Shape::U32),
-        Field::optional("grants", &Shape::Members),
-        Field::optional("priority", &Shape::U32),
-        Field::optional("grace_ms", &Shape::U64),
-        Field::optional("after_grace", &BLOCK_EFFECT),
-        Field::optional(
-            "fallback",
-            &Shape::Nullable(&Shape::Object(&[
-                Field::required("plan", &Shape::String),
-                Field::required("version", &Shape::U32),
-            ])),
-        ),
-    ])),
-)]);
+pub static PLAN: Shape = Shape::Object(&[Field::required("versions", &Shape::List(&PLAN_VERSION))]);
+
+/// The shape of a [`PlanVersionDefinition`](crate::PlanVersionDefinition).
+pub static PLAN_VERSION: Shape = Shape::Object(&[
+    Field::required("version", &Shape::U32),
+    Field::optional("grants", &Shape::Members),
+    Field::optional("priority", &Shape::U32),
+    Field::optional("grace_ms", &Shape::U64),
+    Field::optional("after_grace", &BLOCK_EFFECT),
+    Field::optional(
+        "fallback",
+        &Shape::Nullable(&Shape::Object(&[
+            Field::required("plan", &Shape::String),
+            Field::required("version", &Shape::U32),
+        ])),
+    ),
+]);
 
 /// The shape of an [`AddonDefinition`](crate::AddonDefinition).
 pub static ADDON: Shape = Shape::Object(&[

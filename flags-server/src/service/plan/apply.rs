@@ -4,6 +4,7 @@ use flags_core::folded_key;
 use serde_json::json;
 
 use super::{Done, Plan, PlannedFlag, PlannedSegment};
+use crate::service::catalogue::PlannedSold;
 use crate::service::fault::Fault;
 use crate::service::flag::{self, first_object};
 use crate::service::model::{Revisions, Segment, json as to_json};
@@ -28,11 +29,11 @@ impl Plan {
             self.segments.iter().map(|segment| folded_key(&segment.after.key)).collect();
         let (first, last): (Vec<&Segment>, Vec<&Segment>) =
             self.deleted.iter().partition(|segment| come.contains(&folded_key(&segment.key)));
-        if !first.is_empty() {
+        if !first.is_empty() || self.sold.iter().any(PlannedSold::needs_its_kind) {
             unit.tx.defer_references()?;
         }
-        let mut edits: Vec<Edit<'_>> =
-            first.into_iter().map(|segment| delete(&*segment.key)).collect();
+        let mut edits: Vec<Edit<'_>> = self.sold.iter().map(PlannedSold::edit).collect();
+        edits.extend(first.into_iter().map(|segment| delete(&*segment.key)));
         for PlannedSegment { before, after, members, .. } in &self.segments {
             let Segment { key, document, .. } = after;
             let alone = before.as_ref().is_some_and(|before| {

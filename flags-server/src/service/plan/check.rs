@@ -7,6 +7,7 @@ use flags_core::{
 
 use super::{Plan, PlannedFlag, PlannedSegment, Wanted, WantedFlag, WantedSegment};
 use crate::limits::{MAX_FLAGS, MAX_SEGMENTS, MAX_SHOWN_MEMBERS};
+use crate::service::catalogue::{Needs as CatalogueNeeds, PlannedSold, WantedCatalogue};
 use crate::service::fault::{Fault, diagnostic};
 use crate::service::flag;
 use crate::service::member_lists::MemberLists;
@@ -35,6 +36,7 @@ impl Plan {
             flags: Vec::new(),
             segments: Vec::new(),
             deleted: Vec::new(),
+            sold: Vec::new(),
             tenants: TenantsEdit::default(),
             kept: Vec::new(),
             sizes: (sizes.clone(), sizes),
@@ -47,10 +49,23 @@ impl Plan {
         plan.check_references(view, &wanted.gone)?;
         plan.check_cycles(view)?;
         plan.add_deleted(view, wanted.gone)?;
+        plan.add_sold(view, wanted.sold)?;
         plan.tenants = TenantsEdit::of(view, plan.environment.id, &wanted.tenants)?;
         plan.tenants.add_to(&mut plan.sizes.1);
         plan.check_limits(view)?;
         Ok(plan)
+    }
+
+    fn add_sold(&mut self, view: &dyn View, wanted: WantedCatalogue) -> Result<(), Fault> {
+        let environment = self.environment.clone();
+        let mut needs = CatalogueNeeds::new(view, &environment);
+        self.sold = wanted.plan(view, environment.id, &mut needs)?;
+        let bytes = |sum: u64, sold: &PlannedSold| sum + sold.bytes() as u64;
+        let after = self.sold.iter().fold(0, bytes);
+        let before: u64 = self.sold.iter().map(|sold| sold.bytes_before).sum();
+        let definition_bytes = &mut self.sizes.1.definition_bytes;
+        *definition_bytes = (*definition_bytes + after).saturating_sub(before);
+        Ok(())
     }
 
     fn add_segments(
@@ -180,8 +195,8 @@ impl Plan {
         let planned: HashSet<&str> = self.flags.iter().map(|flag| &*flag.key).collect();
         for key in gone {
             for referrer in view.referrers(self.environment.id, ObjectKind::Segment, key)? {
-                if !planned.contains(&*referrer.flag) {
-                    let flag = &referrer.flag;
+                if !planned.contains(&*referrer.key) {
+                    let flag = &referrer.key;
                     let message = format!("the segment `{key}` is needed by the flag `{flag}`");
                     return Err(Fault::InUse(message));
                 }

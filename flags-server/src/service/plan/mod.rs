@@ -6,11 +6,13 @@ mod check;
 mod prepared;
 
 pub(crate) use self::prepared::{Prepared, Scale};
+pub(crate) use super::catalogue::WantedSold;
 
 use flags_core::{FlagState, Revision, SegmentDefinition, TENANT_KIND};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::catalogue::{PlannedSold, WantedCatalogue};
 use super::history::{Touched, tell};
 use super::members::MembersEdit;
 use super::model::{FlagDocument, Revisions, Segment};
@@ -28,6 +30,7 @@ pub(crate) struct Wanted {
     /// Segments that are to go.
     pub(crate) gone: Vec<String>,
     pub(crate) tenants: Vec<Upsert>,
+    pub(crate) sold: WantedCatalogue,
 }
 
 /// A flag as it is to be.
@@ -57,6 +60,7 @@ pub(crate) struct Plan {
     flags: Vec<PlannedFlag>,
     segments: Vec<PlannedSegment>,
     deleted: Vec<Segment>,
+    sold: Vec<PlannedSold>,
     tenants: TenantsEdit,
     kept: Vec<Kept>,
     /// What the objects of the environment come to, now and then.
@@ -119,7 +123,7 @@ impl Plan {
     /// How many [documents](Self::documents) there are.
     fn count(&self) -> usize {
         let tenants = usize::from(!self.tenants.is_empty());
-        self.flags.len() + self.segments.len() + self.deleted.len() + tenants
+        self.flags.len() + self.segments.len() + self.deleted.len() + self.sold.len() + tenants
     }
 
     /// What it would do.
@@ -154,6 +158,9 @@ impl Plan {
             .map(|segment| ("segment", &*segment.key, Some(shown(segment)), None));
         let tenants =
             (!self.tenants.is_empty()).then(|| (TENANT_KIND, "", None, Some(self.tenants.told())));
-        flags.chain(segments).chain(deleted).chain(tenants)
+        let sold = self.sold.iter().map(|sold| {
+            (sold.kind.name(), &*sold.key, sold.before.clone(), Some(sold.after.clone()))
+        });
+        sold.chain(flags).chain(segments).chain(deleted).chain(tenants)
     }
 }

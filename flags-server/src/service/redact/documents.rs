@@ -17,7 +17,7 @@ impl Subject {
         match ObjectKind::of(kind) {
             Some(ObjectKind::Flag) => at(definition, "state", |state| self.redact_state(state)),
             Some(ObjectKind::Segment) => self.redact_segment(definition, None),
-            None => false,
+            Some(ObjectKind::Feature | ObjectKind::Plan | ObjectKind::Addon) | None => false,
         }
     }
 

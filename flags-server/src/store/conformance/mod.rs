@@ -33,6 +33,7 @@ pub(super) fn check(open: impl Fn() -> Box<dyn Store>) {
     objects::archives(&mut *writer, environment);
     objects::members(&*store, &mut *writer, environment);
     objects::tenants(&*store, &mut *writer, environment);
+    objects::contracts(&*store, &mut *writer, environment);
     objects::references(&mut *writer, environment);
     log::revisions_have_no_gaps(&mut *writer, environment);
     log::checkpoints(&*store, &mut *writer, environment);

@@ -49,12 +49,13 @@ pub(super) fn tenants(store: &dyn Store, writer: &mut dyn Writer, environment: E
         key: key.into(),
         version,
         document: document.into(),
+        notes: None,
     };
     let counts = |tenants, bytes| TenantCounts { tenants, bytes };
     write(writer, |tx| {
         for (version, document) in [(1, "{}"), (2, "{\"a\":1}")] {
             for key in ["b", "ä", "B", "."] {
-                tx.put_tenant(environment, &tenant(key, version, document)).unwrap();
+                tx.put_tenant(environment, &tenant(key, version, document), &[]).unwrap();
             }
         }
         tx.delete_tenant(environment, ".").unwrap();
@@ -77,6 +78,57 @@ pub(super) fn tenants(store: &dyn Store, writer: &mut dyn Writer, environment: E
     assert_eq!(view.tenants(other, &Page::ALL).unwrap(), []);
     assert_eq!(view.tenant(other, "b").unwrap(), None);
     assert_eq!(view.tenant_counts(other).unwrap(), counts(0, 0));
+}
+
+pub(super) fn contracts(store: &dyn Store, writer: &mut dyn Writer, environment: EnvironmentId) {
+    let tenant = |key: &str, notes: Option<&str>| StoredTenant {
+        key: key.into(),
+        version: 1,
+        document: "{}".into(),
+        notes: notes.map(str::to_owned),
+    };
+    let reference = |kind, key: &str, version| TenantReference { kind, key: key.into(), version };
+    let (pro, more) = ((ObjectKind::Plan, "pro"), (ObjectKind::Addon, "more"));
+    let of = |view: &dyn View, (kind, key): (ObjectKind, &str), version, limit| {
+        view.tenants_that_name(environment, (kind, key, version), limit).unwrap()
+    };
+    let mut before = TenantCounts::default();
+    write(writer, |tx| {
+        before = tx.tenant_counts(environment).unwrap();
+        for (kind, key) in [pro, more] {
+            tx.put_object(environment, &object(kind, key, 1, 1), &[]).unwrap();
+        }
+        let both = [reference(pro.0, pro.1, 1), reference(pro.0, pro.1, 2)];
+        tx.put_tenant(environment, &tenant("t1", Some("{}")), &both).unwrap();
+        let second = [reference(pro.0, pro.1, 2), reference(more.0, more.1, 0)];
+        tx.put_tenant(environment, &tenant("t2", None), &second).unwrap();
+    });
+    let view = store.view().unwrap();
+    assert_eq!(view.tenant(environment, "t1").unwrap(), Some(tenant("t1", Some("{}"))));
+    let after = view.tenant_counts(environment).unwrap();
+    assert_eq!((after.tenants - before.tenants, after.bytes - before.bytes), (2, 2 * 2 + 3 * 2));
+    let names = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+    assert_eq!(of(&*view, pro, None, 9), (names(&["t1", "t2"]), 2));
+    assert_eq!(of(&*view, pro, Some(2), 1), (names(&["t1"]), 2));
+    assert_eq!(of(&*view, pro, Some(1), 9), (names(&["t1"]), 1));
+    assert_eq!(of(&*view, more, None, 9), (names(&["t2"]), 1));
+    assert_eq!(of(&*view, (ObjectKind::Addon, "pro"), None, 9), (Vec::new(), 0));
+    // The store itself keeps what they name.
+    let mut tx = writer.begin().unwrap();
+    assert!(tx.delete_object(environment, pro.0, pro.1).is_err());
+    let dangling = [reference(ObjectKind::Feature, "none", 0)];
+    assert!(tx.put_tenant(environment, &tenant("t1", None), &dangling).is_err());
+    drop(tx);
+    // It is named anew with each write, and not by who is gone.
+    write(writer, |tx| {
+        tx.put_tenant(environment, &tenant("t1", None), &[]).unwrap();
+        tx.delete_tenant(environment, "t2").unwrap();
+        for (kind, key) in [pro, more] {
+            tx.delete_object(environment, kind, key).unwrap();
+        }
+        tx.delete_tenant(environment, "t1").unwrap();
+        assert_eq!(tx.tenant_counts(environment).unwrap(), before);
+    });
 }
 
 pub(super) fn archives(writer: &mut dyn Writer, environment: EnvironmentId) {
@@ -162,10 +214,10 @@ pub(super) fn members(store: &dyn Store, writer: &mut dyn Writer, environment: E
 }
 
 pub(super) fn references(writer: &mut dyn Writer, environment: EnvironmentId) {
-    let reference = |kind, key: &str, variants: &[&str]| Reference {
+    let reference = |kind, key: &str, names: &[&str]| Reference {
         kind,
         key: key.into(),
-        variants: variants.iter().map(|variant| (*variant).into()).collect(),
+        names: names.iter().map(|name| (*name).into()).collect(),
     };
     write(writer, |tx| {
         let needs = [
@@ -173,7 +225,8 @@ pub(super) fn references(writer: &mut dyn Writer, environment: EnvironmentId) {
             reference(ObjectKind::Segment, "s1", &[]),
         ];
         tx.put_object(environment, &object(ObjectKind::Flag, "f.1", 2, 0), &needs).unwrap();
-        let referrer = Referrer { flag: "f.1".into(), variants: vec!["on".into(), "dark".into()] };
+        let names = vec!["on".into(), "dark".into()];
+        let referrer = Referrer { kind: ObjectKind::Flag, key: "f.1".into(), names };
         assert_eq!(tx.referrers(environment, ObjectKind::Flag, "f2").unwrap(), [referrer]);
         assert_eq!(tx.referrers(environment, ObjectKind::Segment, "s1").unwrap().len(), 1);
         assert_eq!(tx.prerequisites(environment).unwrap(), [("f.1".into(), "f2".into())]);

@@ -25,7 +25,8 @@ const SUMS: [&str; 3] = [
      GROUP BY e.id HAVING kept <> counted",
     "SELECT 'environment ' || e.key, e.tenants || ', ' || e.tenant_bytes AS kept,
             count(t.key) || ', ' ||
-            coalesce(sum(octet_length(t.key) + octet_length(t.document)), 0) AS counted
+            coalesce(sum(octet_length(t.key) + octet_length(t.document) +
+                coalesce(octet_length(t.notes), 0)), 0) AS counted
      FROM environment AS e LEFT JOIN tenant AS t ON t.environment_id = e.id
      GROUP BY e.id HAVING kept <> counted",
 ];

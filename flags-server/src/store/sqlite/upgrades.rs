@@ -103,6 +103,12 @@ fn create(path: &Path, version: i32) -> Connection {
         // From this version on, a row is chained when it is written.
         audit::chain_old_rows(&mut connection).unwrap();
     }
+    if version >= 8 {
+        let tenant = "INSERT INTO tenant VALUES (1, 'acme', 1, '{\"attributes\":{}}')";
+        connection.execute(tenant, ()).unwrap();
+        let counted = "UPDATE environment SET tenants = 1, tenant_bytes = 21";
+        connection.execute(counted, ()).unwrap();
+    }
     if version >= 7 {
         let scheduled = "INSERT INTO scheduled_change (id, environment_id, at, state, version,
                  action, key, body, actor, actor_name, created_at)
@@ -145,6 +151,10 @@ fn what_earlier_versions_stored_stays() {
         assert_eq!(view.members(id, "s", MemberList::Excluded, &Page::ALL).unwrap(), ["b"]);
         let segment = view.object(id, ObjectKind::Segment, "s").unwrap().unwrap();
         assert_eq!(segment.document, r#"{"kind":"tenant","when":null}"#);
+        let tenants = view.tenants(id, &Page::ALL).unwrap();
+        let tenants: Vec<_> = tenants.iter().map(|t| (&*t.key, &*t.document, &t.notes)).collect();
+        let expected = [("acme", r#"{"attributes":{}}"#, &None)];
+        assert_eq!(tenants, expected[..usize::from(version >= 8)]);
         assert_eq!(view.changes(id, 0, 9, 99).unwrap().len(), 1);
         let token = view.tokens(&Page::ALL).unwrap().remove(0);
         assert!(token.kind.grant().is_some_and(Grant::is_unlimited_admin), "{token:?}");
@@ -158,7 +168,7 @@ fn what_earlier_versions_stored_stays() {
         let scheduled = view.schedule(id, &filter).unwrap();
         assert_eq!(scheduled.len(), usize::from(version >= 7));
         assert!(scheduled.iter().all(|change| change.action == "flag.off" && change.key == "f"));
-        assert_eq!(view.tenant_counts(id).unwrap().tenants, 0);
+        assert_eq!(view.tenant_counts(id).unwrap().tenants, u64::from(version >= 8));
         let damage = view.damage().unwrap();
         assert!(damage.is_empty(), "{damage:?}");
         let head = verify(&*view);

@@ -11,7 +11,8 @@ use crate::store::chain::{ChainHead, Parts, Seals};
 use crate::store::{
     AuditEntry, Checkpoint, EnvironmentId, LoggedChange, MemberList, ObjectKind, Place, ProjectId,
     Reach, Reference, ScheduledChange, StoreError, StoreResult, StoredAnswer, StoredFlag,
-    StoredObject, StoredSecret, StoredTenant, StoredToken, TokenKind, Transaction, Writer,
+    StoredObject, StoredSecret, StoredTenant, StoredToken, TenantReference, TokenKind, Transaction,
+    Writer,
 };
 
 pub(super) struct SqliteWriter {
@@ -139,7 +140,8 @@ impl SqliteTransaction<'_> {
             "UPDATE environment SET (tenants, tenant_bytes) = (
                  SELECT environment.tenants + ?3 - count(*),
                         environment.tenant_bytes + ?4 -
-                            coalesce(sum(octet_length(t.key) + octet_length(t.document)), 0)
+                            coalesce(sum(octet_length(t.key) + octet_length(t.document) +
+                                coalesce(octet_length(t.notes), 0)), 0)
                  FROM tenant AS t WHERE t.environment_id = ?1 AND t.key = ?2
              ) WHERE id = ?1",
             (environment.0, key, number(tenants)?, number(bytes)?),
@@ -276,13 +278,13 @@ impl Transaction for SqliteTransaction<'_> {
             (environment, kind, &object.key),
         )?;
         for reference in references {
-            let variants = serde_json::to_string(&reference.variants).map_err(StoreError::new)?;
+            let names = serde_json::to_string(&reference.names).map_err(StoreError::new)?;
             let target = reference.kind.name();
             self.execute_one(
                 "INSERT INTO object_reference
                  (environment_id, source_kind, source_key, target_kind, target_key, variants)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                (environment, kind, &object.key, target, &reference.key, variants),
+                (environment, kind, &object.key, target, &reference.key, names),
             )?;
         }
         Ok(())
@@ -379,14 +381,34 @@ impl Transaction for SqliteTransaction<'_> {
         Ok(removed)
     }
 
-    fn put_tenant(&mut self, environment: EnvironmentId, tenant: &StoredTenant) -> StoreResult<()> {
-        self.count_tenant(environment, &tenant.key, 1, tenant.key.len() + tenant.document.len())?;
+    fn put_tenant(
+        &mut self,
+        environment: EnvironmentId,
+        tenant: &StoredTenant,
+        references: &[TenantReference],
+    ) -> StoreResult<()> {
+        self.count_tenant(environment, &tenant.key, 1, tenant.bytes())?;
+        let StoredTenant { key, version, document, notes } = tenant;
         self.execute_one(
-            "INSERT INTO tenant (environment_id, key, version, document) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (environment_id, key)
-             DO UPDATE SET version = excluded.version, document = excluded.document",
-            (environment.0, &tenant.key, tenant.version, &tenant.document),
-        )
+            "INSERT INTO tenant (environment_id, key, version, document, notes)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (environment_id, key) DO UPDATE SET version = excluded.version,
+             document = excluded.document, notes = excluded.notes",
+            (environment.0, key, version, document, notes),
+        )?;
+        self.execute(
+            "DELETE FROM tenant_reference WHERE environment_id = ?1 AND tenant = ?2",
+            (environment.0, key),
+        )?;
+        for TenantReference { kind, key: target, version } in references {
+            self.execute_one(
+                "INSERT INTO tenant_reference
+                 (environment_id, tenant, target_kind, target_key, version)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                (environment.0, key, kind.name(), target, version),
+            )?;
+        }
+        Ok(())
     }
 
     fn delete_tenant(&mut self, environment: EnvironmentId, key: &str) -> StoreResult<()> {

@@ -65,17 +65,20 @@ impl<T: Rows> Objects for T {
         kind: ObjectKind,
         key: &str,
     ) -> StoreResult<Vec<Referrer>> {
-        let rows: Vec<(String, String)> = self.all(
-            "SELECT source_key, variants FROM object_reference
+        let rows: Vec<(String, String, String)> = self.all(
+            "SELECT source_kind, source_key, variants FROM object_reference
              WHERE environment_id = ?1 AND target_kind = ?2 AND target_key = ?3
-             ORDER BY source_key",
+             ORDER BY source_kind, source_key",
             (environment.0, kind.name(), key),
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
         rows.into_iter()
-            .map(|(flag, variants)| {
-                let variants = serde_json::from_str(&variants).map_err(StoreError::new)?;
-                Ok(Referrer { flag, variants })
+            .map(|(kind, key, names)| {
+                let unknown =
+                    || StoreError::new(format!("there are no objects of a kind `{kind}`"));
+                let kind = ObjectKind::of(&kind).ok_or_else(unknown)?;
+                let names = serde_json::from_str(&names).map_err(StoreError::new)?;
+                Ok(Referrer { kind, key, names })
             })
             .collect()
     }

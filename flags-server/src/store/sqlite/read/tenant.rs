@@ -1,26 +1,51 @@
 use rusqlite::Row;
 
 use super::{Rows, after};
-use crate::store::{EnvironmentId, Page, StoreResult, StoredTenant, StoredTenants, TenantCounts};
+use crate::store::{
+    EnvironmentId, ObjectKind, Page, StoreResult, StoredTenant, StoredTenants, TenantCounts,
+};
 
 impl<T: Rows> StoredTenants for T {
     fn tenants(&self, environment: EnvironmentId, page: &Page) -> StoreResult<Vec<StoredTenant>> {
         self.page(
             page,
-            "SELECT key, version, document FROM tenant WHERE environment_id = ?1 AND key > ?2
-             ORDER BY key LIMIT ?3",
+            "SELECT key, version, document, notes FROM tenant
+             WHERE environment_id = ?1 AND key > ?2 ORDER BY key LIMIT ?3",
             (environment.0, after(page), page.limit),
             tenant,
-            |tenant| tenant.document.len(),
+            |tenant| tenant.document.len() + tenant.notes.as_ref().map_or(0, String::len),
         )
     }
 
     fn tenant(&self, environment: EnvironmentId, key: &str) -> StoreResult<Option<StoredTenant>> {
         self.one(
-            "SELECT key, version, document FROM tenant WHERE environment_id = ?1 AND key = ?2",
+            "SELECT key, version, document, notes FROM tenant
+             WHERE environment_id = ?1 AND key = ?2",
             (environment.0, key),
             tenant,
         )
+    }
+
+    fn tenants_that_name(
+        &self,
+        environment: EnvironmentId,
+        (kind, key, version): (ObjectKind, &str, Option<u32>),
+        limit: u32,
+    ) -> StoreResult<(Vec<String>, u64)> {
+        let first = self.all(
+            "SELECT DISTINCT tenant FROM tenant_reference
+             WHERE environment_id = ?1 AND target_kind = ?2 AND target_key = ?3
+             AND (?4 IS NULL OR version = ?4) ORDER BY tenant LIMIT ?5",
+            (environment.0, kind.name(), key, version, limit),
+            |row| row.get(0),
+        )?;
+        let count = self.number(
+            "SELECT count(DISTINCT tenant) FROM tenant_reference
+             WHERE environment_id = ?1 AND target_kind = ?2 AND target_key = ?3
+             AND (?4 IS NULL OR version = ?4)",
+            (environment.0, kind.name(), key, version),
+        )?;
+        Ok((first, count))
     }
 
     fn tenant_counts(&self, environment: EnvironmentId) -> StoreResult<TenantCounts> {
@@ -34,5 +59,10 @@ impl<T: Rows> StoredTenants for T {
 }
 
 fn tenant(row: &Row<'_>) -> rusqlite::Result<StoredTenant> {
-    Ok(StoredTenant { key: row.get(0)?, version: row.get(1)?, document: row.get(2)? })
+    Ok(StoredTenant {
+        key: row.get(0)?,
+        version: row.get(1)?,
+        document: row.get(2)?,
+        notes: row.get(3)?,
+    })
 }

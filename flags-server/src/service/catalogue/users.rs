@@ -1,0 +1,114 @@
+use flags_core::{AddonDefinition, PlanDefinition};
+use serde_json::Value;
+
+use super::item::Item;
+use crate::limits::MAX_NAMED_USERS;
+use crate::service::fault::Fault;
+use crate::store::{EnvironmentId, ObjectKind, View};
+
+/// Where something is: its environment, its kind and its key.
+type Place<'k> = (EnvironmentId, ObjectKind, &'k str);
+
+/// Who needs something of the catalogue.
+#[derive(Debug, Default)]
+pub(super) struct Users {
+    /// The first of them.
+    named: Vec<String>,
+    count: u64,
+}
+
+impl Users {
+    /// All who need it; not itself.
+    pub(super) fn of(view: &dyn View, (environment, kind, key): Place<'_>) -> Result<Self, Fault> {
+        let mut users = Self::default();
+        for referrer in view.referrers(environment, kind, key)? {
+            if (referrer.kind, &*referrer.key) != (kind, key) {
+                users.add(referrer.kind, &referrer.key);
+            }
+        }
+        users.add_tenants(view, environment, (kind, key, None))?;
+        Ok(users)
+    }
+
+    /// Those who need one version of a plan.
+    pub(super) fn of_version(
+        view: &dyn View,
+        environment: EnvironmentId,
+        plan: &str,
+        version: u32,
+    ) -> Result<Self, Fault> {
+        let mut users = Self::default();
+        let name = version.to_string();
+        for referrer in view.referrers(environment, ObjectKind::Plan, plan)? {
+            if referrer.names.contains(&name) {
+                users.add(referrer.kind, &referrer.key);
+            }
+        }
+        users.add_tenants(view, environment, (ObjectKind::Plan, plan, Some(version)))?;
+        Ok(users)
+    }
+
+    /// Those whose grants of a feature are such.
+    pub(super) fn that_grant(
+        view: &dyn View,
+        (environment, kind, key): Place<'_>,
+        is_such: impl Fn(&Value) -> bool,
+    ) -> Result<Self, Fault> {
+        let mut users = Self::default();
+        for referrer in view.referrers(environment, kind, key)? {
+            let Some(object) = view.object(environment, referrer.kind, &referrer.key)? else {
+                continue;
+            };
+            let is_user = match referrer.kind {
+                ObjectKind::Plan => {
+                    let plan = Item::<PlanDefinition>::read(object)?.document.definition;
+                    let mut grants = plan.versions.iter().filter_map(|v| v.grants.get(key));
+                    grants.any(&is_such)
+                }
+                ObjectKind::Addon => {
+                    let addon = Item::<AddonDefinition>::read(object)?.document.definition;
+                    addon.grants.get(key).is_some_and(&is_such)
+                }
+                ObjectKind::Flag | ObjectKind::Segment | ObjectKind::Feature => false,
+            };
+            if is_user {
+                users.add(referrer.kind, &referrer.key);
+            }
+        }
+        Ok(users)
+    }
+
+    fn add_tenants(
+        &mut self,
+        view: &dyn View,
+        environment: EnvironmentId,
+        of: (ObjectKind, &str, Option<u32>),
+    ) -> Result<(), Fault> {
+        let room = MAX_NAMED_USERS.saturating_sub(self.named.len());
+        let limit = u32::try_from(room).unwrap_or(u32::MAX);
+        let (first, count) = view.tenants_that_name(environment, of, limit)?;
+        self.named.extend(first.iter().map(|tenant| format!("the tenant `{tenant}`")));
+        self.count += count;
+        Ok(())
+    }
+
+    fn add(&mut self, kind: ObjectKind, key: &str) {
+        self.count += 1;
+        if self.named.len() < MAX_NAMED_USERS {
+            self.named.push(format!("the {} `{key}`", kind.noun()));
+        }
+    }
+
+    /// Refuses, where there are any, what they do not allow.
+    pub(super) fn refuse(self, what: &str) -> Result<(), Fault> {
+        let Self { mut named, count } = self;
+        if count == 0 {
+            return Ok(());
+        }
+        let more = count - named.len() as u64;
+        if more > 0 {
+            named.push(format!("{more} more"));
+        }
+        Err(Fault::InUse(format!("{what}: needed by {}", named.join(", "))))
+    }
+}
