@@ -278,6 +278,7 @@ mod key_map;
 mod limits;
 mod members;
 mod misfit;
+mod numbered;
 mod observer;
 mod outcome;
 mod revision;
@@ -311,12 +312,12 @@ pub use definition::{
 pub use diagnostic::Diagnostic;
 pub use entitlement::{
     ADDON, Access, AddonDefinition, AddonQuantity, BlockDefinition, BlockEffect, CONTRACT,
-    Catalogue, Combine, Contract, ContractDefinition, ContractOverride, Decision,
-    EntitlementReason, EntitlementSource, FEATURE, FeatureDefinition, FeatureType, Granted,
-    GrantedOptions, Lane, Limit, OverLimit, OverLimitPolicy, OverrideMode, PLAN, PLAN_VERSION,
-    PlanDefinition, PlanReference, PlanVersionDefinition, SubscriptionDefinition,
-    SubscriptionState, Timeline, TrialDefinition, check_addon, check_contract, check_feature,
-    check_grant, check_override, check_plan,
+    CONTRACT_FIELDS, Catalogue, Combine, Contract, ContractDefinition, ContractOverride, Decision,
+    Entitlement, EntitlementReason, EntitlementSource, FEATURE, FeatureDefinition, FeatureKey,
+    FeatureType, Granted, GrantedOptions, Lane, Limit, OVERRIDE_FIELDS, OverLimit, OverLimitPolicy,
+    OverrideMode, PLAN, PLAN_VERSION, PlanDefinition, PlanReference, PlanVersionDefinition,
+    SubscriptionDefinition, SubscriptionState, Timeline, TrialDefinition, check_addon,
+    check_contract, check_feature, check_grant, check_override, check_plan,
 };
 pub use evaluation::{Answer, Evaluation, Reason, SplitOutcome};
 pub use explain::{Explanation, Outcome, Question, Step};
@@ -324,13 +325,13 @@ pub use flag::{Flag, FlagKey, FlagValue, OverrideValue};
 pub use key::{folded_key, is_context_key, is_key, is_variant_name};
 pub use limits::{
     MAX_ADDON_QUANTITY, MAX_ATTRIBUTE_BYTES, MAX_CONDITION_DEPTH, MAX_CONDITIONS,
-    MAX_CONTEXT_KEY_BYTES, MAX_DIAGNOSTICS, MAX_FEATURE_OPTIONS, MAX_FLAGS_PER_ANSWER,
-    MAX_GRACE_MS, MAX_GRANTS, MAX_KEY_BYTES, MAX_LIST_ELEMENTS, MAX_PATTERN_BYTES, MAX_PATTERNS,
-    MAX_PLAN_VERSIONS, MAX_PREREQUISITE_DEPTH, MAX_PREREQUISITES, MAX_RULES, MAX_SEARCHES,
-    MAX_SEGMENT_CONDITIONS, MAX_SEGMENT_REFERENCES, MAX_SEGMENT_SEARCHES, MAX_TENANT_ADDONS,
-    MAX_TENANT_ATTRIBUTES, MAX_TENANT_BLOCKS, MAX_TENANT_BYTES, MAX_TENANT_OVERRIDES,
-    MAX_TEXT_VALUES, MAX_VARIANT_NAME_BYTES, MAX_VARIANTS, MAX_VERSION_BYTES, MAX_WORK_PER_ANSWER,
-    TOTAL_WEIGHT,
+    MAX_CONTEXT_KEY_BYTES, MAX_CONTRACT_REFERENCE_BYTES, MAX_DIAGNOSTICS, MAX_FEATURE_OPTIONS,
+    MAX_FLAGS_PER_ANSWER, MAX_GRACE_MS, MAX_GRANTS, MAX_KEY_BYTES, MAX_LIST_ELEMENTS,
+    MAX_PATTERN_BYTES, MAX_PATTERNS, MAX_PLAN_VERSIONS, MAX_PREREQUISITE_DEPTH, MAX_PREREQUISITES,
+    MAX_RULES, MAX_SEARCHES, MAX_SEGMENT_CONDITIONS, MAX_SEGMENT_REFERENCES, MAX_SEGMENT_SEARCHES,
+    MAX_TENANT_ADDONS, MAX_TENANT_ATTRIBUTES, MAX_TENANT_BLOCKS, MAX_TENANT_BYTES,
+    MAX_TENANT_OVERRIDES, MAX_TEXT_VALUES, MAX_VARIANT_NAME_BYTES, MAX_VARIANTS, MAX_VERSION_BYTES,
+    MAX_WORK_PER_ANSWER, TOTAL_WEIGHT,
 };
 pub use members::{KeysChange, MembersChange};
 pub use misfit::Misfit;

@@ -137,5 +137,8 @@ pub const MAX_TENANT_ADDONS: usize = 100;
 /// Most overrides in the contract of one tenant.
 pub const MAX_TENANT_OVERRIDES: usize = 256;
 
+/// Longest reference of an override to the contract that it is part of, in bytes.
+pub const MAX_CONTRACT_REFERENCE_BYTES: usize = 200;
+
 /// Most blocks of one tenant.
 pub const MAX_TENANT_BLOCKS: usize = 64;

@@ -3,8 +3,9 @@
 #![cfg(test)]
 
 use flags_core::{
-    ADDON, CONTRACT, ContractOverride, Diagnostic, FEATURE, FeatureDefinition, PLAN, Shape,
-    check_addon, check_contract, check_feature, check_grant, check_override, check_plan,
+    ADDON, CONTRACT, ContractOverride, Diagnostic, Document, Entity, FEATURE, FeatureDefinition,
+    PLAN, Ruleset, Shape, TENANT, Timestamp, check_addon, check_contract, check_feature,
+    check_grant, check_override, check_plan, check_tenant,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -214,6 +215,70 @@ fn overrides() {
     let many: Vec<Value> =
         (0..257).map(|n| json!({"id": format!("o{n}"), "feature": "f", "mode": "deny"})).collect();
     contract(json!({"overrides": many}), &["too_many /overrides"]);
+}
+
+#[test]
+fn an_override_says_where_it_is_agreed_in_one_line() {
+    let with = |contract: Value| json!({"overrides": [{"id": "o", "feature": "f", "mode": "deny", "contract": contract}]});
+    for good in [json!("MSA-7 § 4"), json!("x".repeat(200)), Value::Null] {
+        contract(with(good), &[]);
+    }
+    for bad in [json!(""), json!("x".repeat(201)), json!("a\nb")] {
+        contract(with(bad), &["invalid_reference /overrides/0/contract"]);
+    }
+    contract(with(json!(7)), &["wrong_type /overrides/0/contract"]);
+}
+
+/// A contract stands beside the attributes of its tenant, and nothing else does.
+#[test]
+fn tenants() {
+    let check = |json| found(&TENANT, check_tenant, &json);
+    assert!(
+        check(json!({"attributes": {"country": "DE"}, "plan": "pro", "plan_version": 1}))
+            .is_empty()
+    );
+    assert_eq!(
+        check(json!({"attributes": {"key": 1}, "plan": "pro", "blocks": [
+            {"lane": "fraud", "effect": "none", "start": "today"}]})),
+        ["invalid_name /attributes/key", "missing_field ", "invalid_time /blocks/0/start"],
+    );
+    assert_eq!(
+        check(json!({"attributes": 1, "addons": [{"addon": "a"}]})),
+        ["missing_field /addons/0", "wrong_type /attributes"],
+    );
+    let reason = json!({"id": "o", "feature": "f", "mode": "deny", "reason": "a promise"});
+    let found = TENANT.check(&json!({"overrides": [reason]}));
+    assert_eq!((&*found[0].pointer, &*found[0].code), ("/overrides/0/reason", "unknown_field"));
+}
+
+/// A tenant with a contract that is wrong, or that cannot even be read, is what its attributes say.
+#[test]
+fn a_broken_contract_leaves_the_attributes() {
+    let flag = json!({"kind": "flag", "key": "german", "version": 1, "definition": {
+        "type": "boolean",
+        "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
+        "state": {"on": true, "off_variant": "off", "fallthrough": {"variant": "off"}, "rules": [
+            {"id": "de", "serve": {"variant": "on"},
+             "when": {"attribute": "tenant.country", "op": "equals", "values": ["DE"]}}]}}});
+    for (contract, expected) in [
+        (json!({"plan": "pro", "plan_version": 1}), None),
+        (json!({"plan": "pro"}), Some("missing_field ")),
+        (json!({"plan": "pro", "plan_version": "one"}), Some("unreadable ")),
+        (json!({"overrides": [{"id": "o", "feature": "f", "mode": "halve"}]}), Some("unreadable ")),
+    ] {
+        let mut definition = json!({"attributes": {"country": "DE"}});
+        definition.as_object_mut().unwrap().extend(contract.as_object().unwrap().clone());
+        let tenant =
+            json!({"kind": "tenant", "key": "acme", "version": 1, "definition": definition});
+        let document = json!({"epoch": "e1", "revision": 1, "objects": [flag, tenant]});
+        let document: Document = serde_json::from_value(document).unwrap();
+        let (ruleset, report) = Ruleset::compile(&document);
+        let found = report.invalid.first().map(|invalid| &invalid.diagnostics[0]);
+        let found = found.map(|found| format!("{} {}", found.code, found.pointer));
+        assert_eq!(found.as_deref(), expected, "{contract}");
+        let answer = ruleset.evaluate("german", &Entity::tenant("acme"), Timestamp::from_millis(0));
+        assert!(answer.is_true(), "{contract}");
+    }
 }
 
 #[test]

@@ -60,7 +60,8 @@ fn run(file: &str, json: &str) {
         };
         // The time is asked for once, and only where there is a boundary.
         let has_boundary = timeline.intervals().count() > 1 || case.contract.plan_since.is_some();
-        assert_eq!(asked.get(), u32::from(has_boundary), "{file}: {}", case.name);
+        assert!(asked.get() <= u32::from(has_boundary), "{file}: {}", case.name);
+        assert!(asked.get() == 1 || decision.valid_until.is_none(), "{file}: {}", case.name);
         let decision = serde_json::to_value(decision).expect(&case.name);
         assert_eq!(decision, case.expect, "{file}: {}", case.name);
     }

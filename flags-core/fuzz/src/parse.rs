@@ -3,8 +3,8 @@
 use flags_core::{
     ADDON, AddonDefinition, CONTRACT, Change, ContractDefinition, Diagnostic, Document, FEATURE,
     FLAG, FLAG_STATE, FeatureDefinition, FlagDefinition, FlagState, PLAN, PlainJson,
-    PlanDefinition, SEGMENT, SegmentDefinition, Shape, check_addon, check_contract, check_feature,
-    check_flag, check_plan, check_segment,
+    PlanDefinition, SEGMENT, SegmentDefinition, Shape, TENANT, TenantDefinition, check_addon, check_contract,
+    check_feature, check_flag, check_plan, check_segment, check_tenant,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +21,7 @@ pub fn parse(bytes: &[u8]) {
     definition::<FlagDefinition>(bytes, &json, &FLAG, check_flag);
     definition::<FlagState>(bytes, &json, &FLAG_STATE, |_| Vec::new());
     definition::<SegmentDefinition>(bytes, &json, &SEGMENT, check_segment);
+    definition::<TenantDefinition>(bytes, &json, &TENANT, check_tenant);
     definition::<FeatureDefinition>(bytes, &json, &FEATURE, check_feature);
     definition::<PlanDefinition>(bytes, &json, &PLAN, check_plan);
     definition::<AddonDefinition>(bytes, &json, &ADDON, check_addon);

@@ -17,7 +17,7 @@ pub use flag::unknown_variant;
 pub(crate) use segment::{change_members, compile_segment};
 pub(crate) use serve::instant;
 pub use tenant::check_tenant;
-pub(crate) use tenant::compile_tenant;
+pub(crate) use tenant::compile_attributes;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -1,12 +1,17 @@
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
+
+use serde_json::{Map, Value};
 
 use crate::context::{JsonAttribute, read_attribute};
 use crate::definition::TenantDefinition;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::entitlement::check_contract;
 use crate::limits::{MAX_KEY_BYTES, MAX_LIST_ELEMENTS, MAX_TENANT_ATTRIBUTES, MAX_TENANT_BYTES};
 
-/// Everything that is wrong with a stored tenant; empty for one whose attributes rules will see.
+/// Everything that is wrong with a stored tenant; empty for one whose attributes rules will see, and
+/// whose contract counts as far as there are such plans, add-ons and features.
 ///
 /// ```
 /// use flags_core::{TenantDefinition, check_tenant};
@@ -20,24 +25,27 @@ use crate::limits::{MAX_KEY_BYTES, MAX_LIST_ELEMENTS, MAX_TENANT_ATTRIBUTES, MAX
 /// ```
 #[must_use]
 pub fn check_tenant(definition: &TenantDefinition) -> Vec<Diagnostic> {
-    compile_tenant(definition).err().unwrap_or_default()
+    let mut diagnostics = Diagnostics::default();
+    diagnostics.extend(compile_attributes(&definition.attributes).err().unwrap_or_default());
+    diagnostics.extend(check_contract(&definition.contract));
+    diagnostics.into_vec()
 }
 
 /// The attributes with their names.
-pub(crate) fn compile_tenant(
-    definition: &TenantDefinition,
+pub(crate) fn compile_attributes(
+    said: &Map<String, Value>,
 ) -> Result<Vec<(&str, JsonAttribute<&str>)>, Vec<Diagnostic>> {
     let mut diagnostics = Diagnostics::default();
     let attributes = diagnostics.at("attributes", |d| {
-        if definition.attributes.len() > MAX_TENANT_ATTRIBUTES {
+        if said.len() > MAX_TENANT_ATTRIBUTES {
             d.report(
                 "too_many",
                 format!("a stored tenant has at most {MAX_TENANT_ATTRIBUTES} attributes"),
             );
         }
         let mut bytes = 0;
-        let mut attributes = Vec::with_capacity(definition.attributes.len());
-        for (name, value) in &definition.attributes {
+        let mut attributes = Vec::with_capacity(said.len());
+        for (name, value) in said {
             d.at(name, |d| {
                 check_name(name, d);
                 let Some(value) = read_attribute(value) else {

@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::entitlement::CONTRACT_FIELDS;
 
 /// What a JSON value must look like.
 ///
@@ -58,7 +59,7 @@ pub enum Shape {
 }
 
 /// A field of a [`Shape::Object`].
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Field {
     name: &'static str,
     shape: &'static Shape,
@@ -287,16 +288,22 @@ pub static SEGMENT: Shape = Shape::Object(&[
         .says("A condition: whoever meets it is in it."),
 ]);
 
-/// The shape of a [`TenantDefinition`](crate::TenantDefinition); what its attributes may be,
-/// [`check_tenant`](crate::check_tenant) knows.
+/// The shape of a [`TenantDefinition`](crate::TenantDefinition), with the fields of its contract; what
+/// its attributes may be, [`check_tenant`](crate::check_tenant) knows.
 ///
 /// ```
 /// let problems = flags_core::TENANT.check(&serde_json::json!({"attributes": []}));
 /// assert_eq!(problems[0].to_string(), "/attributes: expected an object, found a list");
 /// ```
-pub static TENANT: Shape = Shape::Object(&[Field::optional("attributes", &Shape::Members).says(
-    "What is known of the tenant: names with booleans, numbers, strings or lists of strings.",
-)]);
+pub static TENANT: Shape = Shape::Object(&TENANT_FIELDS);
+
+static TENANT_FIELDS: [Field; 9] = {
+    let attributes = Field::optional("attributes", &Shape::Members).says(
+        "What is known of the tenant: names with booleans, numbers, strings or lists of strings.",
+    );
+    let [plan, version, since, addons, trial, subscription, overrides, blocks] = CONTRACT_FIELDS;
+    [attributes, plan, version, since, addons, trial, subscription, overrides, blocks]
+};
 
 static PREREQUISITE: Shape = Shape::Object(&[
     Field::required("flag", &Shape::String).says("The key of the other flag."),

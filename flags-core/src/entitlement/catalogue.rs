@@ -6,22 +6,31 @@ use smol_str::SmolStr;
 
 use super::contract::Contract;
 use super::decision::EntitlementReason;
-use super::definition::{AddonDefinition, FeatureDefinition, PlanDefinition};
+use super::definition::{AddonDefinition, FeatureDefinition, FeatureType, PlanDefinition};
 use super::feature::Feature;
 use super::merge::merge;
 use super::plan::{Grants, Plan, PlanId, PlanVersion};
 use super::timeline::{State, Timeline};
 use crate::diagnostic::Diagnostic;
+use crate::key_map::hash;
+use crate::ruleset::{Slot, Slots};
 
 /// What is sold: features, plans and add-ons by their keys, compiled.
 ///
 /// A broken one is broken alone. A clone shares everything with its origin.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
-    /// `None` for one that cannot be read.
-    features: BTreeMap<SmolStr, Option<Arc<Feature>>>,
+    features: Slots<Known>,
     plans: BTreeMap<SmolStr, Arc<Plan>>,
     addons: BTreeMap<SmolStr, Arc<Grants>>,
+}
+
+/// A feature that is there.
+#[derive(Debug)]
+struct Known {
+    slot: Slot,
+    /// `None` for one that cannot be read.
+    feature: Option<Arc<Feature>>,
 }
 
 impl Catalogue {
@@ -38,7 +47,7 @@ impl Catalogue {
             Ok(feature) => (Some(Arc::new(feature)), Ok(())),
             Err(found) => (None, Err(found)),
         };
-        self.features.insert(SmolStr::new(key), feature);
+        self.set_known(key, feature);
         outcome
     }
 
@@ -70,12 +79,17 @@ impl Catalogue {
 
     /// A feature that cannot be read: it is there, and nobody has access to it.
     pub(crate) fn set_invalid_feature(&mut self, key: &str) {
-        self.features.insert(SmolStr::new(key), None);
+        self.set_known(key, None);
+    }
+
+    fn set_known(&mut self, key: &str, feature: Option<Arc<Feature>>) {
+        let slot = self.features.slot(key);
+        self.features.set(key, Some(Known { slot, feature }));
     }
 
     /// Takes a feature out; nothing where there is none.
     pub fn remove_feature(&mut self, key: &str) {
-        self.features.remove(key);
+        self.features.set(key, None);
     }
 
     /// Takes a plan out; nothing where there is none. Whoever has it has access to nothing.
@@ -118,13 +132,42 @@ impl Catalogue {
     /// ```
     #[must_use]
     pub fn timeline(&self, contract: &Contract, feature: &str) -> Timeline {
-        match self.features.get(feature) {
+        match self.features.find_by_key(feature).map(|known| &known.feature) {
             Some(Some(compiled)) => merge(self, contract, feature, compiled),
             Some(None) => {
                 Timeline::always(State::without_access(EntitlementReason::FeatureInvalid))
             }
             None => Timeline::always(State::without_access(EntitlementReason::FeatureUnknown)),
         }
+    }
+
+    /// Every feature that is there, in no particular order, and its type; no type for one that cannot
+    /// be read.
+    ///
+    /// ```
+    /// use flags_core::{Catalogue, FeatureType};
+    ///
+    /// let mut catalogue = Catalogue::default();
+    /// let sso = serde_json::from_str(r#"{"type": "boolean", "combine": "any"}"#)?;
+    /// catalogue.set_feature("sso", &sso).unwrap();
+    /// assert!(catalogue.features().eq([("sso", Some(FeatureType::Boolean))]));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn features(&self) -> impl Iterator<Item = (&str, Option<FeatureType>)> {
+        let features = self.features.iter();
+        features.map(|(key, known)| (key, known.feature.as_ref().map(|f| f.feature_type)))
+    }
+
+    /// A feature by its key; an error says why nobody has access to it.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, key: &str) -> Result<(Slot, &Feature), EntitlementReason> {
+        let known = self.features.find(hash, key).ok_or(EntitlementReason::FeatureUnknown)?;
+        let feature = known.feature.as_ref().ok_or(EntitlementReason::FeatureInvalid)?;
+        Ok((known.slot, feature))
+    }
+
+    pub(super) fn valid_feature(&self, key: &str) -> Option<(Slot, &Feature)> {
+        self.find(hash(key), key).ok()
     }
 
     pub(super) fn plan(&self, id: &PlanId) -> Option<&PlanVersion> {

@@ -1,7 +1,12 @@
+use smol_str::SmolStr;
+
+use super::catalogue::Catalogue;
+use super::decision::EntitlementReason;
 use super::definition::Combine;
-use super::feature::Grant;
+use super::feature::{Feature, Grant};
 use super::limit::Limit;
 use super::option_set::OptionSet;
+use super::plan::{Grants, PlanId};
 use super::timeline::Source;
 
 /// What a plan, a trial or an add-on grants of one feature.
@@ -14,10 +19,62 @@ pub(super) struct Input {
     pub(super) grant: Result<Option<Grant>, ()>,
 }
 
+impl Input {
+    pub(super) fn of_plan(
+        catalogue: &Catalogue,
+        id: &PlanId,
+        key: &str,
+        feature: &Feature,
+    ) -> Self {
+        let grants = catalogue.plan(id).map(|version| &version.grants);
+        Self::of(Source::Plan(id.clone()), 1, grants, key, feature)
+    }
+
+    pub(super) fn of_addon(
+        catalogue: &Catalogue,
+        (addon, quantity): &(SmolStr, u32),
+        key: &str,
+        feature: &Feature,
+    ) -> Self {
+        Self::of(Source::Addon(addon.clone()), *quantity, catalogue.addon(addon), key, feature)
+    }
+
+    fn of(
+        source: Source,
+        quantity: u32,
+        grants: Option<&Grants>,
+        key: &str,
+        feature: &Feature,
+    ) -> Self {
+        let grant = grants.ok_or(()).and_then(|grants| {
+            grants.of(key).map(|value| feature.read_grant(value)).transpose().map_err(drop)
+        });
+        let priority = grants.map_or(0, |grants| grants.priority);
+        Self { source, quantity, priority, grant }
+    }
+}
+
+/// What inputs, of which none is an error, grant together, whether that is by the trial among them,
+/// and the source of it.
+pub(super) fn granted<'i>(
+    how: Combine,
+    inputs: impl Iterator<Item = &'i Input> + Clone,
+    trial: Option<&Input>,
+) -> Option<(Grant, EntitlementReason, Source)> {
+    let (value, source) = combine(how, inputs.clone())?;
+    if let Some(trial) = trial {
+        let others = inputs.filter(|input| !core::ptr::eq(*input, trial));
+        if combine(how, others).is_none_or(|(without, _)| without != value) {
+            return Some((value, EntitlementReason::Trial, trial.source.clone()));
+        }
+    }
+    Some((value, EntitlementReason::Granted, source.clone()))
+}
+
 /// The value that inputs grant together, and the first of those that made it what it is.
 ///
 /// They come in the order plan, trial, add-ons by key.
-pub(super) fn combine<'i>(
+fn combine<'i>(
     how: Combine,
     inputs: impl Iterator<Item = &'i Input> + Clone,
 ) -> Option<(Grant, &'i Source)> {

@@ -23,7 +23,7 @@ use crate::limits::{
 #[derive(Debug, Default)]
 pub struct Contract {
     pub(super) plan: Option<PlanId>,
-    pub(super) plan_since: Option<i64>,
+    pub(crate) plan_since: Option<i64>,
     /// By key.
     pub(super) addons: Box<[(SmolStr, u32)]>,
     pub(super) trial: Option<(PlanId, Window)>,
@@ -93,6 +93,22 @@ impl Contract {
         let contract =
             Self { plan, plan_since, addons, trial, unpaid_since, ends_at, overrides, blocks };
         if d.is_clean() { Ok(contract) } else { Err(d.into_vec()) }
+    }
+
+    /// Whether there is more to it than a plan and add-ons.
+    pub(super) fn is_special(&self) -> bool {
+        self.trial.is_some()
+            || self.unpaid_since.is_some()
+            || self.ends_at.is_some()
+            || !self.overrides.is_empty()
+            || !self.blocks.is_empty()
+    }
+
+    /// The keys of the features that have overrides, each once.
+    pub(super) fn overridden(&self) -> impl Iterator<Item = &SmolStr> {
+        self.overrides
+            .chunk_by(|a, b| a.feature == b.feature)
+            .flat_map(|same| same.first().map(|exception| &exception.feature))
     }
 
     /// The overrides of one feature, by id.

@@ -1,4 +1,5 @@
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use serde_json::Value;
@@ -12,6 +13,7 @@ use super::plan::check_key;
 use super::window::Window;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::key::is_key;
+use crate::limits::MAX_CONTRACT_REFERENCE_BYTES;
 
 /// An override of a contract, not yet known to fit its feature.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ pub(super) struct Exception {
     pub(super) id: SmolStr,
     pub(super) feature: SmolStr,
     pub(super) mode: OverrideMode,
-    value: Value,
+    value: Arc<Value>,
     pub(super) window: Window,
 }
 
@@ -84,11 +86,14 @@ impl Exception {
         if !fits {
             d.at("value", |d| d.report("wrong_type", format!("expected {expected}")));
         }
+        if let Some(contract) = &said.contract {
+            d.at("contract", |d| check_reference(contract, d));
+        }
         Self {
             id: SmolStr::new(&said.id),
             feature: SmolStr::new(&said.feature),
             mode: said.mode,
-            value: said.value.clone(),
+            value: Arc::new(said.value.clone()),
             window: Window::compile(said.start.as_deref(), said.end.as_deref(), d),
         }
     }
@@ -142,5 +147,13 @@ impl Exception {
 
     fn options(&self, feature: &Feature, d: &mut Diagnostics) -> Option<OptionSet> {
         d.at("value", |d| feature.read_options(&self.value, d))
+    }
+}
+
+fn check_reference(text: &str, d: &mut Diagnostics) {
+    let most = MAX_CONTRACT_REFERENCE_BYTES;
+    if !(1..=most).contains(&text.len()) || text.chars().any(char::is_control) {
+        let text = format!("a reference is a line of 1 to {most} bytes");
+        d.report("invalid_reference", text);
     }
 }

@@ -16,7 +16,7 @@ use crate::limits::{MAX_FEATURE_OPTIONS, MAX_GRACE_MS};
 
 /// A feature, compiled.
 #[derive(Debug)]
-pub(super) struct Feature {
+pub(crate) struct Feature {
     pub(super) feature_type: FeatureType,
     pub(super) combine: Combine,
     pub(super) options: Box<[SmolStr]>,
@@ -24,12 +24,24 @@ pub(super) struct Feature {
 }
 
 /// What is granted of a feature.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) enum Grant {
     Boolean,
     Limit(Limit),
     Options(OptionSet),
     Json(Arc<Value>),
+}
+
+impl PartialEq for Grant {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Boolean, Self::Boolean) => true,
+            (Self::Limit(a), Self::Limit(b)) => a == b,
+            (Self::Options(a), Self::Options(b)) => a == b,
+            (Self::Json(a), Self::Json(b)) => Arc::ptr_eq(a, b) || a == b,
+            _ => false,
+        }
+    }
 }
 
 /// Everything that is wrong with a feature; empty for one that can be granted.
@@ -65,7 +77,7 @@ pub fn check_feature(definition: &FeatureDefinition) -> Vec<Diagnostic> {
 #[must_use]
 pub fn check_grant(feature: &FeatureDefinition, value: &Value) -> Vec<Diagnostic> {
     Feature::compile(feature)
-        .and_then(|feature| feature.read_grant(value))
+        .and_then(|feature| feature.read_grant(&Arc::new(value.clone())))
         .err()
         .unwrap_or_default()
 }
@@ -93,18 +105,18 @@ impl Feature {
     }
 
     /// Reads a grant, or says everything that is wrong with it.
-    pub(super) fn read_grant(&self, value: &Value) -> Result<Grant, Vec<Diagnostic>> {
+    pub(super) fn read_grant(&self, value: &Arc<Value>) -> Result<Grant, Vec<Diagnostic>> {
         let mut d = Diagnostics::default();
         let grant = match self.feature_type {
             FeatureType::Boolean => {
-                (*value == Value::Bool(true)).then_some(Grant::Boolean).ok_or("`true`")
+                (**value == Value::Bool(true)).then_some(Grant::Boolean).ok_or("`true`")
             }
             FeatureType::Limit => Limit::read(value).map(Grant::Limit).ok_or(A_LIMIT),
             FeatureType::Options => {
                 self.read_options(value, &mut d).map(Grant::Options).ok_or("a list of options")
             }
             FeatureType::Json => (!value.is_null())
-                .then(|| Grant::Json(Arc::new(value.clone())))
+                .then(|| Grant::Json(Arc::clone(value)))
                 .ok_or("a value that is not `null`"),
         };
         match grant {

@@ -1,42 +1,31 @@
+use super::check::Entitlement;
 use super::decision::{Access, Decision, EntitlementReason};
 use super::definition::{FeatureType, OverLimit, OverLimitPolicy};
-use super::feature::Grant;
+use super::feature::{Feature, Grant};
 use super::limit::Limit;
-use super::timeline::Timeline;
 use crate::time::{Now, Timestamp};
 
-impl Timeline {
+impl<'r> Entitlement<'r> {
     /// Whether `requested` more of a limit may be had at `now` where `used` are there already.
     ///
     /// To request 0 asks whether what is there may be used: after a downgrade, that is what the
     /// feature's [`OverLimit`] says. A feature that is not a limit is denied.
+    ///
+    /// `now` is asked for at most once, and only where the decision has a boundary. It allocates
+    /// nothing.
     #[must_use]
-    pub fn check_limit(&self, used: u64, requested: u64, now: impl Now) -> Decision<'_> {
-        let (is_limit, policy) = self.feature.as_ref().map_or((true, OverLimit::default()), |f| {
-            (f.feature_type == FeatureType::Limit, f.over_limit)
-        });
-        let grace_depends_on_time = policy.grace_ms > 0 && self.plan_since.is_some();
-        let (place, now) = if self.rest.is_empty() && !grace_depends_on_time {
-            (0, 0)
-        } else {
-            let now = now.now().as_millis();
-            (self.place(now), now)
-        };
+    pub fn check_limit(self, used: u64, requested: u64, now: impl Now) -> Decision<'r> {
+        let is_limit = |feature: &Feature| feature.feature_type == FeatureType::Limit;
+        if !self.feature.is_none_or(is_limit) {
+            let reason = EntitlementReason::FeatureInvalid;
+            let remaining = Some(Limit::At(0));
+            return Decision { remaining, ..Self::none(reason).decision(0) };
+        }
+        let now_ms = (!self.over_time.is_always()).then(|| now.now().as_millis());
+        let place = now_ms.map_or(0, |now| self.over_time.place(now));
         let decision = self.decision(place);
-        let limit = match decision.limit {
-            Some(limit) if decision.access > Access::None => limit,
-            _ if is_limit => return Decision { remaining: Some(Limit::At(0)), ..decision },
-            _ => {
-                return Decision {
-                    access: Access::None,
-                    value: None,
-                    limit: None,
-                    remaining: Some(Limit::At(0)),
-                    reason: EntitlementReason::FeatureInvalid,
-                    source: None,
-                    valid_until: None,
-                };
-            }
+        let Some(limit) = decision.limit.filter(|_| decision.access > Access::None) else {
+            return Decision { remaining: Some(Limit::At(0)), ..decision };
         };
         let decision = Decision { remaining: Some(limit.minus(used)), ..decision };
         // Beyond 64 bits is beyond every limit, too.
@@ -46,29 +35,48 @@ impl Timeline {
         if requested > 0 {
             return reached(decision, Access::None);
         }
-        self.over_limit(decision, policy, place, used, now)
+        let policy = self.feature.map_or_else(OverLimit::default, |feature| feature.over_limit);
+        // Another start of the plan begins the grace anew.
+        let plan_since = self.plan_since.instant().filter(|_| policy.grace_ms > 0);
+        let now_ms = match now_ms {
+            None if plan_since.is_some() => now.now().as_millis(),
+            known => known.unwrap_or_default(),
+        };
+        let downgrade = Downgrade { policy, plan_since, since: self.below_since(place, used) };
+        downgrade.leaves(decision, now_ms)
     }
 
-    /// What is left to a tenant that uses more than its limit.
-    fn over_limit<'r>(
-        &self,
-        decision: Decision<'r>,
-        policy: OverLimit,
-        place: usize,
-        used: u64,
-        now: i64,
-    ) -> Decision<'r> {
+    /// Since when the limit is below `used` without a pause; `None` where that is always.
+    fn below_since(self, place: usize, used: u64) -> Option<i64> {
+        let is_below = |place: &usize| match self.over_time.said(*place).value {
+            Some(Grant::Limit(limit)) => !limit.holds(used),
+            _ => true,
+        };
+        let first = (0..=place).rev().take_while(is_below).last();
+        first.and_then(|first| self.over_time.start(first))
+    }
+}
+
+/// A tenant uses more than its limit.
+struct Downgrade {
+    policy: OverLimit,
+    plan_since: Option<i64>,
+    /// Since when it does, as far as its limit is known.
+    since: Option<i64>,
+}
+
+impl Downgrade {
+    /// What is left of a decision.
+    fn leaves(self, decision: Decision<'_>, now: i64) -> Decision<'_> {
         let end = decision.valid_until.map(Timestamp::as_millis);
-        let grace_ms = i64::try_from(policy.grace_ms).unwrap_or(i64::MAX);
-        // A later start of the plan begins the grace anew.
-        let plan_since = self.plan_since.filter(|_| grace_ms > 0);
-        let begun = plan_since.filter(|since| *since <= now);
-        let to_come = plan_since.filter(|since| *since > now);
-        let downgrade = begun.max(self.below_since(place, used));
-        let grace_end = downgrade
+        let grace_ms = i64::try_from(self.policy.grace_ms).unwrap_or(i64::MAX);
+        let begun = self.plan_since.filter(|since| *since <= now);
+        let to_come = self.plan_since.filter(|since| *since > now);
+        let grace_end = begun
+            .max(self.since)
             .map(|downgrade| downgrade.saturating_add(grace_ms))
             .filter(|grace_end| now < *grace_end);
-        let left = match policy.policy {
+        let left = match self.policy.policy {
             _ if grace_end.is_some() => Access::Full,
             OverLimitPolicy::BlockGrowth => Access::Full,
             OverLimitPolicy::ReadOnly => Access::ReadOnly,
@@ -82,16 +90,6 @@ impl Timeline {
         } else {
             decision
         }
-    }
-
-    /// Since when the limit is below `used` without a pause; `None` where that is always.
-    fn below_since(&self, place: usize, used: u64) -> Option<i64> {
-        let is_below = |place: &usize| match self.state(*place).value {
-            Some(Grant::Limit(limit)) => !limit.holds(used),
-            _ => true,
-        };
-        let first = (0..=place).rev().take_while(is_below).last();
-        first.and_then(|first| self.start(first))
     }
 }
 

@@ -1,6 +1,7 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use serde_json::{Map, Value};
@@ -31,7 +32,7 @@ pub(super) struct PlanVersion {
 
 /// A version of a plan, by names that a decision can lend.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PlanId {
+pub(crate) struct PlanId {
     pub(super) plan: SmolStr,
     pub(super) version: u32,
 }
@@ -40,7 +41,7 @@ pub(super) struct PlanId {
 /// fit them.
 #[derive(Debug)]
 pub(super) struct Grants {
-    by_feature: Box<[(SmolStr, Value)]>,
+    by_feature: Box<[(SmolStr, Arc<Value>)]>,
     pub(super) priority: u32,
 }
 
@@ -156,12 +157,17 @@ impl Grants {
             });
         }
         let mut by_feature: Box<[_]> =
-            said.iter().map(|(feature, value)| (SmolStr::new(feature), value.clone())).collect();
+            said.iter().map(|(key, value)| (SmolStr::new(key), Arc::new(value.clone()))).collect();
         by_feature.sort_by(|(a, _), (b, _)| a.cmp(b));
         Self { by_feature, priority }
     }
 
-    pub(super) fn of(&self, feature: &str) -> Option<&Value> {
+    /// The keys of the features that are granted, sorted.
+    pub(super) fn features(&self) -> impl Iterator<Item = &SmolStr> {
+        self.by_feature.iter().map(|(feature, _)| feature)
+    }
+
+    pub(super) fn of(&self, feature: &str) -> Option<&Arc<Value>> {
         let place = self.by_feature.binary_search_by(|(known, _)| (**known).cmp(feature)).ok()?;
         self.by_feature.get(place).map(|(_, value)| value)
     }

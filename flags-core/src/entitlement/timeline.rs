@@ -3,10 +3,10 @@ use alloc::sync::Arc;
 
 use smol_str::SmolStr;
 
-use super::decision::{
-    Access, Decision, EntitlementReason, EntitlementSource, Granted, GrantedOptions,
-};
+use super::check::{Entitlement, PlanSince};
+use super::decision::{Access, Decision, EntitlementReason};
 use super::feature::{Feature, Grant};
+use super::over_time::{OverTime, Said};
 use super::plan::PlanId;
 use crate::time::{Now, Timestamp};
 
@@ -46,6 +46,12 @@ impl State {
     pub(super) const fn without_access(reason: EntitlementReason) -> Self {
         Self { access: Access::None, value: None, reason, source: None }
     }
+
+    #[inline]
+    pub(super) fn lend(&self) -> Said<'_> {
+        let Self { access, value, reason, source } = self;
+        Said { access: *access, value: value.as_ref(), reason: *reason, source: source.as_ref() }
+    }
 }
 
 impl Timeline {
@@ -58,15 +64,26 @@ impl Timeline {
     #[must_use]
     #[inline]
     pub fn check(&self, now: impl Now) -> Decision<'_> {
-        let place = if self.rest.is_empty() { 0 } else { self.place(now.now().as_millis()) };
-        self.decision(place)
+        self.entitlement().check(now)
+    }
+
+    /// Whether `requested` more of a limit may be had at `now` where `used` are there already:
+    /// [`Entitlement::check_limit`].
+    #[must_use]
+    pub fn check_limit(&self, used: u64, requested: u64, now: impl Now) -> Decision<'_> {
+        self.entitlement().check_limit(used, requested, now)
     }
 
     /// Every interval in order: its start, absent of the first, and what holds in it, whose
     /// `valid_until` is its end.
     pub fn intervals(&self) -> impl Iterator<Item = (Option<Timestamp>, Decision<'_>)> {
-        (0..=self.rest.len())
-            .map(|place| (self.start(place).map(Timestamp::from_millis), self.decision(place)))
+        self.entitlement().intervals()
+    }
+
+    #[inline]
+    fn entitlement(&self) -> Entitlement<'_> {
+        let over_time = OverTime::Timeline(self);
+        Entitlement::new(self.feature.as_deref(), over_time, PlanSince::Known(self.plan_since))
     }
 
     /// Which interval an instant is in; 0 is the first.
@@ -81,46 +98,5 @@ impl Timeline {
 
     pub(super) fn start(&self, place: usize) -> Option<i64> {
         place.checked_sub(1).and_then(|place| self.rest.get(place)).map(|(start, _)| *start)
-    }
-
-    pub(super) fn decision(&self, place: usize) -> Decision<'_> {
-        let state = self.state(place);
-        let end = self.rest.get(place).map(|(start, _)| *start);
-        Decision {
-            access: state.access,
-            value: state.value.as_ref().map(|grant| self.granted(grant)),
-            limit: match state.value {
-                Some(Grant::Limit(limit)) => Some(limit),
-                _ => None,
-            },
-            remaining: None,
-            reason: state.reason,
-            source: state.source.as_ref().map(Source::lend),
-            valid_until: end.map(Timestamp::from_millis),
-        }
-    }
-
-    fn granted<'r>(&'r self, grant: &'r Grant) -> Granted<'r> {
-        match grant {
-            Grant::Boolean => Granted::Boolean,
-            Grant::Limit(limit) => Granted::Limit(*limit),
-            Grant::Options(set) => Granted::Options(GrantedOptions {
-                declared: self.feature.as_ref().map_or(&[], |feature| &feature.options),
-                set,
-            }),
-            Grant::Json(value) => Granted::Json(value),
-        }
-    }
-}
-
-impl Source {
-    fn lend(&self) -> EntitlementSource<'_> {
-        match self {
-            Self::Plan(PlanId { plan, version }) => {
-                EntitlementSource::Plan { plan, version: *version }
-            }
-            Self::Addon(key) => EntitlementSource::Addon(key),
-            Self::Override(id) => EntitlementSource::Override(id),
-        }
     }
 }

@@ -27,6 +27,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use serde::de::DeserializeOwned;
+use serde_json::Map;
+use smol_str::SmolStr;
 
 use crate::capability::CAPABILITIES;
 use crate::change::{
@@ -36,9 +38,11 @@ use crate::change::{
 use crate::compile::{Linker, change_members, compile_flag, compile_segment};
 use crate::condition::AttributePath;
 use crate::decoders::{Decoders, Undecodable};
-use crate::definition::FlagType;
+use crate::definition::{FlagType, TenantDefinition};
 use crate::diagnostic::Diagnostic;
-use crate::entitlement::Catalogue;
+use crate::entitlement::{
+    Catalogue, Contract, ContractDefinition, Entitlement, FeatureKey, Touched,
+};
 use crate::flag::{Flag as TypedFlag, FlagValue};
 use crate::members::MembersChange;
 use crate::misfit::Misfit;
@@ -100,7 +104,8 @@ pub struct Ruleset {
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Objects that will not be evaluated, each broken alone.
+    /// Objects that will not be evaluated, each broken alone; a stored tenant of which nothing but the
+    /// contract is broken keeps its attributes.
     pub invalid: Vec<InvalidObject>,
     /// Flags with values that are not of the types that the service has registered for them.
     pub undecodable: Vec<Undecodable>,
@@ -158,10 +163,11 @@ impl Ruleset {
         let mut report = Report::default();
         let tenants = document.objects.iter().filter(|object| object.kind == TENANT_KIND).count();
         ruleset.tenants = Arc::new(Tenants::with_capacity(tenants));
+        let mut touched = Touched::default();
         for object in &document.objects {
-            ruleset.upsert(object, &mut report);
+            ruleset.upsert(object, &mut report, &mut touched);
         }
-        ruleset.shrink();
+        ruleset.settle(&touched);
         (ruleset, report)
     }
 
@@ -210,14 +216,17 @@ impl Ruleset {
         let mut next = self.clone();
         next.position = Some(change.position());
         let mut report = Report::default();
+        let mut touched = Touched::default();
         for object in &change.objects {
             match object {
-                ObjectChange::Upsert(object) => next.upsert(object, &mut report),
-                ObjectChange::Delete { kind, key } => next.delete(kind, key, &mut report),
+                ObjectChange::Upsert(object) => next.upsert(object, &mut report, &mut touched),
+                ObjectChange::Delete { kind, key } => {
+                    next.delete(kind, key, &mut report, &mut touched);
+                }
                 ObjectChange::Members(change) => next.change_members(change, &mut report),
             }
         }
-        next.shrink();
+        next.settle(&touched);
         Ok((next, report))
     }
 
@@ -293,6 +302,55 @@ impl Ruleset {
         &self.catalogue
     }
 
+    /// What the contract of a stored tenant grants of a feature.
+    ///
+    /// It is a lookup: what a contract comes to was worked out when the ruleset was made. Where the
+    /// tenant or the feature is not there, nobody has access.
+    ///
+    /// ```
+    /// use flags_core::{Document, EntitlementReason, FeatureKey, Limit, Ruleset, Timestamp};
+    ///
+    /// const SEATS: FeatureKey<'static> = FeatureKey::new("seats");
+    ///
+    /// let document: Document = serde_json::from_str(r#"{
+    ///     "epoch": "e1", "revision": 1,
+    ///     "objects": [
+    ///         {"kind": "feature", "key": "seats", "version": 1,
+    ///          "definition": {"type": "limit", "combine": "sum"}},
+    ///         {"kind": "plan", "key": "pro", "version": 1,
+    ///          "definition": {"versions": [{"version": 1, "grants": {"seats": 5}}]}},
+    ///         {"kind": "tenant", "key": "acme", "version": 1, "definition": {
+    ///             "plan": "pro", "plan_version": 1,
+    ///             "overrides": [{"id": "c-7", "feature": "seats", "mode": "at_least", "value": 50,
+    ///                            "end": "2027-01-01T00:00:00Z"}]}}
+    ///     ]
+    /// }"#)?;
+    /// let (ruleset, report) = Ruleset::compile(&document);
+    /// assert!(report.is_clean());
+    ///
+    /// let end = Timestamp::parse("2027-01-01T00:00:00Z").unwrap();
+    /// let before = Timestamp::from_millis(end.as_millis() - 1);
+    /// let seats = ruleset.entitlement("acme", SEATS);
+    /// assert_eq!((seats.check(before).limit, seats.check(end).limit),
+    ///            (Some(Limit::At(50)), Some(Limit::At(5))));
+    /// let sixth = seats.check_limit(5, 1, end);
+    /// assert_eq!(sixth.reason, EntitlementReason::LimitReached);
+    ///
+    /// let unknown = ruleset.entitlement("globex", "seats").check(end);
+    /// assert_eq!(unknown.reason, EntitlementReason::TenantUnknown);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn entitlement<'r, 'k>(
+        &'r self,
+        tenant: &str,
+        feature: impl Into<FeatureKey<'k>>,
+    ) -> Entitlement<'r> {
+        let feature = feature.into();
+        self.tenants.entitlement(tenant, self.catalogue.find(feature.hash, feature.key()))
+    }
+
     /// How a flag differs from what the code says of it; `None` where it does not, and where that
     /// is not known: before the first snapshot, and of a flag that cannot be evaluated.
     ///
@@ -323,7 +381,7 @@ impl Ruleset {
         }
     }
 
-    fn upsert(&mut self, object: &Object, report: &mut Report) {
+    fn upsert(&mut self, object: &Object, report: &mut Report, touched: &mut Touched) {
         let diagnostics = match &*object.kind {
             FLAG_KIND => {
                 let body = readable(object)
@@ -357,12 +415,22 @@ impl Ruleset {
             }
             TENANT_KIND => {
                 let tenants = Arc::make_mut(&mut self.tenants);
-                let stored =
-                    readable(object).and_then(|definition| tenants.set(&object.key, &definition));
-                // Of one that is broken nothing is known.
-                stored.err().inspect(|_| tenants.remove(&object.key)).unwrap_or_default()
+                let stored = readable_tenant(object).and_then(|(attributes, contract)| {
+                    let (contract, wrong) = match contract.and_then(|said| Contract::compile(&said))
+                    {
+                        Ok(contract) => (Some(contract), Vec::new()),
+                        Err(wrong) => (None, wrong),
+                    };
+                    tenants.set(&object.key, &attributes, contract, touched)?;
+                    Ok(wrong)
+                });
+                stored.unwrap_or_else(|diagnostics| {
+                    tenants.set_invalid(&object.key);
+                    diagnostics
+                })
             }
             FEATURE_KIND => {
+                touched.features.insert(SmolStr::new(&object.key));
                 let catalogue = Arc::make_mut(&mut self.catalogue);
                 let stored = readable(object)
                     .and_then(|definition| catalogue.set_feature(&object.key, &definition));
@@ -372,12 +440,14 @@ impl Ruleset {
                     .unwrap_or_default()
             }
             PLAN_KIND => {
+                touched.plans.insert(SmolStr::new(&object.key));
                 let catalogue = Arc::make_mut(&mut self.catalogue);
                 let stored = readable(object)
                     .and_then(|definition| catalogue.set_plan(&object.key, &definition));
                 stored.err().inspect(|_| catalogue.remove_plan(&object.key)).unwrap_or_default()
             }
             ADDON_KIND => {
+                touched.addons.insert(SmolStr::new(&object.key));
                 let catalogue = Arc::make_mut(&mut self.catalogue);
                 let stored = readable(object)
                     .and_then(|definition| catalogue.set_addon(&object.key, &definition));
@@ -415,22 +485,35 @@ impl Ruleset {
         self.segments.set(key, Some(segment));
     }
 
-    fn delete(&mut self, kind: &str, key: &str, report: &mut Report) {
+    fn delete(&mut self, kind: &str, key: &str, report: &mut Report, touched: &mut Touched) {
         match kind {
             FLAG_KIND => self.flags.set(key, None),
             SEGMENT_KIND => self.segments.set(key, None),
             TENANT_KIND => Arc::make_mut(&mut self.tenants).remove(key),
-            FEATURE_KIND => Arc::make_mut(&mut self.catalogue).remove_feature(key),
-            PLAN_KIND => Arc::make_mut(&mut self.catalogue).remove_plan(key),
-            ADDON_KIND => Arc::make_mut(&mut self.catalogue).remove_addon(key),
+            FEATURE_KIND => {
+                touched.features.insert(SmolStr::new(key));
+                Arc::make_mut(&mut self.catalogue).remove_feature(key);
+            }
+            PLAN_KIND => {
+                touched.plans.insert(SmolStr::new(key));
+                Arc::make_mut(&mut self.catalogue).remove_plan(key);
+            }
+            ADDON_KIND => {
+                touched.addons.insert(SmolStr::new(key));
+                Arc::make_mut(&mut self.catalogue).remove_addon(key);
+            }
             _ => report.ignored += 1,
         }
     }
 }
 
 impl Ruleset {
-    /// Gives back memory that was taken in advance for tenants, if any have changed.
-    fn shrink(&mut self) {
+    /// Works out what changed contracts and a changed catalogue come to, and gives back memory that was
+    /// taken in advance for tenants, if any have changed.
+    fn settle(&mut self, touched: &Touched) {
+        if !touched.is_empty() {
+            Arc::make_mut(&mut self.tenants).settle(&self.catalogue, touched);
+        }
         if let Some(tenants) = Arc::get_mut(&mut self.tenants) {
             tenants.shrink();
         }
@@ -448,6 +531,25 @@ impl Linker for Ruleset {
 
     fn path(&mut self, kind: &str, name: Option<&str>) -> Arc<AttributePath> {
         self.paths.path(kind, name)
+    }
+}
+
+type TenantParts = (Map<String, serde_json::Value>, Result<ContractDefinition, Vec<Diagnostic>>);
+
+/// The attributes of a tenant and its contract; each may be unreadable, and a tenant whose contract
+/// is keeps its attributes.
+fn readable_tenant(object: &Object) -> Result<TenantParts, Vec<Diagnostic>> {
+    #[derive(serde::Deserialize)]
+    struct Attributes {
+        #[serde(default, deserialize_with = "crate::definition::plain::object")]
+        attributes: Map<String, serde_json::Value>,
+    }
+    match readable(object) {
+        Ok(TenantDefinition { attributes, contract }) => Ok((attributes, Ok(contract))),
+        Err(found) => match readable(object) {
+            Ok(Attributes { attributes }) => Ok((attributes, Err(found))),
+            Err(_) => Err(found),
+        },
     }
 }
 

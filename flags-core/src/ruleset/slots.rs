@@ -11,7 +11,7 @@ use crate::same::same;
 /// The number of an object. It is given to a key once and stays with it in every ruleset that
 /// descends from the same snapshot, also while there is no object under that key: so a link from
 /// one object to another stays right whatever happens to the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Slot(u32);
 
 impl Value for Slot {}
@@ -19,6 +19,12 @@ impl Value for Slot {}
 impl Slot {
     /// For a walk that links nothing; no object is ever there.
     pub(crate) const NOWHERE: Self = Self(u32::MAX);
+
+    /// For tables by slots.
+    #[inline]
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
 }
 
 /// Objects per chunk: a change copies one chunk and the list of chunks.

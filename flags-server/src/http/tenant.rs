@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use flags_core::{TENANT, TenantDefinition};
+use flags_core::TenantDefinition;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
@@ -20,7 +20,7 @@ use super::post::Post;
 use super::problem::Problem;
 use super::write::{Deleted, etag};
 use crate::schema::{self, Body, of_shape};
-use crate::service::tenant::{self, Path, Tenant, Upserts};
+use crate::service::tenant::{self, ATTRIBUTES, Path, Tenant, Upserts};
 use crate::service::{Author, Precondition, Service, Unit};
 
 type Triple = Keys<(String, String, String)>;
@@ -60,7 +60,7 @@ impl Form for Whole {
         r#"{"attributes": {"country": "DE", "employees": 120, "regions": ["eu", "us"]}}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        let body = Body::of(&TENANT, generator).with("key", json!({"type": "string"}));
+        let body = Body::of(&ATTRIBUTES, generator).with("key", json!({"type": "string"}));
         body.sent_back().schema()
     }
 }
@@ -70,7 +70,7 @@ impl Form for Patch {
     const EXAMPLE: &'static str = r#"{"attributes": {"country": "FR", "trial": null}}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        let body = Body::of(&TENANT, generator).patch().with("key", json!({"type": "string"}));
+        let body = Body::of(&ATTRIBUTES, generator).patch().with("key", json!({"type": "string"}));
         body.sent_back().schema()
     }
 }

@@ -9,6 +9,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use super::{Body, named, nullable, of_shape};
+use crate::service::tenant::ATTRIBUTES;
 
 pub(crate) fn flag_type(generator: &mut SchemaGenerator) -> Schema {
     of_shape(&FLAG_TYPE, generator)
@@ -28,9 +29,9 @@ pub(crate) fn flag_state(generator: &mut SchemaGenerator) -> Schema {
     written(&FLAG_STATE, generator)
 }
 
-/// What is stored of a tenant, as it is written.
+/// What is shown of a tenant, as it is written.
 pub(crate) fn tenant(generator: &mut SchemaGenerator) -> Schema {
-    written(&TENANT, generator)
+    written(&ATTRIBUTES, generator)
 }
 
 /// A segment's definition with its lists, as it is written.

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use flags_core::{
-    Diagnostic, Field, MAX_DIAGNOSTICS, Object, Revision, Shape, TENANT, TENANT_KIND,
-    TenantDefinition, check_tenant, is_context_key,
+    Diagnostic, Field, MAX_DIAGNOSTICS, Object, Revision, Shape, TENANT_KIND, TenantDefinition,
+    check_tenant, is_context_key,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -19,6 +19,12 @@ use super::received::{Received, all_right};
 use super::sizes::Sizes;
 use crate::limits::{MAX_AUDITED_KEYS, MAX_TENANTS_PER_REQUEST};
 use crate::store::{Environment, EnvironmentId, Listed, Page, Project, StoredTenant, View};
+
+/// What the API takes and shows of a tenant.
+pub(crate) static ATTRIBUTES: Shape =
+    Shape::Object(&[Field::optional("attributes", &Shape::Members).says(
+        "What is known of the tenant: names with booleans, numbers, strings or lists of strings.",
+    )]);
 
 /// The members of a patch; the attributes are checked after merging.
 static PATCH: Shape =
@@ -253,7 +259,7 @@ pub(crate) fn put(
     if before.is_none() && !is_context_key(&path.tenant) {
         received.report("", "invalid_key", INVALID_KEY);
     }
-    received.check(&TENANT);
+    received.check(&ATTRIBUTES);
     let definition = received.read()?;
     save(unit, (project, environment), &path.tenant, before, definition, "tenant.put")
 }

@@ -121,6 +121,10 @@ pub struct ContractOverride {
     /// When it is over; never where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<String>,
+    /// Where it is agreed, for people: up to
+    /// [`MAX_CONTRACT_REFERENCE_BYTES`](crate::MAX_CONTRACT_REFERENCE_BYTES) in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<String>,
 }
 
 /// What a [`ContractOverride`] does.

@@ -61,51 +61,68 @@ static INSTANT: Shape = Shape::Nullable(&Shape::String);
 ///     "/addons/0/quantity: expected an integer from 0 to 4294967295, found 1.5",
 /// );
 /// ```
-pub static CONTRACT: Shape = Shape::Object(&[
-    Field::optional("plan", &Shape::Nullable(&Shape::String)),
-    Field::optional("plan_version", &Shape::Nullable(&Shape::U32)),
-    Field::optional("plan_since", &INSTANT),
-    Field::optional(
-        "addons",
-        &Shape::List(&Shape::Object(&[
-            Field::required("addon", &Shape::String),
-            Field::required("quantity", &Shape::U32),
-        ])),
-    ),
-    Field::optional(
-        "trial",
-        &Shape::Nullable(&Shape::Object(&[
-            Field::required("plan", &Shape::String),
-            Field::required("plan_version", &Shape::U32),
-            Field::required("start", &Shape::String),
-            Field::required("end", &Shape::String),
-        ])),
-    ),
-    Field::optional(
-        "subscription",
-        &Shape::Nullable(&Shape::Object(&[
-            Field::optional("state", &Shape::Word(&["active", "past_due", "cancelled"])),
-            Field::optional("unpaid_since", &INSTANT),
-            Field::optional("ends_at", &INSTANT),
-        ])),
-    ),
-    Field::optional("overrides", &Shape::List(&OVERRIDE)),
-    Field::optional(
-        "blocks",
-        &Shape::List(&Shape::Object(&[
-            Field::required("lane", &Shape::Word(&["billing", "fraud", "manual", "legal"])),
-            Field::required("effect", &BLOCK_EFFECT),
-            Field::optional("start", &INSTANT),
-            Field::optional("end", &INSTANT),
-        ])),
-    ),
+pub static CONTRACT: Shape = Shape::Object(&CONTRACT_FIELDS);
+
+/// The fields of a [`ContractDefinition`](crate::ContractDefinition), for shapes that have some of them.
+pub static CONTRACT_FIELDS: [Field; 8] = [
+    Field::optional("plan", &Shape::Nullable(&Shape::String)).says("The key of the tenant's plan."),
+    Field::optional("plan_version", &Shape::Nullable(&Shape::U32))
+        .says("The version of the plan that the tenant has."),
+    Field::optional("plan_since", &INSTANT)
+        .says("Since when the tenant has this version of this plan."),
+    Field::optional("addons", &Shape::List(&ADDON_QUANTITY)).says("Add-ons, each once."),
+    Field::optional("trial", &Shape::Nullable(&TRIAL)).says("Another plan to try, for a while."),
+    Field::optional("subscription", &Shape::Nullable(&SUBSCRIPTION))
+        .says("Whether it is paid for, and until when it is; active where it is left out."),
+    Field::optional("overrides", &Shape::List(&OVERRIDE)).says("Exceptions of the contract."),
+    Field::optional("blocks", &Shape::List(&BLOCK)).says("What takes access away."),
+];
+
+static ADDON_QUANTITY: Shape = Shape::Object(&[
+    Field::required("addon", &Shape::String).says("The key of the add-on."),
+    Field::required("quantity", &Shape::U32).says("How many of it, from 1 to 1,000,000."),
 ]);
 
-static OVERRIDE: Shape = Shape::Object(&[
-    Field::required("id", &Shape::String),
-    Field::required("feature", &Shape::String),
-    Field::required("mode", &Shape::Word(&["deny", "set", "add", "remove", "at_least", "at_most"])),
-    Field::optional("value", &Shape::Any),
-    Field::optional("start", &INSTANT),
-    Field::optional("end", &INSTANT),
+static TRIAL: Shape = Shape::Object(&[
+    Field::required("plan", &Shape::String).says("The key of the plan."),
+    Field::required("plan_version", &Shape::U32).says("The version of the plan."),
+    Field::required("start", &Shape::String).says("When it begins, in RFC 3339."),
+    Field::required("end", &Shape::String).says("When it is over, in RFC 3339."),
 ]);
+
+static SUBSCRIPTION: Shape = Shape::Object(&[
+    Field::optional("state", &Shape::Word(&["active", "past_due", "cancelled"]))
+        .says("How it stands."),
+    Field::optional("unpaid_since", &INSTANT)
+        .says("Since when an invoice is unpaid; there where the state is `past_due`."),
+    Field::optional("ends_at", &INSTANT).says("From when on the plan's fallback holds."),
+]);
+
+static OVERRIDE: Shape = Shape::Object(&OVERRIDE_FIELDS);
+
+/// The fields of a [`ContractOverride`](crate::ContractOverride), for shapes that have more.
+pub static OVERRIDE_FIELDS: [Field; 7] = [
+    Field::required("id", &Shape::String).says("Names it in decisions."),
+    Field::required("feature", &Shape::String).says("The key of the feature."),
+    Field::required("mode", &Shape::Word(&["deny", "set", "add", "remove", "at_least", "at_most"]))
+        .says("What it does."),
+    Field::optional("value", &Shape::Any)
+        .says("What it does it with, of the feature's type; nothing under `deny`."),
+    START,
+    END,
+    Field::optional("contract", &Shape::Nullable(&Shape::String))
+        .says("Where it is agreed, in one line."),
+];
+
+static BLOCK: Shape = Shape::Object(&[
+    Field::required("lane", &Shape::Word(&["billing", "fraud", "manual", "legal"]))
+        .says("Who blocks."),
+    Field::required("effect", &BLOCK_EFFECT).says("What is left."),
+    START,
+    END,
+]);
+
+const START: Field = Field::optional("start", &INSTANT)
+    .says("When it begins, in RFC 3339; it always has where this is left out.");
+const END: Field = Field::optional("end", &INSTANT)
+    .says("When it is over, in RFC 3339; never where this is left out.");

@@ -6,10 +6,15 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::compile::compile_tenant;
+use serde_json::Map;
+
+use super::Slot;
+use crate::compile::compile_attributes;
 use crate::context::AttributeValue;
-use crate::definition::TenantDefinition;
 use crate::diagnostic::Diagnostic;
+use crate::entitlement::{
+    Catalogue, Contract, Contracts, Entitlement, EntitlementReason, Feature, Place, Touched,
+};
 use crate::key::is_context_key;
 use crate::key_map::{KeyMap, KeyTable, Text, hash};
 
@@ -19,18 +24,21 @@ pub(crate) const TENANT: &str = "tenant";
 /// Stored tenants by key. A clone shares everything; a change to a clone copies the few hundred
 /// tenants around the one that it changes.
 ///
-/// Behind each key lies a [`record`] of its attributes. Names occur in most records and are
+/// Behind each key lies a [`record`] of where its contract is and of its attributes. Names occur in most records and are
 /// numbers there; values lie in the record itself, which takes no more than a number would for
 /// those that occur often (`DE`, `pro`), and leaves nothing to clear up after those that do not.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tenants {
     records: KeyMap<Text>,
     names: KeyTable<u32>,
+    /// Those of which nothing is known but that they are there.
+    invalid: KeyMap<()>,
+    contracts: Contracts,
 }
 
 impl Tenants {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self { records: KeyMap::with_capacity(capacity), names: KeyTable::default() }
+        Self { records: KeyMap::with_capacity(capacity), ..Self::default() }
     }
 
     #[inline]
@@ -49,11 +57,43 @@ impl Tenants {
         record::find(record, number, name)
     }
 
-    /// Stores what is said of a tenant in place of what was. One that is wrong is not there.
+    /// What the contract of a tenant grants of a feature.
+    #[inline]
+    pub(crate) fn entitlement<'r>(
+        &'r self,
+        key: &str,
+        feature: Result<(Slot, &'r Feature), EntitlementReason>,
+    ) -> Entitlement<'r> {
+        let Some(record) = self.records.text(key) else {
+            return Entitlement::none(self.absence(key, feature.err()));
+        };
+        match feature {
+            Ok((slot, feature)) => {
+                let (place, plan_since) = record::contract(record);
+                self.contracts.entitlement(place, slot, feature, plan_since)
+            }
+            Err(reason) => Entitlement::none(reason),
+        }
+    }
+
+    /// Why a tenant without a record has no access to a feature.
+    #[cold]
+    fn absence(&self, key: &str, feature: Option<EntitlementReason>) -> EntitlementReason {
+        if self.invalid.contains(key) {
+            feature.unwrap_or(EntitlementReason::FeatureInvalid)
+        } else {
+            EntitlementReason::TenantUnknown
+        }
+    }
+
+    /// Stores what is said of a tenant in place of what was; no contract for one that cannot be
+    /// read. One that is wrong is left as it was.
     pub(crate) fn set(
         &mut self,
         key: &str,
-        definition: &TenantDefinition,
+        attributes: &Map<String, serde_json::Value>,
+        contract: Option<Contract>,
+        touched: &mut Touched,
     ) -> Result<(), Vec<Diagnostic>> {
         let fault = |code: &str, message: &str| {
             let (code, message) = (code.into(), message.into());
@@ -65,13 +105,45 @@ impl Tenants {
         if self.records.is_crowded() && !self.records.contains(key) {
             return fault("crowded", "the keys of too many tenants hash alike");
         }
-        let attributes = compile_tenant(definition)?;
-        self.records.set_text(key, &record::write(&attributes, &mut self.names));
+        let attributes = compile_attributes(attributes)?;
+        self.invalid.remove(key);
+        let before = self.place(key);
+        let plan_since = contract.as_ref().and_then(|contract| contract.plan_since);
+        let place = match contract {
+            Some(contract) => self.contracts.insert(contract, touched),
+            None => Place::Broken,
+        };
+        let mut record = record::write_contract(place, plan_since);
+        record::write_attributes(&attributes, &mut self.names, &mut record);
+        self.records.set_text(key, &record);
+        // Last, so that what both have in common stays.
+        before.into_iter().for_each(|before| self.contracts.remove(before));
         Ok(())
     }
 
+    /// Stores a tenant of which nothing can be read.
+    pub(crate) fn set_invalid(&mut self, key: &str) {
+        self.remove(key);
+        if is_context_key(key) && !self.invalid.is_crowded() {
+            // It is not there any more.
+            let _ = self.invalid.insert(key, ());
+        }
+    }
+
     pub(crate) fn remove(&mut self, key: &str) {
+        self.invalid.remove(key);
+        let before = self.place(key);
         self.records.remove(key);
+        before.into_iter().for_each(|before| self.contracts.remove(before));
+    }
+
+    /// Accounts for what was touched.
+    pub(crate) fn settle(&mut self, catalogue: &Catalogue, touched: &Touched) {
+        self.contracts.settle(catalogue, touched);
+    }
+
+    fn place(&self, key: &str) -> Option<Place> {
+        self.records.text(key).map(|record| record::contract(record).0)
     }
 
     /// Gives back memory that was taken in advance.

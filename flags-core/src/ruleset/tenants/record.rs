@@ -1,11 +1,13 @@
-//! The attributes of one tenant as text: a name and a value, one after the other.
+//! What is stored of one tenant as text: where its contract is, and then the attributes, a name and a
+//! value, one after the other.
 //!
-//! A name is its number, or 0 and itself. A value is a letter and what follows from it. Numbers are
+//! The contract is a letter and what follows from it. A name is its number, or 0 and itself. A value is a letter and what follows from it. Numbers are
 //! ASCII in a form of their own, so that everything can stand among texts.
 
 use alloc::string::String;
 
 use crate::context::{AttributeValue, JsonAttribute, PackedStrings, Strings};
+use crate::entitlement::{Place, PlanSince};
 use crate::key_map::{KeyTable, Length, hash};
 use crate::same::same;
 
@@ -13,40 +15,75 @@ use crate::same::same;
 /// that come and go must not add up.
 const MAX_NUMBERED_NAMES: usize = 1_000;
 
-/// Writes a record; a name that has no number gets one.
-pub(super) fn write(
+/// Writes what is before the attributes.
+pub(super) fn write_contract(place: Place, plan_since: Option<i64>) -> String {
+    let mut record = String::new();
+    match (place, plan_since) {
+        (Place::Package(number), None) => write_number('p', number, &mut record),
+        (Place::Package(number), Some(instant)) => {
+            write_number('s', number, &mut record);
+            let mut bits = String::new();
+            write_integer(instant, &mut bits);
+            write_text(&bits, &mut record);
+        }
+        (Place::Special(number), _) => write_number('o', number, &mut record),
+        (Place::Broken, _) => record.push('b'),
+    }
+    record
+}
+
+fn write_number(letter: char, number: u32, record: &mut String) {
+    record.push(letter);
+    Length(number as usize).write(record);
+}
+
+/// Where the contract is, and when the tenant came to its plan, as far as the record knows.
+#[inline]
+pub(super) fn contract(record: &str) -> (Place, PlanSince<'_>) {
+    let mut reader = Reader { record, at: 0 };
+    let place = reader.place();
+    let plan_since = match record.as_bytes().first() {
+        Some(b's') => {
+            let bits = record.get(reader.at + 1..).unwrap_or_default();
+            PlanSince::Stored(bits, |bits| Reader { record: bits, at: 0 }.integer())
+        }
+        _ => PlanSince::Known(None),
+    };
+    (place, plan_since)
+}
+
+/// Writes attributes behind what is there; a name that has no number gets one.
+pub(super) fn write_attributes(
     attributes: &[(&str, JsonAttribute<&str>)],
     names: &mut KeyTable<u32>,
-) -> String {
-    let mut record = String::new();
+    record: &mut String,
+) {
     for (name, value) in attributes {
-        write_name(name, names, &mut record);
+        write_name(name, names, record);
         match value {
             JsonAttribute::Boolean(boolean) => record.push(if *boolean { 't' } else { 'f' }),
             JsonAttribute::Integer(integer) => {
                 record.push('i');
-                // Small ones of both signs are short.
-                write_bits((integer << 1 ^ integer >> 63) as u64, &mut record);
+                write_integer(*integer, record);
             }
             JsonAttribute::Float(float) => {
                 record.push('d');
                 // Most floats are short, and end in zeros.
-                write_bits(float.to_bits().swap_bytes(), &mut record);
+                write_bits(float.to_bits().swap_bytes(), record);
             }
             JsonAttribute::String(text) => {
                 record.push('s');
-                write_text(text, &mut record);
+                write_text(text, record);
             }
             JsonAttribute::List(texts) => {
                 let mut packed = String::new();
                 Length(texts.len()).write(&mut packed);
                 texts.iter().for_each(|text| write_text(text, &mut packed));
                 record.push('l');
-                write_text(&packed, &mut record);
+                write_text(&packed, record);
             }
         }
     }
-    record
 }
 
 fn write_name(name: &str, names: &mut KeyTable<u32>, record: &mut String) {
@@ -71,6 +108,11 @@ fn write_text(text: &str, record: &mut String) {
     record.push_str(text);
 }
 
+/// Small ones of both signs are short.
+fn write_integer(integer: i64, record: &mut String) {
+    write_bits((integer << 1 ^ integer >> 63) as u64, record);
+}
+
 /// Six bits to a character, the lowest first; all but the last are marked.
 fn write_bits(mut bits: u64, record: &mut String) {
     while bits >= 0x40 {
@@ -87,6 +129,9 @@ pub(super) fn find<'r>(
     name: &str,
 ) -> Option<AttributeValue<'r>> {
     let mut reader = Reader { record, at: 0 };
+    if reader.place() != Place::Broken && record.as_bytes().first() == Some(&b's') {
+        reader.text()?;
+    }
     while reader.at < record.len() {
         let is_it = match reader.length() {
             0 => same(reader.text()?, name),
@@ -137,14 +182,25 @@ impl<'r> Reader<'r> {
         }
     }
 
+    fn integer(&mut self) -> Option<i64> {
+        let bits = self.bits()?;
+        Some((bits >> 1) as i64 ^ -((bits & 1) as i64))
+    }
+
+    #[inline]
+    fn place(&mut self) -> Place {
+        match self.byte() {
+            Some(b'p' | b's') => Place::Package(self.length() as u32),
+            Some(b'o') => Place::Special(self.length() as u32),
+            _ => Place::Broken,
+        }
+    }
+
     fn value(&mut self) -> Option<AttributeValue<'r>> {
         Some(match self.byte()? {
             b't' => AttributeValue::Boolean(true),
             b'f' => AttributeValue::Boolean(false),
-            b'i' => {
-                let bits = self.bits()?;
-                AttributeValue::Integer((bits >> 1) as i64 ^ -((bits & 1) as i64))
-            }
+            b'i' => AttributeValue::Integer(self.integer()?),
             b'd' => AttributeValue::Float(f64::from_bits(self.bits()?.swap_bytes())),
             b's' => AttributeValue::String(self.text()?),
             b'l' => AttributeValue::List(Strings::Packed(PackedStrings::new(self.text()?))),
@@ -158,6 +214,26 @@ mod tests {
     use super::*;
     use alloc::format;
     use alloc::vec::Vec;
+
+    #[test]
+    fn a_contract_is_found_as_it_was_written() {
+        let places =
+            [Place::Package(0), Place::Package(u32::MAX), Place::Special(500), Place::Broken];
+        for place in places {
+            for instant in [None, Some(0), Some(1_795_176_000_000), Some(i64::MIN), Some(i64::MAX)]
+            {
+                let mut record = write_contract(place, instant);
+                let attributes = [("yes", JsonAttribute::Boolean(true))];
+                write_attributes(&attributes, &mut KeyTable::default(), &mut record);
+                let (found, plan_since) = contract(&record);
+                assert_eq!(found, place);
+                let kept = matches!(place, Place::Package(_));
+                assert_eq!(plan_since.instant(), instant.filter(|_| kept));
+                let yes = find(&record, Some(1), "yes");
+                assert!(matches!(yes, Some(AttributeValue::Boolean(true))), "{record:?}");
+            }
+        }
+    }
 
     #[test]
     fn every_value_is_read_as_it_was_written() {
@@ -186,7 +262,8 @@ mod tests {
             full.insert(hash(&name), &name, index as u32 + 1).unwrap();
         }
         for mut names in [KeyTable::default(), full] {
-            let record = write(&attributes, &mut names);
+            let mut record = write_contract(Place::Package(2_000), Some(-1));
+            write_attributes(&attributes, &mut names, &mut record);
             for (name, value) in &attributes {
                 let number = names.get(hash(name), name).copied();
                 match (find(&record, number, name).unwrap(), value) {

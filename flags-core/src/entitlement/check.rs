@@ -1,0 +1,78 @@
+use super::decision::{Decision, EntitlementReason};
+use super::feature::Feature;
+use super::over_time::{OverTime, Said};
+use crate::time::{Now, Timestamp};
+
+/// What a tenant's contract grants of one feature, at any instant; borrowed from a
+/// [`Ruleset`](crate::Ruleset), whose [`entitlement`](crate::Ruleset::entitlement) has an example.
+#[derive(Debug, Clone, Copy)]
+pub struct Entitlement<'r> {
+    /// Absent where there is no such feature, or an invalid one.
+    pub(super) feature: Option<&'r Feature>,
+    pub(super) over_time: OverTime<'r>,
+    pub(super) plan_since: PlanSince<'r>,
+}
+
+/// When the tenant came to its plan; few ask.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum PlanSince<'r> {
+    Known(Option<i64>),
+    /// As it is stored, and what reads that.
+    Stored(&'r str, fn(&str) -> Option<i64>),
+}
+
+impl PlanSince<'_> {
+    pub(crate) fn instant(self) -> Option<i64> {
+        match self {
+            Self::Known(instant) => instant,
+            Self::Stored(text, read) => read(text),
+        }
+    }
+}
+
+impl<'r> Entitlement<'r> {
+    #[inline]
+    pub(super) fn new(
+        feature: Option<&'r Feature>,
+        over_time: OverTime<'r>,
+        plan_since: PlanSince<'r>,
+    ) -> Self {
+        Self { feature, over_time, plan_since }
+    }
+
+    /// No access at any time.
+    pub(crate) fn none(reason: EntitlementReason) -> Self {
+        let said = Said::without_access(reason);
+        Self::new(None, OverTime::Always(said), PlanSince::Known(None))
+    }
+
+    /// What holds at `now`, which is asked for only where the decision has a boundary.
+    ///
+    /// It allocates nothing.
+    #[must_use]
+    #[inline]
+    pub fn check(self, now: impl Now) -> Decision<'r> {
+        match self.over_time {
+            OverTime::Always(said) => said.decision(self.feature, None),
+            over_time if over_time.is_always() => over_time.said(0).decision(self.feature, None),
+            over_time => self.decision(over_time.place(now.now().as_millis())),
+        }
+    }
+
+    /// Every interval in order: its start, absent of the first, and what holds in it, whose
+    /// `valid_until` is its end. Neighbours differ.
+    pub fn intervals(self) -> impl Iterator<Item = (Option<Timestamp>, Decision<'r>)> {
+        let places = core::iter::successors(Some(0), move |place| self.over_time.next(*place));
+        places.map(move |place| {
+            let start = self.over_time.start(place).map(Timestamp::from_millis);
+            (start, self.decision(place))
+        })
+    }
+
+    /// What holds in an interval.
+    #[inline(never)]
+    pub(super) fn decision(self, place: usize) -> Decision<'r> {
+        let end = self.over_time.next(place).and_then(|next| self.over_time.start(next));
+        self.over_time.said(place).decision(self.feature, end)
+    }
+}

@@ -1,0 +1,199 @@
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use smol_str::SmolStr;
+
+use super::catalogue::Catalogue;
+use super::check::{Entitlement, PlanSince};
+use super::contract::Contract;
+use super::course::Course;
+use super::decision::EntitlementReason;
+use super::feature::Feature;
+use super::over_time::OverTime;
+use super::package::Inputs;
+use super::packages::Packages;
+use super::stages::{PackageNumbers, Stage, Stages, stages};
+use super::timeline::Timeline;
+use super::touched::Touched;
+use crate::numbered::Numbered;
+use crate::ruleset::Slot;
+
+/// The contracts of all tenants, but for what each tenant's record says itself.
+///
+/// A clone shares everything; a change to a clone copies what it touches.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Contracts {
+    packages: Packages,
+    specials: Numbered<Arc<Special>>,
+}
+
+/// Where the contract of one tenant is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Place {
+    /// It is a package, at all times: its number.
+    Package(u32),
+    /// It is its own: the number of that.
+    Special(u32),
+    /// It cannot be read.
+    Broken,
+}
+
+/// A contract in which time or an override plays a part.
+#[derive(Debug, Clone)]
+struct Special {
+    contract: Arc<Contract>,
+    packages: PackageNumbers,
+    stages: Box<[Stage]>,
+    /// Of features that there are and that have overrides, by their slots.
+    timelines: Box<[(Slot, Timeline)]>,
+}
+
+impl Contracts {
+    /// Keeps a contract; what holds by it is known once it is [settled](Self::settle).
+    pub(crate) fn insert(&mut self, contract: Contract, touched: &mut Touched) -> Place {
+        let inputs = |trial: bool, has_ended: bool| Inputs {
+            plan: contract.plan.clone(),
+            trial: contract.trial.as_ref().filter(|_| trial).map(|(plan, _)| plan.clone()),
+            addons: if has_ended { [].into() } else { contract.addons.clone() },
+            has_ended,
+        };
+        let mut take = |inputs| self.packages.take(inputs, touched);
+        let regular = take(inputs(false, false));
+        if !contract.is_special() {
+            return Place::Package(regular);
+        }
+        let with_trial = contract.trial.is_some().then(|| take(inputs(true, false)));
+        let after_end = contract.ends_at.is_some().then(|| take(inputs(false, true)));
+        let number = self.specials.insert(Arc::new(Special {
+            contract: Arc::new(contract),
+            packages: PackageNumbers { regular, with_trial, after_end },
+            stages: [].into(),
+            timelines: [].into(),
+        }));
+        touched.specials.insert(number);
+        Place::Special(number)
+    }
+
+    /// Keeps a contract no more.
+    pub(crate) fn remove(&mut self, place: Place) {
+        match place {
+            Place::Package(number) => self.packages.release(number),
+            Place::Special(number) => {
+                if let Some(special) = self.specials.remove(number) {
+                    special.packages.all().for_each(|number| self.packages.release(number));
+                }
+            }
+            Place::Broken => {}
+        }
+    }
+
+    /// Accounts for what was touched.
+    pub(crate) fn settle(&mut self, catalogue: &Catalogue, touched: &Touched) {
+        let packages = self.packages.settle(catalogue, touched);
+        let mut numbers = touched.specials.clone();
+        if touched.is_of_the_catalogue() {
+            let depends = |special: &Special| {
+                special.packages.all().any(|number| packages.contains(&number))
+                    || special.contract.overridden().any(|key| touched.features.contains(key))
+            };
+            let dependent = self.specials.iter().filter(|(_, special)| depends(special));
+            numbers.extend(dependent.map(|(number, _)| number));
+        }
+        for number in numbers {
+            // One that was new may be gone again.
+            if let Some(special) = self.specials.get_mut(number) {
+                *special = Arc::new(special.settled(catalogue));
+            }
+        }
+    }
+
+    /// What a tenant's contract grants of a feature.
+    #[inline]
+    pub(crate) fn entitlement<'r>(
+        &'r self,
+        place: Place,
+        slot: Slot,
+        feature: &'r Feature,
+        plan_since: PlanSince<'r>,
+    ) -> Entitlement<'r> {
+        match place {
+            Place::Package(number) => {
+                let always = OverTime::Always(self.packages.said(number, slot));
+                Entitlement::new(Some(feature), always, plan_since)
+            }
+            Place::Special(number) => self.special(number, slot, feature),
+            Place::Broken => Entitlement::none(EntitlementReason::FeatureInvalid),
+        }
+    }
+
+    #[inline(never)]
+    fn special<'r>(&'r self, number: u32, slot: Slot, feature: &'r Feature) -> Entitlement<'r> {
+        let Some(special) = self.specials.get(number) else {
+            return Entitlement::none(EntitlementReason::FeatureInvalid);
+        };
+        let timelines = &special.timelines;
+        let timeline = timelines.binary_search_by_key(&slot, |(slot, _)| *slot).ok();
+        let over_time = match timeline.and_then(|place| timelines.get(place)) {
+            Some((_, timeline)) => OverTime::Timeline(timeline),
+            None => {
+                let (stages, packages) = (&special.stages, &self.packages);
+                OverTime::Stages(Stages { stages, packages, slot })
+            }
+        };
+        let plan_since = PlanSince::Known(special.contract.plan_since);
+        Entitlement::new(Some(feature), over_time, plan_since)
+    }
+}
+
+impl Special {
+    fn settled(&self, catalogue: &Catalogue) -> Self {
+        let Self { contract, packages, .. } = self;
+        let timeline = |key: &SmolStr| {
+            let (slot, _) = catalogue.valid_feature(key)?;
+            Some((slot, catalogue.timeline(contract, key)))
+        };
+        let mut timelines: Vec<(Slot, Timeline)> =
+            contract.overridden().filter_map(timeline).collect();
+        timelines.sort_unstable_by_key(|(slot, _)| *slot);
+        Self {
+            contract: Arc::clone(contract),
+            packages: *packages,
+            stages: stages(&Course::of(catalogue, contract), *packages),
+            timelines: timelines.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_nobody_has_any_more_is_not_kept() {
+        let mut contracts = Contracts::default();
+        let mut touched = Touched::default();
+        let mut places = Vec::new();
+        for round in 0..300 {
+            let mut contract = json!({"plan": "pro", "plan_version": 1 + round % 2,
+                                      "addons": [{"addon": "seats", "quantity": 1 + round % 7}]});
+            if round % 3 == 0 {
+                let (start, end) = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
+                contract["trial"] =
+                    json!({"plan": "max", "plan_version": 1, "start": start, "end": end});
+                contract["subscription"] = json!({"ends_at": end});
+            }
+            let contract = serde_json::from_value(contract).unwrap();
+            places.push(contracts.insert(Contract::compile(&contract).unwrap(), &mut touched));
+            if round % 4 == 3 {
+                contracts.remove(places.swap_remove(round * 13 % places.len()));
+            }
+        }
+        // Two versions with seven quantities and with none; of each the one with the trial; the ends.
+        assert_eq!(contracts.packages.len(), 2 * (7 + 1) * 2 + 2);
+        contracts.settle(&Catalogue::default(), &touched);
+        places.into_iter().for_each(|place| contracts.remove(place));
+        assert_eq!((contracts.packages.len(), contracts.specials.iter().count()), (0, 0));
+    }
+}
