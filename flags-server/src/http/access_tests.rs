@@ -174,6 +174,9 @@ async fn furnished() -> Furnished {
             let path = format!("{environment}/tenants");
             let stored = json!({"tenants": [{"key": "acme"}]});
             assert_eq!(send(&router, "POST", &path, "secret", stored).await.status(), 200);
+            let exception = json!({"id": "c-7", "feature": "sso", "mode": "deny", "reason": "x",
+                                   "review_at": "2030-01-01T00:00:00Z"});
+            post(&format!("{path}/acme/overrides"), exception).await;
         }
         post(&format!("{path}/flags"), json!({"key": "f", "type": "boolean"})).await;
     }
@@ -219,6 +222,7 @@ impl Furnished {
         let names = names.chain([("{schedule}", &*self.schedule)]);
         let names = names.chain([("{revision}", "0"), ("{feature}", "sso"), ("{plan}", "pro")]);
         let names = names.chain([("{addon}", "more"), ("{version}", "1")]);
+        let names = names.chain([("{override}", "c-7"), ("{lane}", "fraud")]);
         names.fold(declared.to_owned(), |path, (param, name)| path.replace(param, name))
     }
 }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use flags_core::{Epoch, MAX_PLAN_VERSIONS, MAX_RULES};
+use flags_core::{Epoch, MAX_PLAN_VERSIONS, MAX_RULES, MAX_TENANT_OVERRIDES};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -55,6 +55,7 @@ struct Limits {
     plans: u64,
     plan_versions: usize,
     addons: u64,
+    overrides_per_tenant: usize,
     segment_members: u64,
     segment_member_bytes: u64,
     members_per_request: u64,
@@ -84,6 +85,7 @@ fn limits(quotas: &Quotas) -> Limits {
         plans: MAX_SOLD_PLANS,
         plan_versions: MAX_PLAN_VERSIONS,
         addons: MAX_ADDONS,
+        overrides_per_tenant: MAX_TENANT_OVERRIDES,
         segment_members: MAX_SEGMENT_MEMBERS,
         segment_member_bytes: MAX_SEGMENT_MEMBER_BYTES,
         members_per_request: MAX_MEMBERS_PER_REQUEST,

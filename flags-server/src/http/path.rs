@@ -49,6 +49,12 @@ pub(super) fn parameters(path: &str) -> impl Iterator<Item = Value> {
             "feature" => ("Key of the feature.", key, json!("seats")),
             "plan" => ("Key of the plan.", key, json!("pro")),
             "addon" => ("Key of the add-on.", key, json!("seats-10")),
+            "override" => ("Id of the override.", key, json!("c-7")),
+            "lane" => (
+                "Who blocks.",
+                json!({"enum": ["billing", "fraud", "manual", "legal"]}),
+                json!("fraud"),
+            ),
             "version" => (
                 "Number of the version.",
                 json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}),

@@ -4,9 +4,9 @@ use flags_core::{AddonDefinition, FeatureDefinition, PlanDefinition};
 
 use super::routes::{Needs, Routes, Within, delete, get, patch, post, put};
 use super::{
-    audit, catalogue, docs, environment, erasure, evaluate, export, flag, health, history, members,
-    metrics, openapi, plan, preview, project, propagation, schedule, sdk_snapshot, sdk_stream,
-    sdk_telemetry, segment, state, tenant, token, write,
+    audit, catalogue, contract, docs, entitlement, environment, erasure, evaluate, export, flag,
+    health, history, members, metrics, openapi, plan, preview, project, propagation, schedule,
+    sdk_snapshot, sdk_stream, sdk_telemetry, segment, state, tenant, token, write,
 };
 use crate::service::export as document;
 
@@ -405,11 +405,64 @@ fn tenant_routes(routes: Routes) -> Routes {
                     .with_etag()
                     .or_creates(),
                 patch(EDIT, tenant::patch)
-                    .says::<tenant::Shown>("Change attributes of a stored tenant")
+                    .says::<tenant::Shown>("Change attributes of a stored tenant, or its contract")
                     .with_etag(),
                 delete(EDIT, tenant::delete)
                     .says::<write::Deleted>("Take away what is stored of a tenant"),
             ],
+        )
+        .route(
+            &at("/tenants/{tenant}/overrides"),
+            [
+                get(VIEW, contract::list)
+                    .lists::<contract::Shown>("The exceptions of a tenant's contract"),
+                post(EDIT, contract::create)
+                    .creates::<contract::Shown>("Make an exception for a tenant")
+                    .with_etag(),
+            ],
+        )
+        .route(
+            &at("/tenants/{tenant}/overrides/{override}"),
+            [
+                get(VIEW, contract::get)
+                    .says::<contract::Shown>("An exception of a contract")
+                    .with_etag(),
+                put(EDIT, contract::put)
+                    .says::<contract::Shown>("Replace or make an exception")
+                    .with_etag()
+                    .or_creates(),
+                delete(EDIT, contract::delete).says::<write::Deleted>("Take an exception away"),
+            ],
+        )
+        .route(
+            &at("/tenants/{tenant}/blocks"),
+            [get(VIEW, contract::list_blocks)
+                .says::<contract::ShownBlocks>("What takes a tenant's access away")
+                .with_etag()],
+        )
+        .route(
+            &at("/tenants/{tenant}/blocks/{lane}"),
+            [
+                put(EDIT, contract::block)
+                    .says::<contract::ShownBlocks>("Block a tenant by a lane")
+                    .with_etag()
+                    .demands_no_version(),
+                delete(EDIT, contract::unblock)
+                    .says::<contract::ShownBlocks>("End what a lane blocks")
+                    .with_etag()
+                    .demands_no_version(),
+            ],
+        )
+        .route(
+            &at("/tenants/{tenant}/entitlements"),
+            [get(VIEW, entitlement::list)
+                .lists::<entitlement::Listed<'_>>("What a tenant is entitled to")],
+        )
+        .route(
+            &at("/tenants/{tenant}/entitlements/{feature}"),
+            [get(VIEW, entitlement::get).says::<entitlement::Shown<'_>>(
+                "What a tenant is entitled to of a feature, and why",
+            )],
         )
 }
 

@@ -20,10 +20,11 @@ use super::post::Post;
 use super::problem::Problem;
 use super::write::{Deleted, etag};
 use crate::schema::{self, Body, of_shape};
-use crate::service::tenant::{self, ATTRIBUTES, Path, Tenant, Upserts};
+use crate::service::tenant::shape::WHOLE;
+use crate::service::tenant::{self, Path, Tenant, Upserts};
 use crate::service::{Author, Precondition, Service, Unit};
 
-type Triple = Keys<(String, String, String)>;
+pub(super) type Triple = Keys<(String, String, String)>;
 
 /// What is stored of a tenant.
 #[derive(Serialize, JsonSchema)]
@@ -56,12 +57,11 @@ pub(super) struct Patch;
 
 impl Form for Whole {
     const NAME: &'static str = "WholeTenant";
-    const EXAMPLE: &'static str =
-        r#"{"attributes": {"country": "DE", "employees": 120, "regions": ["eu", "us"]}}"#;
+    const EXAMPLE: &'static str = r#"{"attributes": {"country": "DE", "employees": 120}, "plan": "pro", "plan_version": 3,
+        "addons": [{"addon": "seats-10", "quantity": 2}]}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        let body = Body::of(&ATTRIBUTES, generator).with("key", json!({"type": "string"}));
-        body.sent_back().schema()
+        sent_back(Body::of(&WHOLE, generator))
     }
 }
 
@@ -70,23 +70,29 @@ impl Form for Patch {
     const EXAMPLE: &'static str = r#"{"attributes": {"country": "FR", "trial": null}}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        let body = Body::of(&ATTRIBUTES, generator).patch().with("key", json!({"type": "string"}));
-        body.sent_back().schema()
+        sent_back(Body::of(&WHOLE, generator).patch())
     }
 }
 
 impl Form for Upserts {
     const NAME: &'static str = "TenantsUpsert";
-    const EXAMPLE: &'static str =
-        r#"{"tenants": [{"key": "acme", "attributes": {"country": "DE"}}]}"#;
+    const EXAMPLE: &'static str = r#"{"tenants": [{"key": "acme", "attributes": {"country": "DE"}, "plan": "pro", "plan_version": 3}]}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         of_shape(Self::SHAPE, generator)
     }
 }
 
+fn sent_back(body: Body) -> Schema {
+    let text = json!({"type": "string"});
+    body.with("key", text.clone()).with("plan_since", text).sent_back().schema()
+}
+
+/// Overrides and blocks have routes of their own.
 fn show(tenant: Tenant) -> Shown {
-    let Tenant { key, definition, version, revision } = tenant;
+    let Tenant { key, mut definition, version, revision, .. } = tenant;
+    definition.contract.overrides.clear();
+    definition.contract.blocks.clear();
     Shown { key, definition, version, revision }
 }
 
@@ -94,7 +100,7 @@ fn answer(tenant: Tenant) -> Response {
     (etag(tenant.version), Json(show(tenant))).into_response()
 }
 
-fn path(Keys((project, environment, tenant)): Triple) -> Path {
+pub(super) fn path(Keys((project, environment, tenant)): Triple) -> Path {
     Path { project, environment, tenant }
 }
 

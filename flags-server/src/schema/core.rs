@@ -2,14 +2,15 @@
 //! with every answer that a test gets.
 
 use flags_core::{
-    ADDON, CONDITION, FEATURE, FLAG, FLAG_STATE, FLAG_TYPE, Operator, PLAN, SEGMENT, Shape, TENANT,
-    VARIANTS,
+    ADDON, CONDITION, CONTRACT_FIELDS, FEATURE, FLAG, FLAG_STATE, FLAG_TYPE, Operator, PLAN,
+    SEGMENT, Shape, TENANT, VARIANTS,
 };
 use schemars::{Schema, SchemaGenerator, json_schema};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Body, named, nullable, of_shape};
-use crate::service::tenant::ATTRIBUTES;
+use crate::service::contract::Actor;
+use crate::service::tenant::shape::{EXPORTED_ONE, NEW_OVERRIDE, SHOWN};
 
 pub(crate) fn flag_type(generator: &mut SchemaGenerator) -> Schema {
     of_shape(&FLAG_TYPE, generator)
@@ -29,9 +30,15 @@ pub(crate) fn flag_state(generator: &mut SchemaGenerator) -> Schema {
     written(&FLAG_STATE, generator)
 }
 
-/// What is shown of a tenant, as it is written.
+/// What is shown of a tenant.
 pub(crate) fn tenant(generator: &mut SchemaGenerator) -> Schema {
-    written(&ATTRIBUTES, generator)
+    Body::of(&SHOWN, generator).requires("attributes").open().schema()
+}
+
+/// A tenant in an export; its key stands beside.
+pub(crate) fn exported_tenant(generator: &mut SchemaGenerator) -> Schema {
+    let body = Body::of(&EXPORTED_ONE, generator).may_lack("key");
+    body.requires("attributes").open().schema()
 }
 
 /// A segment's definition with its lists, as it is written.
@@ -111,6 +118,74 @@ pub(crate) fn evaluation(_: &mut SchemaGenerator) -> Schema {
         },
         "required": ["value", "variant", "reason", "version", "revision"],
     })
+}
+
+/// An override with what people say of it, as it is written.
+pub(crate) fn noted_override(generator: &mut SchemaGenerator) -> Schema {
+    let actor = generator.subschema_for::<Actor>();
+    let number = integer();
+    let body = Body::of(&NEW_OVERRIDE, generator).with("actor", actor.to_value());
+    let body = body.with("created_at", json!({"type": "string", "format": "date-time"}));
+    let body = body.with("version", number).open();
+    let required = ["review_at", "actor", "created_at", "version"];
+    required.into_iter().fold(body, Body::requires).schema()
+}
+
+pub(crate) fn blocks(generator: &mut SchemaGenerator) -> Schema {
+    let [.., blocks] = CONTRACT_FIELDS;
+    of_shape(blocks.shape(), generator)
+}
+
+/// What holds of a feature, and why.
+pub(crate) fn decision(_: &mut SchemaGenerator) -> Schema {
+    let text = || json!({"type": "string"});
+    let limit = json!({
+        "oneOf": [integer(), {"const": "unlimited"}],
+        "description": "The value of a feature that is a limit.",
+    });
+    let source = |properties: Value| {
+        let required: Vec<&String> =
+            properties.as_object().into_iter().flat_map(Map::keys).collect();
+        json!({"type": "object", "properties": properties, "required": required})
+    };
+    let sources = [
+        source(json!({"plan": text(), "version": integer()})),
+        source(json!({"addon": text()})),
+        source(json!({"override": text()})),
+        json!({"type": "null"}),
+    ];
+    let reasons = [
+        "granted",
+        "trial",
+        "grace",
+        "override_set",
+        "override_add",
+        "override_at_least",
+        "override_at_most",
+        "not_in_plan",
+        "denied",
+        "blocked",
+        "expired",
+        "tenant_unknown",
+        "feature_unknown",
+        "feature_invalid",
+    ];
+    json_schema!({
+            "type": "object",
+            "properties": {
+                "access": {"enum": ["full", "read_only", "none"], "description": "What the tenant may do."},
+                "value": {"description": "What is granted; null where nothing is."},
+                "limit": limit,
+                "reason": {"type": "string", "enum": reasons},
+                "lane": {"type": "string", "description": "Who blocks."},
+                "source": {"oneOf": sources, "description": "Where the value comes from, or who denies."},
+                "valid_until": {
+                    "type": ["string", "null"],
+                    "format": "date-time",
+                    "description": "When it may be another one; null where no end of it is known.",
+                },
+            },
+            "required": ["access", "value", "reason", "source", "valid_until"],})
 }
 
 /// An answer of a flag with the steps that led to it.

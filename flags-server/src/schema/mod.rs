@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use self::body::Body;
 pub(crate) use self::core::{
-    condition, diagnostics, document, evaluation, explanation, flag_state, flag_type, segment,
-    sold, tenant, variants,
+    blocks, condition, decision, diagnostics, document, evaluation, explanation, exported_tenant,
+    flag_state, flag_type, noted_override, segment, sold, tenant, variants,
 };
 pub(crate) use self::glossary::explain;
 

@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use flags_core::{AddonDefinition, FeatureDefinition, FlagState, PlanDefinition, TenantDefinition};
+use flags_core::{AddonDefinition, FeatureDefinition, FlagState, PlanDefinition};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::catalogue::{Document, Item, Sold};
 use super::fault::Fault;
 use super::model::{FlagDocument, SegmentDocument, SharedFlag, parse};
+use super::tenant::Tenant;
 use crate::limits::EXPORT_ITEMS_PER_READ;
 use crate::schema;
 use crate::store::{
@@ -77,8 +79,8 @@ impl<D: Sold> JsonSchema for ExportedSold<D> {
 struct ExportedTenant<'a> {
     key: &'a str,
     #[serde(flatten)]
-    #[schemars(schema_with = "schema::tenant")]
-    definition: TenantDefinition,
+    #[schemars(schema_with = "schema::exported_tenant")]
+    shown: Value,
 }
 
 /// Writes an environment, a few definitions in memory at a time.
@@ -191,8 +193,8 @@ fn sold<D: Sold>(
 fn tenants(view: &dyn View, environment: &Environment, out: &mut dyn Write) -> Result<(), Fault> {
     let read = |page: &Page| view.tenants(environment.id, page);
     let write = |out: &mut dyn Write, tenant: &StoredTenant| {
-        let definition = parse(&tenant.document)?;
-        put(out, &ExportedTenant { key: &tenant.key, definition })
+        let shown = Tenant::read(tenant)?.exported();
+        put(out, &ExportedTenant { key: &tenant.key, shown })
     };
     list(out, read, |tenant| &tenant.key, write)
 }

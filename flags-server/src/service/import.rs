@@ -18,7 +18,8 @@ use super::model::{Beginning, FlagDocument, SharedFlag};
 use super::plan::{Kept, Plan, Wanted, WantedFlag, WantedSegment};
 use super::precondition::Precondition;
 use super::received::{INVALID_KEY, Received, all_right};
-use super::tenant::{self, UPSERTS, Upsert};
+use super::tenant::shape::EXPORTED;
+use super::tenant::{self, Upsert};
 use super::{project, rule_ids};
 use crate::limits::{
     MAX_ADDONS, MAX_FEATURES, MAX_FLAGS, MAX_IMPORTED_TENANTS, MAX_SEGMENTS, MAX_SOLD_PLANS,
@@ -41,7 +42,7 @@ static DOCUMENT: Shape = Shape::Object(&[
     Field::optional("features", &Shape::List(&Shape::Any)).says("What is sold."),
     Field::optional("plans", &Shape::List(&Shape::Any)).says("Plans with their versions."),
     Field::optional("addons", &Shape::List(&Shape::Any)).says("What is sold besides."),
-    Field::optional("tenants", &UPSERTS).says("Stored tenants."),
+    Field::optional("tenants", &EXPORTED).says("Stored tenants."),
 ]);
 
 static FLAG: Shape = Shape::Object(&[

@@ -8,6 +8,7 @@ pub(crate) mod archive;
 pub(crate) mod audit;
 pub(crate) mod catalogue;
 pub(crate) mod check;
+pub(crate) mod contract;
 pub(crate) mod copy;
 pub(crate) mod diff;
 pub(crate) mod document;

@@ -18,7 +18,7 @@ use super::tenant;
 use super::writer::panic_message;
 use crate::store::{
     AuditEntry, Environment, EnvironmentId, LoggedChange, MemberCounts, MemberList, ObjectKind,
-    Project, Reference, StoredObject, StoredTenant, StoredToken, Transaction,
+    Project, Reference, StoredObject, StoredTenant, StoredToken, TenantReference, Transaction,
 };
 
 /// Who asks for a write, and why.
@@ -123,10 +123,10 @@ pub(crate) enum Edit<'a> {
         kind: ObjectKind,
         key: &'a str,
     },
-    /// What is stored of a tenant, as JSON; `None` where that is to be nothing any more.
+    /// What is stored of a tenant, and what that names; `None` where it is to be nothing any more.
     Tenant {
         key: &'a str,
-        document: Option<&'a str>,
+        stored: Option<(&'a StoredTenant, &'a [TenantReference])>,
     },
 }
 
@@ -291,13 +291,12 @@ impl Unit<'_> {
                 self.tx.delete_object(environment, kind, key)?;
                 Ok(ObjectChange::Delete { kind: kind.name().into(), key: key.into() })
             }
-            Edit::Tenant { key, document: Some(document) } => {
-                let (key, document) = (key.to_owned(), document.to_owned());
-                let tenant = StoredTenant { key, version: revision, document, notes: None };
-                self.tx.put_tenant(environment, &tenant, &[])?;
+            Edit::Tenant { stored: Some((stored, references)), .. } => {
+                let tenant = StoredTenant { version: revision, ..stored.clone() };
+                self.tx.put_tenant(environment, &tenant, references)?;
                 Ok(ObjectChange::Upsert(tenant::wire(tenant)?))
             }
-            Edit::Tenant { key, document: None } => {
+            Edit::Tenant { key, stored: None } => {
                 self.tx.delete_tenant(environment, key)?;
                 Ok(ObjectChange::Delete { kind: TENANT_KIND.into(), key: key.into() })
             }

@@ -74,6 +74,12 @@ fn member(name: &str, before: Option<&Value>, after: Option<&Value>, parts: &mut
         "attributes" => by_member("attribute", before, after, parts),
         "grants" => by_member("grant", before, after, parts),
         "versions" => versions(before, after, parts),
+        "addons" => addons(before, after, parts),
+        "overrides" => overrides(before, after, parts),
+        "blocks" => blocks(before, after, parts),
+        "subscription" => subscription(before, after, parts),
+        // It follows from the plan.
+        "plan_since" => {}
         name => {
             let named = name.replace('_', " ");
             match (short(before), short(after)) {
@@ -212,6 +218,60 @@ fn versions(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<Strin
     let (old, new) = (numbers(before), numbers(after));
     parts.extend(new.difference(&old).map(|number| format!("version {number} added")));
     parts.extend(old.difference(&new).map(|number| format!("version {number} deleted")));
+}
+
+/// How many a tenant has of each add-on.
+fn addons(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>) {
+    let quantity = |had: Option<&Value>| short(had.and_then(|had| had.get("quantity")));
+    by_name("addon", before, after, |addon, old, new| {
+        let (old, new) = (quantity(old), quantity(new));
+        if let (Some(old), Some(new)) = (&old, &new)
+            && old != new
+        {
+            parts.push(format!("add-on {addon}: {old} → {new}"));
+        }
+    });
+}
+
+fn overrides(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>) {
+    let told = |exception: &Value| {
+        let does = format!("{} {}", text(exception, "feature"), text(exception, "mode"));
+        match exception.get("value").map(|value| short(Some(value))) {
+            Some(Some(value)) => format!("{does} {value}"),
+            _ => does,
+        }
+    };
+    by_name("id", before, after, |id, old, new| match (old, new) {
+        (None, Some(new)) => parts.push(format!("override {id} added ({})", told(new))),
+        (Some(_), None) => parts.push(format!("override {id} removed")),
+        (Some(old), Some(new)) if told(old) != told(new) => {
+            parts.push(format!("override {id}: {} → {}", told(old), told(new)));
+        }
+        (Some(old), Some(new)) if old != new => parts.push(format!("override {id} changed")),
+        _ => {}
+    });
+}
+
+fn blocks(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>) {
+    by_name("lane", before, after, |lane, old, new| match (old, new) {
+        (Some(_), None) => parts.push(format!("no longer blocked by {lane}")),
+        (old, Some(new)) if old != Some(new) => {
+            parts.push(format!("blocked by {lane} (leaves {})", text(new, "effect")));
+        }
+        _ => {}
+    });
+}
+
+fn subscription(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>) {
+    let state = |said: Option<&Value>| {
+        let state = said.map(|said| text(said, "state")).filter(|state| !state.is_empty());
+        state.unwrap_or("active").to_owned()
+    };
+    let (old, new) = (state(before), state(after));
+    parts.push(match old == new {
+        true => "subscription changed".to_owned(),
+        false => format!("subscription: {old} → {new}"),
+    });
 }
 
 /// Such as `2 tenants created, 1 updated (acme, globex, …)`; from what [`tenant`](super::tenant) told.

@@ -4,6 +4,7 @@ use serde_json::Value;
 use super::item::Item;
 use crate::limits::MAX_NAMED_USERS;
 use crate::service::fault::Fault;
+use crate::service::tenant::Tenant;
 use crate::store::{EnvironmentId, ObjectKind, View};
 
 /// Where something is: its environment, its kind and its key.
@@ -48,7 +49,7 @@ impl Users {
         Ok(users)
     }
 
-    /// Those whose grants of a feature are such.
+    /// Those whose grants of a feature, or overrides, are such.
     pub(super) fn that_grant(
         view: &dyn View,
         (environment, kind, key): Place<'_>,
@@ -75,6 +76,15 @@ impl Users {
                 users.add(referrer.kind, &referrer.key);
             }
         }
+        let (tenants, _) = view.tenants_that_name(environment, (kind, key, None), u32::MAX)?;
+        for tenant in tenants {
+            let stored = view.tenant(environment, &tenant)?;
+            let Some(tenant) = stored.as_ref().map(Tenant::read).transpose()? else { continue };
+            let mut overrides = tenant.definition.contract.overrides.iter();
+            if overrides.any(|exception| exception.feature == key && is_such(&exception.value)) {
+                users.add_one("tenant", &tenant.key);
+            }
+        }
         Ok(users)
     }
 
@@ -93,9 +103,13 @@ impl Users {
     }
 
     fn add(&mut self, kind: ObjectKind, key: &str) {
+        self.add_one(kind.noun(), key);
+    }
+
+    fn add_one(&mut self, noun: &str, key: &str) {
         self.count += 1;
         if self.named.len() < MAX_NAMED_USERS {
-            self.named.push(format!("the {} `{key}`", kind.noun()));
+            self.named.push(format!("the {noun} `{key}`"));
         }
     }
 

@@ -82,7 +82,7 @@ impl InForce {
         for (key, document, members) in &self.segments {
             edits.push(Edit::Segment { key, document, members });
         }
-        edits.extend(self.tenant.iter().map(|key| Edit::Tenant { key, document: None }));
+        edits.extend(self.tenant.iter().map(|key| Edit::Tenant { key, stored: None }));
         Ok(edits)
     }
 

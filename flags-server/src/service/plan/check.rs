@@ -9,7 +9,6 @@ use super::{Plan, PlannedFlag, PlannedSegment, Wanted, WantedFlag, WantedSegment
 use crate::limits::{MAX_FLAGS, MAX_SEGMENTS, MAX_SHOWN_MEMBERS};
 use crate::service::catalogue::{Needs as CatalogueNeeds, PlannedSold, WantedCatalogue};
 use crate::service::fault::{Fault, diagnostic};
-use crate::service::flag;
 use crate::service::member_lists::MemberLists;
 use crate::service::members::{MembersEdit, check_count};
 use crate::service::model::{Segment, SegmentDocument, json, parse, wire_flag, wire_segment};
@@ -19,6 +18,7 @@ use crate::service::received::all_right;
 use crate::service::segment::{difference, read_whole};
 use crate::service::sizes::{Sizes, check_document};
 use crate::service::tenant::TenantsEdit;
+use crate::service::{flag, now};
 use crate::store::{Environment, MemberCounts, MemberList, ObjectKind, Page, Project, Scope, View};
 
 impl Plan {
@@ -49,17 +49,22 @@ impl Plan {
         plan.check_references(view, &wanted.gone)?;
         plan.check_cycles(view)?;
         plan.add_deleted(view, wanted.gone)?;
-        plan.add_sold(view, wanted.sold)?;
-        plan.tenants = TenantsEdit::of(view, plan.environment.id, &wanted.tenants)?;
+        let here = plan.environment.clone();
+        let mut needs = CatalogueNeeds::new(view, &here);
+        plan.add_sold(view, wanted.sold, &mut needs)?;
+        plan.tenants = TenantsEdit::of(view, &here, &mut needs, &wanted.tenants, now())?;
         plan.tenants.add_to(&mut plan.sizes.1);
         plan.check_limits(view)?;
         Ok(plan)
     }
 
-    fn add_sold(&mut self, view: &dyn View, wanted: WantedCatalogue) -> Result<(), Fault> {
-        let environment = self.environment.clone();
-        let mut needs = CatalogueNeeds::new(view, &environment);
-        self.sold = wanted.plan(view, environment.id, &mut needs)?;
+    fn add_sold(
+        &mut self,
+        view: &dyn View,
+        wanted: WantedCatalogue,
+        needs: &mut CatalogueNeeds<'_>,
+    ) -> Result<(), Fault> {
+        self.sold = wanted.plan(view, self.environment.id, needs)?;
         let bytes = |sum: u64, sold: &PlannedSold| sum + sold.bytes() as u64;
         let after = self.sold.iter().fold(0, bytes);
         let before: u64 = self.sold.iter().map(|sold| sold.bytes_before).sum();

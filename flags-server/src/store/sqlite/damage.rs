@@ -49,6 +49,50 @@ const HISTORY: &str = r#"
     WHERE NOT json_valid(a.revisions)
     OR json_extract(a.revisions, '$."' || e.key || '"') IS NOT d.revision"#;
 
+/// Where the index of contracts is not what the contracts name: a place, and what is wrong there.
+const CONTRACTS: &str = "
+    WITH contract AS MATERIALIZED (
+        SELECT environment_id, key AS tenant, iif(json_valid(document), document, '{}') AS document
+        FROM tenant
+    ),
+    named AS (
+        SELECT environment_id, tenant, 'plan' AS kind, document ->> '$.plan' AS target,
+               document ->> '$.plan_version' AS version
+        FROM contract WHERE document ->> '$.plan' IS NOT NULL
+        UNION
+        SELECT environment_id, tenant, 'plan', document ->> '$.trial.plan',
+               document ->> '$.trial.plan_version'
+        FROM contract WHERE document ->> '$.trial.plan' IS NOT NULL
+        UNION
+        SELECT environment_id, tenant, 'addon', a.value ->> '$.addon', 0
+        FROM contract, json_each(document, '$.addons') AS a
+        UNION
+        SELECT environment_id, tenant, 'feature', o.value ->> '$.feature', 0
+        FROM contract, json_each(document, '$.overrides') AS o
+    ),
+    kept AS (
+        SELECT environment_id, tenant, target_kind AS kind, target_key AS target, version
+        FROM tenant_reference
+    ),
+    wrong AS (
+        SELECT environment_id, tenant, 'its contract names the ' || kind || ' `' || target ||
+               '`, and the index of contracts does not' AS message
+        FROM (SELECT * FROM named EXCEPT SELECT * FROM kept)
+        UNION ALL
+        SELECT environment_id, tenant, 'the index of contracts names the ' || kind || ' `' || target ||
+               '`, and its contract does not'
+        FROM (SELECT * FROM kept EXCEPT SELECT * FROM named)
+        UNION ALL
+        SELECT c.environment_id, c.tenant, 'its overrides are not those that people say something of'
+        FROM contract AS c JOIN tenant AS t ON t.environment_id = c.environment_id AND t.key = c.tenant
+        WHERE (SELECT json_group_array(id) FROM (
+                   SELECT value ->> '$.id' AS id FROM json_each(c.document, '$.overrides') ORDER BY id))
+           IS NOT (SELECT json_group_array(id) FROM (
+                   SELECT key AS id FROM json_each(iif(json_valid(t.notes), t.notes, '{}')) ORDER BY id))
+    )
+    SELECT 'tenant ' || w.tenant || ' of environment ' || e.key, w.message
+    FROM wrong AS w JOIN environment AS e ON e.id = w.environment_id ORDER BY 1, 2";
+
 type Read = fn(&Row<'_>) -> rusqlite::Result<Option<Damage>>;
 
 pub(super) fn find(connection: &Connection) -> StoreResult<Vec<Damage>> {
@@ -77,6 +121,7 @@ pub(super) fn find(connection: &Connection) -> StoreResult<Vec<Damage>> {
             Ok(Some(Damage { place: row.get(0)?, message }))
         })?;
     }
+    collect(CONTRACTS, |row| Ok(Some(Damage { place: row.get(0)?, message: row.get(1)? })))?;
     collect(HISTORY, |row| {
         let (environment, revision): (String, i64) = (row.get(1)?, row.get(2)?);
         let message =
