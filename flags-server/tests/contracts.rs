@@ -547,6 +547,55 @@ async fn an_erased_tenant_leaves_no_contract() {
     is_whole(&server).await;
 }
 
+/// A flag narrows what a contract grants.
+#[tokio::test]
+async fn a_flag_requires_a_feature_that_is_there() {
+    let server = sold().await;
+    server.create_flag("single-sign-on").await;
+    let flag = format!("{PRODUCTION}/flags/single-sign-on");
+    let requires =
+        |feature: &str| json!({"on": true, "requires": {"feature": feature, "write": true}});
+    server
+        .patch(&flag, 3, requires("none"))
+        .await
+        .refuses(&[("/requires/feature", "unknown_feature")]);
+    server.patch(&flag, 3, requires("sso")).await.is(200);
+    let history = server.get(&format!("{flag}/history?limit=1")).await.is(200);
+    assert_eq!(
+        history["items"][0]["objects"][0]["summary"],
+        "switched on; required feature: none → sso"
+    );
+    let used = server.delete(&format!("{FEATURES}/sso"), 1).await.problem(409, "in_use");
+    assert!(used["detail"].as_str().unwrap().contains("the flag `single-sign-on`"), "{used}");
+    let ask = async |tenant: &str| {
+        let body = json!({"flag": "single-sign-on", "context": {"tenant": {"key": tenant}}});
+        server.post(&format!("{PRODUCTION}/evaluate"), body).await.is(200)
+    };
+    assert_eq!(ask("acme").await["value"], true);
+    let denied = ask("globex").await;
+    assert_eq!(
+        (&denied["reason"], &denied["entitlement"]),
+        (&json!("not_entitled"), &json!("tenant_unknown"))
+    );
+    let block = server.request(Method::PUT, &format!("{BLOCKS}/billing"), ADMIN);
+    answer(block.json(&json!({"effect": "read_only"}))).await.is(200);
+    let denied = ask("acme").await;
+    assert_eq!(
+        (&denied["feature"], &denied["entitlement"], &denied["lane"]),
+        (&json!("sso"), &json!("blocked"), &json!("billing"))
+    );
+
+    // Both come together.
+    let export = server.get(&format!("{PRODUCTION}/export")).await.is(200);
+    let other = TestServer::start().await;
+    other.post(&format!("{PRODUCTION}/import"), export).await.is(200);
+    let copied = json!({"from": "production"});
+    let copy = "/api/v1/projects/default/environments/development/flags/single-sign-on/copy";
+    other.post(copy, copied).await.refuses(&[("/requires/feature", "unknown_feature")]);
+    is_whole(&other).await;
+    is_whole(&server).await;
+}
+
 /// What contracts name is kept twice, and so are exceptions and what people say of them.
 #[tokio::test]
 async fn what_is_altered_is_found() {

@@ -256,6 +256,12 @@ impl Length {
         })
     }
 
+    /// Writes a text after its length.
+    pub(crate) fn write_text(one: &str, text: &mut String) {
+        Self(one.len()).write(text);
+        text.push_str(one);
+    }
+
     pub(crate) fn write(self, text: &mut String) {
         let mut push = |byte: usize| text.push(char::from(byte as u8 & 0x7f));
         let Self(length) = self;

@@ -18,6 +18,7 @@ const GLOSSARY: &[(&str, &str)] = &[
     ("PreviewPage.items", "What each tenant would get."),
     ("Segment.excluded", "Keys that are not in it; left out where there are more than 1,000."),
     ("Segment.included", "Keys that are in it; left out where there are more than 1,000."),
+    ("access", "What the tenant may do."),
     ("action", "What was done, such as `flag_state.off`."),
     ("actor", "Who did it."),
     ("added", "How many keys came."),
@@ -57,6 +58,7 @@ const GLOSSARY: &[(&str, &str)] = &[
     ("diff", "The places that differ."),
     ("dry_run", "Whether nothing was done."),
     ("ended_at", "When it was done, failed or was cancelled."),
+    ("entitlement", "Why the tenant is entitled to it, or not."),
     ("environment", "The key of an environment."),
     (
         "environment_bytes",
@@ -186,6 +188,7 @@ const GLOSSARY: &[(&str, &str)] = &[
     ("when", "A condition: whoever meets it is in it."),
     ("why", "Why."),
     ("window_ms", "Over how many milliseconds receipts are to be spread."),
+    ("write", "Whether to read is not enough."),
 ];
 
 fn meaning(name: &str) -> Option<&'static str> {

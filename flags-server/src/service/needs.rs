@@ -12,13 +12,14 @@ use crate::store::{Environment, EnvironmentId, ObjectKind, ProjectId, Scope, Vie
 /// The names of a flag's variants.
 type Names = HashSet<String>;
 
-/// The flags and segments that states need, as they are or will be. Each is looked up once, however
+/// The flags, segments and features that states need, as they are or will be. Each is looked up once, however
 /// many states name it: a flag may be long, and the writer may be waiting.
 pub(super) struct Needs<'v> {
     environment: &'v str,
     /// `None` for a flag that is not there.
     flags: Found<'v, Option<Names>>,
     segments: Found<'v, bool>,
+    features: Found<'v, bool>,
 }
 
 impl<'v> Needs<'v> {
@@ -31,7 +32,8 @@ impl<'v> Needs<'v> {
         Self {
             environment: key,
             flags: Found::new(move |key| variants(view, project, key)),
-            segments: Found::new(move |key| has_segment(view, *id, key)),
+            segments: Found::new(move |key| has(view, *id, ObjectKind::Segment, key)),
+            features: Found::new(move |key| has(view, *id, ObjectKind::Feature, key)),
         }
     }
 
@@ -43,6 +45,11 @@ impl<'v> Needs<'v> {
     /// Whether a segment will be there.
     pub(super) fn segment_will_be(&mut self, key: &str, there: bool) {
         self.segments.known.insert(key.to_owned(), there);
+    }
+
+    /// A feature is to come.
+    pub(super) fn feature_comes(&mut self, key: &str) {
+        self.features.known.insert(key.to_owned(), true);
     }
 
     /// What is not there of all that a state names; pointers lead into the state.
@@ -61,6 +68,14 @@ impl<'v> Needs<'v> {
                     let pointer = format!("{at}/variants/{place}");
                     faults.push(diagnostic(&pointer, "unknown_variant", message));
                 }
+            }
+        }
+        if let Some(requires) = &state.requires {
+            let feature = &requires.feature;
+            if !*self.features.get(feature)? {
+                let environment = self.environment;
+                let message = format!("the environment `{environment}` has no feature `{feature}`");
+                faults.push(diagnostic("/requires/feature", "unknown_feature", message));
             }
         }
         let mut named = Vec::new();
@@ -116,8 +131,13 @@ fn variants(view: &dyn View, project: ProjectId, key: &str) -> Result<Option<Nam
 }
 
 /// By the key alone: a segment itself may be large.
-fn has_segment(view: &dyn View, environment: EnvironmentId, key: &str) -> Result<bool, Fault> {
-    let scope = Scope::Objects(environment, ObjectKind::Segment);
+pub(super) fn has(
+    view: &dyn View,
+    environment: EnvironmentId,
+    kind: ObjectKind,
+    key: &str,
+) -> Result<bool, Fault> {
+    let scope = Scope::Objects(environment, kind);
     Ok(view.key_like(scope, &folded_key(key))?.as_deref() == Some(key))
 }
 
@@ -155,6 +175,7 @@ mod tests {
         FlagState {
             on: true,
             off_variant: "off".into(),
+            requires: None,
             salt: None,
             prerequisites: prerequisites.iter().map(prerequisite).collect(),
             targets: Vec::new(),
@@ -176,6 +197,10 @@ mod tests {
             segments: Found::new(|key| {
                 look(key);
                 Ok(key == "beta")
+            }),
+            features: Found::new(|key| {
+                look(key);
+                Ok(key == "sso")
             }),
         };
         needs.flag_comes("new", ["off".to_owned()].into_iter());

@@ -67,6 +67,15 @@ fn member(name: &str, before: Option<&Value>, after: Option<&Value>, parts: &mut
             parts.push(format!("fallthrough: {}", change_of_served(before, after)));
         }
         "when" => parts.push("condition changed".to_owned()),
+        "requires" => {
+            let feature = |requires: Option<&Value>| short(requires.and_then(|r| r.get("feature")));
+            match (feature(before), feature(after)) {
+                (Some(before), Some(after)) if before != after => {
+                    parts.push(format!("required feature: {before} → {after}"));
+                }
+                _ => parts.push("required feature changed".to_owned()),
+            }
+        }
         "on" => {
             let on = after.and_then(Value::as_bool).unwrap_or_default();
             parts.push(format!("switched {}", if on { "on" } else { "off" }));

@@ -23,6 +23,7 @@ use crate::store::{
 static PATCH: Shape = Shape::Object(&[
     Field::optional("on", &Shape::Any),
     Field::optional("off_variant", &Shape::Any),
+    Field::optional("requires", &Shape::Any),
     Field::optional("salt", &Shape::Any),
     Field::optional("prerequisites", &Shape::Any),
     Field::optional("targets", &Shape::Any),
@@ -179,7 +180,12 @@ pub(super) fn references(definition: &FlagDefinition) -> Vec<Reference> {
         key,
         names: Vec::new(),
     });
-    flags.chain(segments).collect()
+    let features = definition.state.requires.iter().map(|requires| Reference {
+        kind: ObjectKind::Feature,
+        key: requires.feature.clone(),
+        names: Vec::new(),
+    });
+    flags.chain(segments).chain(features).collect()
 }
 
 pub(crate) fn get(view: &dyn View, path: &Path) -> Result<State, Fault> {

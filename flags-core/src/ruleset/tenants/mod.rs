@@ -10,7 +10,8 @@ use serde_json::Map;
 
 use super::Slot;
 use crate::compile::compile_attributes;
-use crate::context::AttributeValue;
+use crate::condition::Derived;
+use crate::context::{AttributeValue, Strings};
 use crate::diagnostic::Diagnostic;
 use crate::entitlement::{
     Catalogue, Contract, Contracts, Entitlement, EntitlementReason, Feature, Place, Touched,
@@ -55,6 +56,22 @@ impl Tenants {
         let record = self.records.text(key)?;
         let number = self.names.get(hash(name), name).copied();
         record::find(record, number, name)
+    }
+
+    /// What rules can ask of the contract of a tenant, at an instant that is asked for only where it
+    /// matters.
+    pub(crate) fn derived(
+        &self,
+        key: &str,
+        derived: Derived,
+        now: impl FnOnce() -> i64,
+    ) -> Option<AttributeValue<'_>> {
+        let standing = self.contracts.standing(self.place(key)?, now)?;
+        Some(match derived {
+            Derived::Plan => AttributeValue::String(standing.plan()?),
+            Derived::Addons => AttributeValue::List(Strings::Packed(standing.addons())),
+            Derived::Features => AttributeValue::List(Strings::Features(standing.features())),
+        })
     }
 
     /// What the contract of a tenant grants of a feature.

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use flags_core::{Diagnostic, FeatureDefinition, PlanDefinition, folded_key};
+use flags_core::{Diagnostic, FeatureDefinition, PlanDefinition};
 
 use super::item::{Document, Item};
 use super::sold::Sold;
 use crate::service::fault::{Fault, diagnostic};
-use crate::service::needs::Found;
-use crate::store::{Environment, EnvironmentId, ObjectKind, Scope, View};
+use crate::service::needs::{Found, has};
+use crate::store::{Environment, EnvironmentId, ObjectKind, View};
 
 /// Features, plans and add-ons that are named, as they are or will be. Each is looked up once, however
 /// often it is.
@@ -30,10 +30,7 @@ impl<'v> Needs<'v> {
                 let plan: Option<PlanDefinition> = definition(view, *id, key)?;
                 Ok(plan.map(|plan| numbers(&plan)))
             }),
-            addons: Found::new(move |key| {
-                let scope = Scope::Objects(*id, ObjectKind::Addon);
-                Ok(view.key_like(scope, &folded_key(key))?.as_deref() == Some(key))
-            }),
+            addons: Found::new(move |key| has(view, *id, ObjectKind::Addon, key)),
         }
     }
 

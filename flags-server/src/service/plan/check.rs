@@ -42,6 +42,9 @@ impl Plan {
             sizes: (sizes.clone(), sizes),
             elsewhere: 0,
         };
+        let here = plan.environment.clone();
+        let mut catalogue = CatalogueNeeds::new(view, &here);
+        plan.add_sold(view, wanted.sold, &mut catalogue)?;
         let mut faults = Vec::new();
         plan.add_segments(view, wanted.segments, &wanted.gone, &mut faults)?;
         plan.add_flags(view, wanted.flags, &mut faults)?;
@@ -49,10 +52,7 @@ impl Plan {
         plan.check_references(view, &wanted.gone)?;
         plan.check_cycles(view)?;
         plan.add_deleted(view, wanted.gone)?;
-        let here = plan.environment.clone();
-        let mut needs = CatalogueNeeds::new(view, &here);
-        plan.add_sold(view, wanted.sold, &mut needs)?;
-        plan.tenants = TenantsEdit::of(view, &here, &mut needs, &wanted.tenants, now())?;
+        plan.tenants = TenantsEdit::of(view, &here, &mut catalogue, &wanted.tenants, now())?;
         plan.tenants.add_to(&mut plan.sizes.1);
         plan.check_limits(view)?;
         Ok(plan)
@@ -180,6 +180,9 @@ impl Plan {
         let mut needs = Needs::new(view, self.project.id, &self.environment);
         for key in gone {
             needs.segment_will_be(key, false);
+        }
+        for sold in self.sold.iter().filter(|sold| sold.kind == ObjectKind::Feature) {
+            needs.feature_comes(&sold.key);
         }
         for segment in &self.segments {
             needs.segment_will_be(&segment.after.key, true);
