@@ -47,14 +47,14 @@ pub(crate) trait StoredTenants {
 
     fn tenant(&self, environment: EnvironmentId, key: &str) -> StoreResult<Option<StoredTenant>>;
 
-    /// The first tenants whose contracts name something of the catalogue, up to `limit`, and how many
-    /// there are; of a plan those of one version, where one is given.
+    /// Some tenants whose contracts name something of the catalogue, up to `limit`; of a plan those of
+    /// one version, where one is given.
     fn tenants_that_name(
         &self,
         environment: EnvironmentId,
         of: (ObjectKind, &str, Option<u32>),
         limit: u32,
-    ) -> StoreResult<(Vec<String>, u64)>;
+    ) -> StoreResult<Vec<String>>;
 
     /// What all tenants of an environment come to.
     fn tenant_counts(&self, environment: EnvironmentId) -> StoreResult<TenantCounts>;

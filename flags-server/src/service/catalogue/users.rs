@@ -13,9 +13,9 @@ type Place<'k> = (EnvironmentId, ObjectKind, &'k str);
 /// Who needs something of the catalogue.
 #[derive(Debug, Default)]
 pub(super) struct Users {
-    /// The first of them.
+    /// Some of them.
     named: Vec<String>,
-    count: u64,
+    are_more: bool,
 }
 
 impl Users {
@@ -76,8 +76,10 @@ impl Users {
                 users.add(referrer.kind, &referrer.key);
             }
         }
-        let (tenants, _) = view.tenants_that_name(environment, (kind, key, None), u32::MAX)?;
-        for tenant in tenants {
+        for tenant in view.tenants_that_name(environment, (kind, key, None), u32::MAX)? {
+            if users.are_more {
+                break;
+            }
             let stored = view.tenant(environment, &tenant)?;
             let Some(tenant) = stored.as_ref().map(Tenant::read).transpose()? else { continue };
             let mut overrides = tenant.definition.contract.overrides.iter();
@@ -94,11 +96,11 @@ impl Users {
         environment: EnvironmentId,
         of: (ObjectKind, &str, Option<u32>),
     ) -> Result<(), Fault> {
-        let room = MAX_NAMED_USERS.saturating_sub(self.named.len());
-        let limit = u32::try_from(room).unwrap_or(u32::MAX);
-        let (first, count) = view.tenants_that_name(environment, of, limit)?;
-        self.named.extend(first.iter().map(|tenant| format!("the tenant `{tenant}`")));
-        self.count += count;
+        // One more tells whether that is all.
+        let limit = u32::try_from(MAX_NAMED_USERS + 1).unwrap_or(u32::MAX);
+        for tenant in view.tenants_that_name(environment, of, limit)? {
+            self.add_one("tenant", &tenant);
+        }
         Ok(())
     }
 
@@ -107,21 +109,20 @@ impl Users {
     }
 
     fn add_one(&mut self, noun: &str, key: &str) {
-        self.count += 1;
-        if self.named.len() < MAX_NAMED_USERS {
-            self.named.push(format!("the {noun} `{key}`"));
+        match self.named.len() < MAX_NAMED_USERS {
+            true => self.named.push(format!("the {noun} `{key}`")),
+            false => self.are_more = true,
         }
     }
 
     /// Refuses, where there are any, what they do not allow.
     pub(super) fn refuse(self, what: &str) -> Result<(), Fault> {
-        let Self { mut named, count } = self;
-        if count == 0 {
+        let Self { mut named, are_more } = self;
+        if named.is_empty() {
             return Ok(());
         }
-        let more = count - named.len() as u64;
-        if more > 0 {
-            named.push(format!("{more} more"));
+        if are_more {
+            named.push("others".to_owned());
         }
         Err(Fault::InUse(format!("{what}: needed by {}", named.join(", "))))
     }

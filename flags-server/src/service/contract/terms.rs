@@ -60,6 +60,7 @@ impl Named {
         if !self.blocks {
             contract.blocks.clone_from(&present.blocks);
         }
+        contract.overrides.sort_by(|a, b| a.id.cmp(&b.id));
         let is_same =
             (&contract.plan, contract.plan_version) == (&present.plan, present.plan_version);
         match (&contract.plan, &contract.plan_since) {

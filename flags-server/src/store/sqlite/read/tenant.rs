@@ -31,21 +31,15 @@ impl<T: Rows> StoredTenants for T {
         environment: EnvironmentId,
         (kind, key, version): (ObjectKind, &str, Option<u32>),
         limit: u32,
-    ) -> StoreResult<(Vec<String>, u64)> {
-        let first = self.all(
+    ) -> StoreResult<Vec<String>> {
+        // In the order of the index, so that it ends where the limit is.
+        self.all(
             "SELECT DISTINCT tenant FROM tenant_reference
              WHERE environment_id = ?1 AND target_kind = ?2 AND target_key = ?3
-             AND (?4 IS NULL OR version = ?4) ORDER BY tenant LIMIT ?5",
+             AND (?4 IS NULL OR version = ?4) LIMIT ?5",
             (environment.0, kind.name(), key, version, limit),
             |row| row.get(0),
-        )?;
-        let count = self.number(
-            "SELECT count(DISTINCT tenant) FROM tenant_reference
-             WHERE environment_id = ?1 AND target_kind = ?2 AND target_key = ?3
-             AND (?4 IS NULL OR version = ?4)",
-            (environment.0, kind.name(), key, version),
-        )?;
-        Ok((first, count))
+        )
     }
 
     fn tenant_counts(&self, environment: EnvironmentId) -> StoreResult<TenantCounts> {
