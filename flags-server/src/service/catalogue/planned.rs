@@ -49,8 +49,8 @@ pub(crate) struct PlannedSold {
 
 impl PlannedSold {
     /// What it will count.
-    pub(crate) fn bytes(&self) -> usize {
-        self.definition.get().len()
+    pub(crate) fn bytes(&self) -> u64 {
+        self.definition.get().len() as u64
     }
 
     /// Whether it needs others of its kind, which may come after it.
