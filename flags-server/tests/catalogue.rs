@@ -539,3 +539,32 @@ async fn an_environment_goes_back_with_its_catalogue_where_that_is_asked_for() {
     assert_eq!(server.get(&format!("{FEATURES}/seats")).await.is(200)["name"], "Seats");
     is_whole(&server).await;
 }
+
+#[tokio::test]
+async fn a_full_catalogue_says_so() {
+    let server = TestServer::start().await;
+    let features = |count: u32| -> Value {
+        let feature = |n| json!({"key": format!("f{n:04}"), "type": "boolean", "combine": "any"});
+        json!({"features": (0..count).map(feature).collect::<Vec<_>>()})
+    };
+    let import = format!("{PRODUCTION}/import");
+    let refused = server.post(&import, features(1_001)).await;
+    refused.refuses_as("limit_exceeded", &[("/features", "limit_exceeded")]);
+    server.post(&import, features(1_000)).await.is(200);
+    let one_more = json!({"key": "more", "type": "boolean", "combine": "any"});
+    let refused = server.post(FEATURES, one_more.clone()).await.problem(422, "limit_exceeded");
+    assert_eq!((&refused["limit"], &refused["maximum"]), (&json!("features"), &json!(1_000)));
+    let import_one = json!({"features": [one_more]});
+    server.post(&import, import_one).await.problem(422, "limit_exceeded");
+    server.delete(&format!("{FEATURES}/f0000"), 1).await.is(200);
+    server
+        .post(FEATURES, json!({"key": "more", "type": "boolean", "combine": "any"}))
+        .await
+        .is(201);
+
+    let plan = json!({"key": "pro", "versions": vec![json!({}); 1_001]});
+    server.post(PLANS, plan).await.refuses_as("limit_exceeded", &[("/versions", "too_many")]);
+    server.post(PLANS, json!({"key": "pro", "versions": vec![json!({}); 1_000]})).await.is(201);
+    let refused = server.post(&format!("{PRO}/versions"), json!({})).await;
+    assert_eq!(refused.problem(422, "limit_exceeded")["limit"], "plan_versions");
+}
