@@ -10,11 +10,12 @@ use super::course::Course;
 use super::decision::EntitlementReason;
 use super::feature::Feature;
 use super::feature_list::FeatureList;
+use super::merge::merge;
 use super::over_time::OverTime;
 use super::package::{Inputs, Package};
 use super::packages::Packages;
 use super::stages::{self, PackageNumbers, Stage, Stages};
-use super::timeline::Timeline;
+use super::timeline::Interval;
 use super::touched::Touched;
 use crate::context::PackedStrings;
 use crate::numbered::Numbered;
@@ -44,6 +45,8 @@ pub(crate) enum Place {
 #[derive(Debug, Clone)]
 struct Special {
     contract: Arc<Contract>,
+    /// The contract's, which lies elsewhere.
+    plan_since: Option<i64>,
     packages: PackageNumbers,
     stages: Box<[Stage]>,
     /// Features that there are and that have overrides, by their keys.
@@ -53,9 +56,9 @@ struct Special {
 /// A feature of which a tenant has overrides.
 #[derive(Debug, Clone)]
 pub(super) struct Overridden {
-    pub(super) key: SmolStr,
     slot: Slot,
-    pub(super) timeline: Timeline,
+    pub(super) key: SmolStr,
+    pub(super) intervals: Box<[Interval]>,
 }
 
 /// What counts for a tenant at an instant.
@@ -84,6 +87,7 @@ impl Contracts {
         let with_trial = contract.trial.is_some().then(|| take(inputs(true, false)));
         let after_end = contract.ends_at.is_some().then(|| take(inputs(false, true)));
         let number = self.specials.insert(Arc::new(Special {
+            plan_since: contract.plan_since,
             contract: Arc::new(contract),
             packages: PackageNumbers { regular, with_trial, after_end },
             stages: [].into(),
@@ -170,13 +174,13 @@ impl Contracts {
         };
         let overridden = special.overridden.iter().find(|overridden| overridden.slot == slot);
         let over_time = match overridden {
-            Some(Overridden { timeline, .. }) => OverTime::Timeline(timeline),
+            Some(Overridden { intervals, .. }) => OverTime::Intervals(intervals),
             None => {
                 let (stages, packages) = (&special.stages, &self.packages);
                 OverTime::Stages(Stages { stages, packages, slot })
             }
         };
-        let plan_since = PlanSince::Known(special.contract.plan_since);
+        let plan_since = PlanSince::Known(special.plan_since);
         Entitlement::new(Some(feature), over_time, plan_since)
     }
 }
@@ -204,12 +208,13 @@ impl Special {
     fn settled(&self, catalogue: &Catalogue) -> Self {
         let Self { contract, packages, .. } = self;
         let overridden = contract.overridden().filter_map(|key| {
-            let (slot, _) = catalogue.valid_feature(key)?;
-            let timeline = catalogue.timeline(contract, key);
-            Some(Overridden { key: key.clone(), slot, timeline })
+            let (slot, feature) = catalogue.valid_feature(key)?;
+            let intervals = merge(catalogue, contract, key, feature);
+            Some(Overridden { slot, key: key.clone(), intervals })
         });
         Self {
             contract: Arc::clone(contract),
+            plan_since: contract.plan_since,
             packages: *packages,
             stages: stages::stages(&Course::of(catalogue, contract), *packages),
             overridden: overridden.collect(),

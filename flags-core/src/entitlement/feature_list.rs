@@ -1,5 +1,6 @@
 use super::contracts::Overridden;
 use super::decision::Access;
+use super::over_time::place;
 use crate::key_map::Length;
 
 /// The keys of the features to which a tenant has access at an instant, sorted.
@@ -42,8 +43,9 @@ impl<'r> FeatureList<'r> {
                         if key == other {
                             packed.next();
                         }
-                        let Overridden { key, timeline, .. } = overridden.next()?;
-                        if timeline.state(timeline.place(self.now)).access > Access::None {
+                        let Overridden { key, intervals, .. } = overridden.next()?;
+                        let now = intervals.get(place(intervals, self.now));
+                        if now.is_some_and(|now| now.state.access > Access::None) {
                             return Some(key);
                         }
                     }

@@ -5,7 +5,7 @@ use alloc::string::String;
 use hashbrown::HashTable;
 
 use super::hash;
-use crate::same::same;
+use crate::same::same_bytes;
 
 /// A hash table of entries whose keys lie one after the other in one block of memory.
 #[derive(Debug, Clone)]
@@ -221,7 +221,10 @@ impl Keys {
     /// Not inlined: it is called once for nearly every lookup, and the loop around it stays small.
     #[inline(never)]
     fn is(&self, place: Place, key: &str) -> bool {
-        same(self.get(place), key)
+        let (start, text) = (place.0 as usize, self.text.as_bytes());
+        let (length, prefix) = Length::read(text, start);
+        let start = start + prefix;
+        text.get(start..start + length.0).is_some_and(|known| same_bytes(known, key.as_bytes()))
     }
 
     #[inline]
@@ -274,6 +277,12 @@ impl Length {
             push(usize::from(Self::SIX_BYTES));
             (0..5).for_each(|digit| push(length >> (7 * digit)));
         }
+    }
+
+    /// Whether a byte is a length by itself: its own value.
+    #[inline]
+    pub(crate) fn is_all(byte: u8) -> bool {
+        byte < Self::TWO_BYTES
     }
 
     /// The length that stands at `start`, and how many bytes it takes itself.

@@ -354,7 +354,7 @@ impl Ruleset {
     /// [`entitlement`](Self::entitlement), with the hash of the feature's key.
     #[inline]
     pub(crate) fn entitlement_of(&self, tenant: &str, hash: u64, feature: &str) -> Entitlement<'_> {
-        self.tenants.entitlement(tenant, self.catalogue.find(hash, feature))
+        self.tenants.entitlement(tenant, || self.catalogue.find(hash, feature))
     }
 
     /// How a flag differs from what the code says of it; `None` where it does not, and where that

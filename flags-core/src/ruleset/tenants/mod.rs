@@ -79,12 +79,13 @@ impl Tenants {
     pub(crate) fn entitlement<'r>(
         &'r self,
         key: &str,
-        feature: Result<(Slot, &'r Feature), EntitlementReason>,
+        feature: impl FnOnce() -> Result<(Slot, &'r Feature), EntitlementReason>,
     ) -> Entitlement<'r> {
+        // Before the feature: that is close by, and found while this is waited for.
         let Some(record) = self.records.text(key) else {
-            return Entitlement::none(self.absence(key, feature.err()));
+            return Entitlement::none(self.absence(key, feature().err()));
         };
-        match feature {
+        match feature() {
             Ok((slot, feature)) => {
                 let (place, plan_since) = record::contract(record);
                 self.contracts.entitlement(place, slot, feature, plan_since)
