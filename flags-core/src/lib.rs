@@ -284,6 +284,7 @@ mod rfc3339;
 mod ruleset;
 mod same;
 mod serve;
+mod text;
 mod time;
 mod value;
 
@@ -303,8 +304,9 @@ pub use definition::shape::{
     CONDITION, FLAG, FLAG_STATE, FLAG_TYPE, Field, SEGMENT, SERVE, Shape, TENANT, VARIANTS,
 };
 pub use definition::{
-    Bucketing, Condition, FlagDefinition, FlagState, FlagType, Operator, PlainJson, Prerequisite,
-    Ramp, Rule, SegmentDefinition, Serve, Split, Target, TenantDefinition, Variant, Weight,
+    Bucketing, Comparand, Condition, FlagDefinition, FlagState, FlagType, Operator, PlainJson,
+    Prerequisite, Ramp, Rule, SegmentDefinition, Serve, Split, Target, TenantDefinition, Values,
+    Variant, Weight,
 };
 pub use diagnostic::Diagnostic;
 pub use evaluation::{Answer, Evaluation, Reason, SplitOutcome};
@@ -323,6 +325,7 @@ pub use members::{KeysChange, MembersChange};
 pub use misfit::Misfit;
 pub use revision::{Epoch, Position, PositionError, Revision};
 pub use ruleset::{InvalidObject, Override, References, Report, Ruleset};
+pub use text::Text;
 pub use time::{Now, Timestamp};
 pub use value::Value;
 

@@ -106,7 +106,10 @@ impl Problem {
             StatusCode::METHOD_NOT_ALLOWED => {
                 let allowed = headers.get(ALLOW).and_then(|allowed| allowed.to_str().ok());
                 let detail = match allowed {
-                    Some(allowed) => format!("this route has no such method, only {allowed}"),
+                    Some(allowed) => format!(
+                        "this route has no such method, only {}",
+                        allowed.replace(',', ", ")
+                    ),
                     None => "this route has no such method".to_owned(),
                 };
                 Self::new(status, "method_not_allowed", detail)
