@@ -109,7 +109,6 @@ async fn conflicts_come_where_the_document_says() {
     let (segments, schedule) = (format!("{PRODUCTION}/segments"), format!("{PRODUCTION}/schedule"));
     server.create_flag("a").await;
     server.create_flag("b").await;
-    let before = server.revision().await;
     let segment = json!({"key": "s", "kind": "tenant"});
     server.post(&segments, segment.clone()).await.is(201);
     let mut refused = Refused::by(&server);
@@ -143,8 +142,6 @@ async fn conflicts_come_where_the_document_says() {
     refused.conflict(Method::DELETE, &format!("{segments}/s"), Value::Null, ANY, "in_use").await;
     let archive = format!("{FLAGS}/c/archive");
     refused.conflict(Method::POST, &archive, Value::Null, None, "in_use").await;
-    let revert = format!("{PRODUCTION}/revert");
-    refused.conflict(Method::POST, &revert, json!({"revision": before}), None, "in_use").await;
 
     // A split by another unit is not replaced by accident: now, later, or to see what it would do.
     let rollout = |by: &str| json!({"variant": "on", "percent": 10, "by": by});

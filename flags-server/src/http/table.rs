@@ -361,8 +361,7 @@ fn environment_routes(routes: Routes) -> Routes {
         .route(
             &at("/revert"),
             [post(EDIT, plan::revert_environment)
-                .says::<plan::Shown>("Make an environment what it was at an earlier revision")
-                .or_refuses(409)],
+                .says::<plan::Shown>("Make an environment what it was at an earlier revision")],
         )
         .route(
             &at("/export"),

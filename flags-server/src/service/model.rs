@@ -134,12 +134,12 @@ pub(crate) fn parse<T: DeserializeOwned>(document: &str) -> Result<T, Fault> {
     serde_json::from_str(document).map_err(|error| StoreError::new(error).into())
 }
 
-/// Writes a document.
-/// Something of which the form was checked.
+/// Reads something of which the form was checked.
 pub(crate) fn parse_value<T: DeserializeOwned>(value: Value) -> Result<T, Fault> {
     serde_json::from_value(value).map_err(|error| Fault::Internal(error.to_string()))
 }
 
+/// Writes a document.
 pub(crate) fn json(value: &impl Serialize) -> Result<String, Fault> {
     serde_json::to_string(value).map_err(not_json)
 }
