@@ -203,7 +203,20 @@ fn replayed(answer: StoredAnswer) -> Result<Response, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn keys_are_described_as_they_are_read(
+            said in r#"["]?([a \\"é~]|\\[a"\\]){0,4}(k{250,256})?["]?"#.prop_map(|said| said.trim().to_owned())
+        ) {
+            let schema = serde_json::json!({"type": "string", "pattern": pattern()});
+            let described = jsonschema::draft202012::new(&schema).unwrap();
+            prop_assert_eq!(described.is_valid(&said.as_str().into()), key(&said).is_some(), "{}", said);
+        }
+    }
 
     #[test]
     fn a_key_is_a_string_or_a_bare_word() {

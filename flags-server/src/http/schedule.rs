@@ -283,3 +283,23 @@ pub(super) async fn cancel(
     };
     Ok(answer(service.write(author, cancel).await?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_action_says_what_its_body_is() {
+        let mut generator = schema::generator();
+        change(&mut generator);
+        let ways = generator.definitions()["ChangeToSchedule"]["oneOf"].as_array().unwrap();
+        let actions = ways.iter().flat_map(|way| way["properties"]["action"]["enum"].as_array());
+        let mut actions: Vec<&str> = actions.flatten().filter_map(Value::as_str).collect();
+        let Shape::Object(fields) = &CHANGE else { panic!() };
+        let Shape::Word(words) = fields[0].shape() else { panic!() };
+        let mut words = words.to_vec();
+        words.sort_unstable();
+        actions.sort_unstable();
+        assert_eq!(actions, words);
+    }
+}
