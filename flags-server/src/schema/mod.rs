@@ -2,6 +2,7 @@
 
 mod body;
 mod core;
+mod definition;
 mod glossary;
 
 use std::ops::RangeInclusive;
@@ -13,9 +14,10 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use self::body::Body;
 pub(crate) use self::core::{
-    condition, context, diagnostics, document, evaluation, explanation, flag_state, flag_type,
-    patched_attributes, segment, tenant, variants, with_values,
+    condition, diagnostics, document, evaluation, explanation, flag_state, flag_type, segment,
+    tenant, variants,
 };
+pub(crate) use self::definition::{context, patched_attributes, with_values};
 pub(crate) use self::glossary::explain;
 
 /// The `next_cursor` of a page.
@@ -78,7 +80,7 @@ fn unnamed(shape: &'static Shape, generator: &mut SchemaGenerator) -> Schema {
             json_schema!({"type": "array", "items": items})
         }
         Shape::Within(range, inner) => within(range, of_shape(inner, generator)),
-        Shape::Attributes => core::attributes(),
+        Shape::Attributes => definition::attributes(),
         Shape::Object(fields) => {
             let members = fields
                 .iter()
@@ -92,7 +94,7 @@ fn unnamed(shape: &'static Shape, generator: &mut SchemaGenerator) -> Schema {
                 "additionalProperties": false,
             })
         }
-        Shape::Choice(_) if std::ptr::eq(shape, &CONDITION) => core::conditions(generator),
+        Shape::Choice(_) if std::ptr::eq(shape, &CONDITION) => definition::conditions(generator),
         Shape::Choice(choices) => {
             let choices = choices.iter().map(|(_, shape)| of_shape(shape, generator));
             json_schema!({"oneOf": choices.collect::<Vec<_>>()})
