@@ -9,7 +9,7 @@ import schemathesis
 SENT = count()
 
 # The tokens that requests are made with, by their ids and as they are sent.
-OWN_IDS = os.environ["FLAGS_OWN_TOKENS"].split()
+OWN_IDS = os.environ["OWN_TOKENS"].split()
 OWN = {f"Bearer {os.environ[name]}" for name in ("FLAGS_BOOTSTRAP_ADMIN_TOKEN", "FLAGS_BOOTSTRAP_SDK_TOKEN")}
 
 # Why a body that has its schema may be refused with 422: the code, where in the body, of which
