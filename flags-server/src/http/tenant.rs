@@ -7,11 +7,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use flags_core::TenantDefinition;
+use flags_core::{TenantDefinition, Text};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
-use serde_json::json;
 
 use super::body::{Bulk, Definition, Form, Nothing, check, parse};
 use super::list::ListQuery;
@@ -19,7 +18,7 @@ use super::path::Keys;
 use super::post::Post;
 use super::problem::Problem;
 use super::write::{Deleted, etag};
-use crate::schema::{self, Body, of_shape};
+use crate::schema::{self, Body, of_shape, patched_attributes, text};
 use crate::service::tenant::shape::WHOLE;
 use crate::service::tenant::{self, Path, Tenant, Upserts};
 use crate::service::{Author, Precondition, Service, Unit};
@@ -70,7 +69,8 @@ impl Form for Patch {
     const EXAMPLE: &'static str = r#"{"attributes": {"country": "FR", "trial": null}}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        sent_back(Body::of(&WHOLE, generator).patch())
+        let body = Body::of(&WHOLE, generator).patch();
+        sent_back(body.with("attributes", patched_attributes()))
     }
 }
 
@@ -84,8 +84,10 @@ impl Form for Upserts {
 }
 
 fn sent_back(body: Body) -> Schema {
-    let text = json!({"type": "string"});
-    body.with("key", text.clone()).with("plan_since", text).sent_back().schema()
+    body.with("key", text(&Text::CONTEXT_KEY))
+        .with("plan_since", text(&Text::TIME))
+        .sent_back()
+        .schema()
 }
 
 /// Overrides and blocks have routes of their own.

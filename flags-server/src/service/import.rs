@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use flags_core::{
     ADDON, Diagnostic, FEATURE, FLAG_STATE, FLAG_TYPE, Field, FlagState, MAX_DIAGNOSTICS, PLAN,
-    SEGMENT, SegmentDefinition, Serve, Shape, VARIANTS, folded_key, is_key,
+    SEGMENT, SegmentDefinition, Serve, Shape, Text, VARIANTS, folded_key, is_key,
 };
 use schemars::{Schema, SchemaGenerator};
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::catalogue::{self, Document, Sold, WantedCatalogue, WantedSold};
 use super::export::FORMAT;
 use super::fault::{Fault, diagnostic};
-use super::flag::{TAGS, TEXT, shared_faults};
+use super::flag::{DESCRIPTION, EXPIRY, NAME, TAGS, shared_faults};
 use super::model::{Beginning, FlagDocument, SharedFlag};
 use super::plan::{Kept, Plan, Wanted, WantedFlag, WantedSegment};
 use super::precondition::Precondition;
@@ -24,37 +24,42 @@ use super::{project, rule_ids};
 use crate::limits::{
     MAX_ADDONS, MAX_FEATURES, MAX_FLAGS, MAX_IMPORTED_TENANTS, MAX_SEGMENTS, MAX_SOLD_PLANS,
 };
-use crate::schema::Body;
+use crate::schema::{Body, text, with_values};
 use crate::store::{ObjectKind, ProjectId, Scope, View};
 
 /// What the audit log calls it.
 pub(crate) const ACTION: &str = "environment.import";
 
 static DOCUMENT: Shape = Shape::Object(&[
-    Field::optional("format", &Shape::U64),
+    Field::optional("format", &Shape::Within(FORMAT..=FORMAT, &Shape::U64)),
     Field::optional("project", &Shape::String).says("Where it is from; says nothing."),
     Field::optional("environment", &Shape::String).says("Where it is from; says nothing."),
     Field::optional("revision", &Shape::U64).says("Which revision it is of; says nothing."),
-    Field::optional("flags", &Shape::List(&FLAG))
+    Field::optional("flags", &Shape::Within(0..=MAX_FLAGS, &Shape::List(&FLAG)))
         .says("Flags with their definition and their state here."),
     // Checked without their keys, which a definition does not have.
-    Field::optional("segments", &Shape::List(&Shape::Any)).says("Segments with all their keys."),
-    Field::optional("features", &Shape::List(&Shape::Any)).says("What is sold."),
-    Field::optional("plans", &Shape::List(&Shape::Any)).says("Plans with their versions."),
-    Field::optional("addons", &Shape::List(&Shape::Any)).says("What is sold besides."),
-    Field::optional("tenants", &EXPORTED).says("Stored tenants."),
+    Field::optional("segments", &Shape::Within(0..=MAX_SEGMENTS, &Shape::List(&Shape::Any)))
+        .says("Segments with all their keys."),
+    Field::optional("features", &Shape::Within(0..=MAX_FEATURES, &Shape::List(&Shape::Any)))
+        .says("What is sold."),
+    Field::optional("plans", &Shape::Within(0..=MAX_SOLD_PLANS, &Shape::List(&Shape::Any)))
+        .says("Plans with their versions."),
+    Field::optional("addons", &Shape::Within(0..=MAX_ADDONS, &Shape::List(&Shape::Any)))
+        .says("What is sold besides."),
+    Field::optional("tenants", &Shape::Within(0..=MAX_IMPORTED_TENANTS, &EXPORTED))
+        .says("Stored tenants."),
 ]);
 
 static FLAG: Shape = Shape::Object(&[
-    Field::required("key", &Shape::String).says("The key of the flag."),
+    Field::required("key", &Shape::Text(&Text::KEY)).says("The key of the flag."),
     Field::required("type", &FLAG_TYPE),
     Field::required("variants", &VARIANTS),
-    Field::optional("name", &TEXT),
-    Field::optional("description", &TEXT),
-    Field::optional("owner", &TEXT),
+    Field::optional("name", &NAME),
+    Field::optional("description", &DESCRIPTION),
+    Field::optional("owner", &NAME),
     Field::optional("tags", &TAGS),
     Field::optional("permanent", &Shape::Boolean),
-    Field::optional("expiry", &TEXT),
+    Field::optional("expiry", &EXPIRY),
     Field::required("state", &FLAG_STATE).says("Its state in this environment."),
 ]);
 
@@ -70,23 +75,26 @@ pub(crate) struct Imported {
 impl Imported {
     /// The schema of the document.
     pub(crate) fn document(generator: &mut SchemaGenerator) -> Schema {
-        let key = json!({"type": "string"});
         let state = Body::of(&FLAG_STATE, generator).rules_without_ids().schema();
         let flag = Body::of(&FLAG, generator).with("state", state).schema();
+        let flag = with_values(flag, &[], false);
+        let key = text(&Text::KEY);
         let segment = Body::of(&SEGMENT, generator).with("key", key).requires("key").schema();
-        let mut sold = |shape, complete: fn(Body) -> Body| {
+        let list =
+            |most: u64, items: Schema| json!({"type": "array", "items": items, "maxItems": most});
+        let mut sold = |most, shape, complete: fn(Body) -> Body| {
             let body = complete(Body::of(shape, generator)).presented().requires("key");
-            json!({"type": "array", "items": body.schema()})
+            list(most, body.schema())
         };
-        let features = sold(&FEATURE, |body| body);
-        let plans = sold(&PLAN, Body::versions_without_numbers);
-        let addons = sold(&ADDON, |body| body);
+        let features = sold(MAX_FEATURES, &FEATURE, |body| body);
+        let plans = sold(MAX_SOLD_PLANS, &PLAN, Body::versions_without_numbers);
+        let addons = sold(MAX_ADDONS, &ADDON, |body| body);
         Body::of(&DOCUMENT, generator)
             .with("features", features)
             .with("plans", plans)
             .with("addons", addons)
-            .with("flags", json!({"type": "array", "items": flag}))
-            .with("segments", json!({"type": "array", "items": segment}))
+            .with("flags", list(MAX_FLAGS, flag))
+            .with("segments", list(MAX_SEGMENTS, segment))
             .schema()
     }
 }

@@ -18,6 +18,7 @@ pub(super) fn catalogue_routes(routes: Routes) -> Routes {
                     .lists::<FeatureShown>("The features of an environment"),
                 post(EDIT, catalogue::create::<FeatureDefinition>)
                     .creates::<FeatureShown>("Create a feature")
+                    .or_refuses(409)
                     .with_etag(),
             ],
         )
@@ -29,13 +30,16 @@ pub(super) fn catalogue_routes(routes: Routes) -> Routes {
                     .with_etag(),
                 put(EDIT, catalogue::put::<FeatureDefinition>)
                     .says::<FeatureShown>("Replace or create a feature")
+                    .or_refuses(409)
                     .with_etag()
                     .or_creates(),
                 patch(EDIT, catalogue::patch::<FeatureDefinition>)
                     .says::<FeatureShown>("Change members of a feature")
+                    .or_refuses(409)
                     .with_etag(),
                 delete(EDIT, catalogue::delete::<FeatureDefinition>)
-                    .says::<write::Deleted>("Delete a feature that nothing grants"),
+                    .says::<write::Deleted>("Delete a feature that nothing grants")
+                    .or_refuses(409),
             ],
         )
         .route(
@@ -46,7 +50,8 @@ pub(super) fn catalogue_routes(routes: Routes) -> Routes {
         .route(
             &at("/features/{feature}/copy"),
             [post(EDIT, plan::copy_sold::<FeatureDefinition>)
-                .says::<plan::Shown>("Make a feature what it is in another environment")],
+                .says::<plan::Shown>("Make a feature what it is in another environment")
+                .or_refuses(409)],
         )
         .route(
             &at("/plans"),
@@ -55,6 +60,7 @@ pub(super) fn catalogue_routes(routes: Routes) -> Routes {
                     .lists::<PlanShown>("The plans of an environment"),
                 post(EDIT, catalogue::create::<PlanDefinition>)
                     .creates::<PlanShown>("Create a plan")
+                    .or_refuses(409)
                     .with_etag(),
             ],
         )
@@ -66,13 +72,15 @@ pub(super) fn catalogue_routes(routes: Routes) -> Routes {
                     .with_etag(),
                 put(EDIT, catalogue::put::<PlanDefinition>)
                     .says::<PlanShown>("Call a plan something else, or create it")
+                    .or_refuses(409)
                     .with_etag()
                     .or_creates(),
                 patch(EDIT, catalogue::patch::<PlanDefinition>)
                     .says::<PlanShown>("Call a plan something else")
                     .with_etag(),
                 delete(EDIT, catalogue::delete::<PlanDefinition>)
-                    .says::<write::Deleted>("Delete a plan that nobody has"),
+                    .says::<write::Deleted>("Delete a plan that nobody has")
+                    .or_refuses(409),
             ],
         )
         .route(
@@ -85,6 +93,7 @@ pub(super) fn catalogue_routes(routes: Routes) -> Routes {
             &at("/plans/{plan}/versions/{version}"),
             [delete(EDIT, catalogue::delete_version)
                 .says::<PlanShown>("Take away a version of a plan that nobody has")
+                .or_refuses(409)
                 .with_etag()],
         )
         .route(
@@ -104,6 +113,7 @@ pub(super) fn catalogue_routes(routes: Routes) -> Routes {
                     .lists::<AddonShown>("The add-ons of an environment"),
                 post(EDIT, catalogue::create::<AddonDefinition>)
                     .creates::<AddonShown>("Create an add-on")
+                    .or_refuses(409)
                     .with_etag(),
             ],
         )
@@ -115,13 +125,15 @@ pub(super) fn catalogue_routes(routes: Routes) -> Routes {
                     .with_etag(),
                 put(EDIT, catalogue::put::<AddonDefinition>)
                     .says::<AddonShown>("Replace or create an add-on")
+                    .or_refuses(409)
                     .with_etag()
                     .or_creates(),
                 patch(EDIT, catalogue::patch::<AddonDefinition>)
                     .says::<AddonShown>("Change members of an add-on")
                     .with_etag(),
                 delete(EDIT, catalogue::delete::<AddonDefinition>)
-                    .says::<write::Deleted>("Delete an add-on that nobody has"),
+                    .says::<write::Deleted>("Delete an add-on that nobody has")
+                    .or_refuses(409),
             ],
         )
         .route(
@@ -162,6 +174,7 @@ pub(super) fn tenant_routes(routes: Routes) -> Routes {
                     .lists::<contract::Shown>("The exceptions of a tenant's contract"),
                 post(EDIT, contract::create)
                     .creates::<contract::Shown>("Make an exception for a tenant")
+                    .or_refuses(409)
                     .with_etag(),
             ],
         )
@@ -173,6 +186,7 @@ pub(super) fn tenant_routes(routes: Routes) -> Routes {
                     .with_etag(),
                 put(EDIT, contract::put)
                     .says::<contract::Shown>("Replace or make an exception")
+                    .or_refuses(409)
                     .with_etag()
                     .or_creates(),
                 delete(EDIT, contract::delete).says::<write::Deleted>("Take an exception away"),

@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 
 use super::sold::Sold;
 use crate::service::fault::Fault;
-use crate::service::flag::TEXT;
+use crate::service::flag::{DESCRIPTION, NAME};
 use crate::service::model::{json as to_json, parse};
 use crate::service::publish::Edit;
 use crate::service::received::Received;
-use crate::service::text::text_faults;
+use crate::service::text;
 use crate::store::{ObjectKind, StoredObject};
 
 /// Where something of the catalogue is found.
@@ -32,8 +32,10 @@ pub(crate) struct Presentation {
 }
 
 impl Presentation {
-    const SHAPE: &'static Shape =
-        &Shape::Object(&[Field::optional("name", &TEXT), Field::optional("description", &TEXT)]);
+    const SHAPE: &'static Shape = &Shape::Object(&[
+        Field::optional("name", &NAME),
+        Field::optional("description", &DESCRIPTION),
+    ]);
 
     /// Takes it out of a body, where the definition is left. What is not of its shape is reported,
     /// and `null`.
@@ -49,7 +51,14 @@ impl Presentation {
     }
 
     pub(crate) fn faults(&self) -> Vec<Diagnostic> {
-        text_faults(self.name.as_deref(), self.description.as_deref())
+        let texts = [
+            ("/name", "a name", &text::NAME, &self.name),
+            ("/description", "a description", &text::DESCRIPTION, &self.description),
+        ];
+        let faults = texts.into_iter().map(|(pointer, what, kind, said)| {
+            said.iter().flat_map(move |said| text::faults(pointer, what, kind, said))
+        });
+        faults.flatten().collect()
     }
 }
 

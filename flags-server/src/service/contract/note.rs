@@ -5,9 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::limits::MAX_REASON_BYTES;
 use crate::service::fault::diagnostic;
-use crate::service::text::is_line;
+use crate::service::text;
 
 /// What people say of an override: why, who, and when to look again. Not for SDKs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -52,14 +51,7 @@ impl Note {
         if self.reason.trim().is_empty() {
             faults.push(diagnostic("/reason", "empty", "an override has a reason"));
         }
-        if self.reason.len() > MAX_REASON_BYTES {
-            let message = format!("a reason has at most {MAX_REASON_BYTES} bytes");
-            faults.push(diagnostic("/reason", "limit_exceeded", message));
-        }
-        if !is_line(&self.reason) {
-            let message = "a reason has no control characters";
-            faults.push(diagnostic("/reason", "invalid_text", message));
-        }
+        faults.extend(text::faults("/reason", "a reason", &text::REASON, &self.reason));
         if self.review_at.as_ref().is_some_and(|at| Timestamp::parse(at).is_none()) {
             let message = "a review is at a time such as `2027-01-31T12:00:00Z`";
             faults.push(diagnostic("/review_at", "invalid_time", message));

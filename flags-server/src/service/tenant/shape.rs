@@ -1,6 +1,8 @@
 //! What bodies and answers have of a tenant.
 
-use flags_core::{CONTRACT_FIELDS, Field, OVERRIDE_FIELDS, Shape};
+use flags_core::{CONTRACT_FIELDS, Field, OVERRIDE_FIELDS, Shape, Text};
+
+use crate::limits::MAX_TENANTS_PER_REQUEST;
 
 /// What a body says of a tenant; `null` takes a part of its contract away.
 pub(crate) static WHOLE: Shape = Shape::Object(&WHOLE_FIELDS);
@@ -9,7 +11,8 @@ pub(crate) static WHOLE: Shape = Shape::Object(&WHOLE_FIELDS);
 pub(crate) static SHOWN: Shape = Shape::Object(&SHOWN_FIELDS);
 
 /// Many of them.
-pub(crate) static UPSERTS: Shape = Shape::List(&UPSERT);
+pub(crate) static UPSERTS: Shape =
+    Shape::Within(0..=MAX_TENANTS_PER_REQUEST as u64, &Shape::List(&UPSERT));
 
 /// The same in an export, with what has routes of its own.
 pub(crate) static EXPORTED: Shape = Shape::List(&EXPORTED_ONE);
@@ -27,10 +30,10 @@ static NULLABLE_ADDONS: Shape = {
 
 const ADDONS: Field = Field::optional("addons", &NULLABLE_ADDONS).says("Add-ons, each once.");
 
-const ATTRIBUTES: Field = Field::optional("attributes", &Shape::Members);
+const ATTRIBUTES: Field = Field::optional("attributes", &Shape::Attributes);
 
-const KEY: Field =
-    Field::required("key", &Shape::String).says("The key of the tenant, as services name it.");
+const KEY: Field = Field::required("key", &Shape::Text(&Text::CONTEXT_KEY))
+    .says("The key of the tenant, as services name it.");
 
 const REASON: Field = Field::required("reason", &Shape::String).says("Why the tenant has it.");
 
