@@ -73,6 +73,23 @@ pub(crate) fn is_kind(kind: &str) -> bool {
     is_key(kind) && !kind.contains('.')
 }
 
+/// Whether `text` is a kind and the name of an attribute, such as `tenant.country`.
+pub(crate) fn is_attribute(text: &str) -> bool {
+    let parts = text.split_once('.');
+    parts.is_some_and(|(kind, name)| is_kind(kind) && (1..=MAX_KEY_BYTES).contains(&name.len()))
+}
+
+/// Whether lots can be drawn for `text`: a kind, or an attribute.
+pub(crate) fn is_unit(text: &str) -> bool {
+    is_kind(text) || is_attribute(text)
+}
+
+/// Whether `name` may name an attribute that is stored: 1 to 128 bytes, not `key`, and nothing that
+/// begins with `$`.
+pub(crate) fn is_attribute_name(name: &str) -> bool {
+    (1..=MAX_KEY_BYTES).contains(&name.len()) && name != "key" && !name.starts_with('$')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

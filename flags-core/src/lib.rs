@@ -286,6 +286,7 @@ mod rfc3339;
 mod ruleset;
 mod same;
 mod serve;
+mod text;
 mod time;
 mod value;
 
@@ -309,9 +310,9 @@ pub use definition::shape::{
     CONDITION, FLAG, FLAG_STATE, FLAG_TYPE, Field, SEGMENT, SERVE, Shape, TENANT, VARIANTS,
 };
 pub use definition::{
-    Bucketing, Condition, FlagDefinition, FlagState, FlagType, Operator, PlainJson, Prerequisite,
-    Ramp, Requires, Rule, SegmentDefinition, Serve, Split, Target, TenantDefinition, Variant,
-    Weight,
+    Bucketing, Comparand, Condition, FlagDefinition, FlagState, FlagType, Operator, PlainJson,
+    Prerequisite, Ramp, Requires, Rule, SegmentDefinition, Serve, Split, Target, TenantDefinition,
+    Values, Variant, Weight,
 };
 pub use diagnostic::Diagnostic;
 pub use entitlement::{
@@ -341,6 +342,7 @@ pub use members::{KeysChange, MembersChange};
 pub use misfit::Misfit;
 pub use revision::{Epoch, Position, PositionError, Revision};
 pub use ruleset::{InvalidObject, Override, References, Report, Ruleset};
+pub use text::Text;
 pub use time::{Now, Timestamp};
 pub use value::Value;
 

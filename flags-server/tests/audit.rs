@@ -113,6 +113,11 @@ async fn searches_are_checked_and_guarded() {
     for wrong in [
         "?environment=production",
         "?actor=ana",
+        "?actor=",
+        // As ids are written elsewhere, but not here.
+        "?actor=0192f0c1-a2b3-7c4d-8e9f-a0b1c2d3e4f5",
+        "?actor=0192F0C1A2B37C4D8E9FA0B1C2D3E4F5",
+        "?actor=0192f0c1a2b37c4d8e9fa0b1c2d3e4f",
         "?action=off",
         "?from=yesterday",
         "?to=1",
@@ -123,6 +128,10 @@ async fn searches_are_checked_and_guarded() {
         "?cursor=MS4xODQ0Njc0NDA3MzcwOTU1MTYxNQ",
     ] {
         server.get(&format!("{AUDIT}{wrong}")).await.problem(400, "invalid_query");
+    }
+    let nobody = "0192f0c1a2b37c4d8e9fa0b1c2d3e4f5";
+    for actor in ["server", "operator", nobody] {
+        server.get(&format!("{AUDIT}?actor={actor}")).await.is(200);
     }
     // What is done to the whole database has no object in its name.
     for action in ["erase", "prune", "restore"] {

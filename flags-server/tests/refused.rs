@@ -413,8 +413,15 @@ async fn a_wrong_method_names_the_right_ones() {
     let refused = send(&server, Method::DELETE, FLAGS, "").await;
     let allow: BTreeSet<_> = refused.header("allow").split(',').map(str::to_owned).collect();
     assert_eq!(allow, ["GET", "HEAD", "POST"].map(str::to_owned).into());
-    refused.problem(405, "method_not_allowed");
-    server.get(&format!("{PRODUCTION}/flags/a/on")).await.problem(405, "method_not_allowed");
+    let said = refused.problem(405, "method_not_allowed");
+    let only =
+        said["detail"].as_str().unwrap().strip_prefix("this route has no such method, only ");
+    let only: BTreeSet<_> = only.unwrap().split(", ").map(str::to_owned).collect();
+    assert_eq!(only, allow);
+    let refused = server.get(&format!("{PRODUCTION}/flags/a/on")).await;
+    assert_eq!(refused.header("allow"), "POST");
+    let said = refused.problem(405, "method_not_allowed");
+    assert_eq!(said["detail"], "this route has no such method, only POST");
 }
 
 #[tokio::test]
@@ -637,4 +644,28 @@ async fn what_people_write_has_no_control_characters() {
     // A description may have lines.
     let lines = json!({"description": "one\n\ttwo"});
     server.patch(&format!("{FLAGS}/a"), 1, lines).await.is(200);
+}
+
+#[tokio::test]
+async fn an_empty_cursor_is_of_no_list() {
+    let server = furnished().await;
+    let lists = [
+        "flags",
+        "segments",
+        "segments/beta/members",
+        "tenants",
+        "schedule",
+        "history",
+        "instances",
+    ];
+    let lists = lists.map(|list| format!("{PRODUCTION}/{list}"));
+    let others = ["/api/v1/projects", FLAGS, "/api/v1/tokens", "/api/v1/audit"];
+    for list in lists.iter().map(String::as_str).chain(others) {
+        server.get(list).await.is(200);
+        server.get(&format!("{list}?cursor=")).await.problem(400, "invalid_query");
+    }
+    let preview = format!("{PRODUCTION}/preview/tenants");
+    let said = json!({"flag": "a", "patch": {"on": true}});
+    server.post(&preview, said.clone()).await.is(200);
+    server.post(&format!("{preview}?cursor="), said).await.problem(400, "invalid_query");
 }

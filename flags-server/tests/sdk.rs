@@ -206,6 +206,10 @@ async fn a_position_that_is_not_of_this_history_is_reset() {
     for query in ["after=nonsense", "form=x"] {
         let path = format!("/sdk/v1/stream?{query}");
         answer(server.request(Method::GET, &path, SDK)).await.problem(400, "invalid_query");
+        // Also where `after` is not what the stream would go on from.
+        let request = server.request(Method::GET, &path, SDK);
+        let request = request.header("last-event-id", format!("{epoch}.3"));
+        answer(request).await.problem(400, "invalid_query");
     }
 }
 

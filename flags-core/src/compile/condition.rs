@@ -2,7 +2,7 @@ use alloc::boxed::Box;
 use alloc::format;
 
 use super::budget::Budget;
-use super::operator::{compile_test, may_ignore_case, searches};
+use super::operator::{compile_test, searches};
 use super::{Linker, attribute_path};
 use crate::condition::Condition;
 use crate::definition as said;
@@ -45,7 +45,7 @@ fn compile_nested(
             Condition::Segment { slot: linker.segment(key), key: (**key).into() }
         }
         said::Condition::Attribute { attribute, op, values, ignore_case } => {
-            if *ignore_case && !may_ignore_case(*op) {
+            if *ignore_case && !op.may_ignore_case() {
                 d.at("ignore_case", |d| {
                     d.report("not_applicable", format!("`{op}` has no case to ignore"));
                 });

@@ -27,8 +27,7 @@ use alloc::vec::Vec;
 use crate::condition::AttributePath;
 use crate::definition::{FlagDefinition, SegmentDefinition};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::key::is_kind;
-use crate::limits::MAX_KEY_BYTES;
+use crate::key::{is_attribute, is_kind, is_unit};
 use crate::ruleset::{References, Slot};
 
 /// Gives out the slots of the objects that a definition refers to.
@@ -147,15 +146,7 @@ fn attribute_path(
     linker: &mut dyn Linker,
     diagnostics: &mut Diagnostics,
 ) -> Arc<AttributePath> {
-    let (kind, name) = match text.split_once('.') {
-        Some((kind, name)) => (kind, Some(name)),
-        None => (text, None),
-    };
-    let name_is_right = match name {
-        Some(name) => (1..=MAX_KEY_BYTES).contains(&name.len()),
-        None => bare,
-    };
-    if !is_kind(kind) || !name_is_right {
+    if !(if bare { is_unit(text) } else { is_attribute(text) }) {
         diagnostics.report(
             "invalid_attribute",
             if bare {
@@ -165,6 +156,10 @@ fn attribute_path(
             },
         );
     }
+    let (kind, name) = match text.split_once('.') {
+        Some((kind, name)) => (kind, Some(name)),
+        None => (text, None),
+    };
     linker.path(kind, name.filter(|name| *name != "key"))
 }
 

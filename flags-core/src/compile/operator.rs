@@ -11,73 +11,26 @@ use crate::condition::{
     Affixes, Comparison, End, FoldedSet, Instant, Needle, Networks, NotANetwork, NotAPattern,
     Number, OneOf, OneOfStrings, Parsed, Pattern, Side, Test, Version, read_network,
 };
-use crate::definition::Operator;
+use crate::definition::{Operator, Values};
 use crate::diagnostic::Diagnostics;
 use crate::key_map::Keys;
-use crate::limits::{MAX_PATTERNS, MAX_TEXT_VALUES};
+use crate::limits::MAX_PATTERNS;
 use crate::time::Timestamp;
 
-/// How many values an operator takes.
-enum Takes {
-    None,
-    One,
-    Two,
-    Some,
-    AtMost(usize),
-}
-
-impl Takes {
-    const fn of(op: Operator) -> Self {
-        match op {
-            Operator::Exists => Self::None,
-            Operator::Equals
-            | Operator::Lt
-            | Operator::Lte
-            | Operator::Gt
-            | Operator::Gte
-            | Operator::Before
-            | Operator::After
-            | Operator::SemverEq
-            | Operator::SemverLt
-            | Operator::SemverLte
-            | Operator::SemverGt
-            | Operator::SemverGte => Self::One,
-            Operator::Between => Self::Two,
-            // How many values of `contains` there may be is a matter of the whole object.
-            Operator::In | Operator::InCidr | Operator::Contains => Self::Some,
-            Operator::StartsWith | Operator::EndsWith => Self::AtMost(MAX_TEXT_VALUES),
-            Operator::Matches => Self::AtMost(MAX_PATTERNS),
-        }
+/// Whether there are as many values as the operator takes.
+fn check_count(op: Operator, count: usize, d: &mut Diagnostics) {
+    let Values { least, most, .. } = op.values();
+    let (fits, wanted) = match (least, most) {
+        (0, 0) => (count == 0, "no values"),
+        (1, 1) => (count == 1, "one value"),
+        (2, 2) => (count == 2, "two values"),
+        _ => (count > 0, "at least one value"),
+    };
+    if !fits {
+        d.report("value_count", format!("`{op}` takes {wanted}, here are {count}"));
+    } else if count > most {
+        d.report("too_many", format!("`{op}` takes at most {most} values"));
     }
-
-    fn check(&self, op: Operator, count: usize, d: &mut Diagnostics) {
-        let (fits, wanted) = match self {
-            Self::None => (count == 0, "no values"),
-            Self::One => (count == 1, "one value"),
-            Self::Two => (count == 2, "two values"),
-            Self::Some | Self::AtMost(_) => (count > 0, "at least one value"),
-        };
-        if !fits {
-            d.report("value_count", format!("`{op}` takes {wanted}, here are {count}"));
-        }
-        if let Self::AtMost(most) = self
-            && count > *most
-        {
-            d.report("too_many", format!("`{op}` takes at most {most} values"));
-        }
-    }
-}
-
-/// Whether strings may be compared ignoring case.
-pub(super) const fn may_ignore_case(op: Operator) -> bool {
-    matches!(
-        op,
-        Operator::Equals
-            | Operator::In
-            | Operator::StartsWith
-            | Operator::EndsWith
-            | Operator::Contains
-    )
 }
 
 /// How often the test reads the whole of an attribute, character by character, at the worst.
@@ -102,7 +55,7 @@ pub(super) fn compile_test(
     budget: &mut Budget,
     d: &mut Diagnostics,
 ) -> Test {
-    Takes::of(op).check(op, values.len(), d);
+    check_count(op, values.len(), d);
     budget.searches(searches(op, values, ignore_case), d);
     let affix =
         |end, d: &mut Diagnostics| Test::Affix(Affixes::new(end, ignore_case, &texts(values, d)));

@@ -8,6 +8,7 @@ use crate::context::{JsonAttribute, read_attribute};
 use crate::definition::TenantDefinition;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::entitlement::check_contract;
+use crate::key::is_attribute_name;
 use crate::limits::{MAX_KEY_BYTES, MAX_LIST_ELEMENTS, MAX_TENANT_ATTRIBUTES, MAX_TENANT_BYTES};
 
 /// Everything that is wrong with a stored tenant; empty for one whose attributes rules will see, and
@@ -76,7 +77,7 @@ pub(crate) fn compile_attributes(
 fn check_name(name: &str, d: &mut Diagnostics) {
     if !(1..=MAX_KEY_BYTES).contains(&name.len()) {
         d.report("invalid_name", format!("a name is 1 to {MAX_KEY_BYTES} bytes"));
-    } else if name == "key" || name.starts_with('$') {
+    } else if !is_attribute_name(name) {
         d.report("invalid_name", "`key` and names that begin with `$` are not attributes");
     }
 }

@@ -8,6 +8,7 @@ mod segment;
 mod serve;
 pub(crate) mod shape;
 mod tenant;
+mod values;
 
 pub use condition::{Condition, Operator};
 pub use flag::{
@@ -17,3 +18,4 @@ pub use plain::PlainJson;
 pub use segment::SegmentDefinition;
 pub use serve::{Bucketing, Ramp, Serve, Split, Weight};
 pub use tenant::TenantDefinition;
+pub use values::{Comparand, Values};

@@ -8,13 +8,20 @@ use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::entitlement::CONTRACT_FIELDS;
+use crate::limits::{MAX_PREREQUISITES, MAX_RULES, MAX_VARIANTS, TOTAL_WEIGHT};
+use crate::text::Text;
 
 /// What a JSON value must look like.
+///
+/// [`check`](Self::check) looks at the form: types and fields. What else a shape says, [kinds of texts](Self::Text)
+/// and [how many or how large](Self::Within), describes what whoever reads the value checks then, by
+/// the same [`Text`]s and limits.
 ///
 /// A request body of a service that builds on the core can be described in the same way, and then
 /// gets the same diagnostics:
@@ -38,6 +45,8 @@ pub enum Shape {
     Boolean,
     /// A string.
     String,
+    /// A string of this kind.
+    Text(&'static Text),
     /// One of these strings.
     Word(&'static [&'static str]),
     /// An integer from 0 to 2³² − 1.
@@ -50,6 +59,10 @@ pub enum Shape {
     Nullable(&'static Shape),
     /// A list of the inner shape.
     List(&'static Shape),
+    /// A number from the first to the last of these, or a list of so many elements.
+    Within(RangeInclusive<u64>, &'static Shape),
+    /// An object of attributes, whose fields are [names of attributes](Text::ATTRIBUTE_NAME).
+    Attributes,
     /// An object with any fields.
     Members,
     /// An object with these fields and no others.
@@ -136,7 +149,7 @@ impl Shape {
         let fits = match self {
             Self::Any => true,
             Self::Boolean => value.is_boolean(),
-            Self::String => value.is_string(),
+            Self::String | Self::Text(_) => value.is_string(),
             Self::Word(words) => value.as_str().is_some_and(|word| words.contains(&word)),
             Self::U32 => value.as_u64().is_some_and(|n| u32::try_from(n).is_ok()),
             Self::U64 => value.is_u64(),
@@ -153,7 +166,11 @@ impl Shape {
                 }
                 true
             }),
-            Self::Members => value.is_object(),
+            Self::Within(_, inner) => {
+                inner.walk(value, diagnostics);
+                true
+            }
+            Self::Attributes | Self::Members => value.is_object(),
             Self::Object(fields) => value.as_object().is_some_and(|object| {
                 for (name, member) in object {
                     diagnostics.at(name, |d| match fields.iter().find(|f| f.name == name) {
@@ -195,7 +212,7 @@ impl Shape {
         Cow::Borrowed(match self {
             Self::Any => "any value",
             Self::Boolean => "true or false",
-            Self::String => "a string",
+            Self::String | Self::Text(_) => "a string",
             Self::Word(words) => {
                 let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
                 let one_of = if words.len() > 1 { "one of " } else { "" };
@@ -204,9 +221,9 @@ impl Shape {
             Self::U32 => "an integer from 0 to 4294967295",
             Self::U64 => "an integer from 0 up",
             Self::Number => "a number",
-            Self::Nullable(inner) => return inner.expectation(),
+            Self::Nullable(inner) | Self::Within(_, inner) => return inner.expectation(),
             Self::List(_) => "a list",
-            Self::Members | Self::Object(_) | Self::Choice(_) => "an object",
+            Self::Attributes | Self::Members | Self::Object(_) | Self::Choice(_) => "an object",
         })
     }
 }
@@ -239,10 +256,23 @@ fn found(value: &Value) -> String {
 pub static FLAG_TYPE: Shape = Shape::Word(&["boolean", "string", "integer", "float", "json"]);
 
 /// The shape of the list of a flag's [`Variant`](crate::Variant)s.
-pub static VARIANTS: Shape = Shape::List(&Shape::Object(&[
-    Field::required("name", &Shape::String).says("The name of the variant."),
-    Field::required("value", &Shape::Any).says("What it gives, of the flag's type."),
-]));
+pub static VARIANTS: Shape = Shape::Within(
+    1..=MAX_VARIANTS as u64,
+    &Shape::List(&Shape::Object(&[
+        Field::required("name", &VARIANT_NAME).says("The name of the variant."),
+        Field::required("value", &Shape::Any).says("What it gives, of the flag's type."),
+    ])),
+);
+
+static KEY: Shape = Shape::Text(&Text::KEY);
+static KIND: Shape = Shape::Text(&Text::KIND);
+static CONTEXT_KEYS: Shape = Shape::List(&Shape::Text(&Text::CONTEXT_KEY));
+static VARIANT_NAME: Shape = Shape::Text(&Text::VARIANT_NAME);
+static UNIT: Shape = Shape::Text(&Text::UNIT);
+static TIME: Shape = Shape::Text(&Text::TIME);
+
+/// A share, in thousandths of a per cent.
+static SHARE: Shape = Shape::Within(0..=TOTAL_WEIGHT as u64, &Shape::U32);
 
 /// The shape of a [`FlagDefinition`](crate::FlagDefinition).
 ///
@@ -261,12 +291,12 @@ pub static FLAG: Shape = Shape::Object(&[
 /// has.
 pub static FLAG_STATE: Shape = Shape::Object(&[
     Field::required("on", &Shape::Boolean).says("Whether the flag is on; off, it serves `off_variant` to everybody."),
-    Field::required("off_variant", &Shape::String).says("The variant that is served while the flag is off."),
+    Field::required("off_variant", &VARIANT_NAME).says("The variant that is served while the flag is off."),
     Field::optional("requires", &Shape::Nullable(&REQUIRES)).says("A feature to which the tenant has to be entitled; or else `off_variant` is served."),
     Field::optional("salt", &Shape::Nullable(&Shape::String)).says("What buckets are drawn with; the flag's key where there is none. Another salt draws all lots anew."),
-    Field::optional("prerequisites", &Shape::List(&PREREQUISITE)).says("Other flags that have to serve certain variants; or else `off_variant` is served."),
+    Field::optional("prerequisites", &Shape::Within(0..=MAX_PREREQUISITES as u64, &Shape::List(&PREREQUISITE))).says("Other flags that have to serve certain variants; or else `off_variant` is served."),
     Field::optional("targets", &Shape::List(&TARGET)).says("Who gets a variant by name, before any rule."),
-    Field::optional("rules", &Shape::List(&RULE)).says("Asked in their order; the first that matches decides."),
+    Field::optional("rules", &Shape::Within(0..=MAX_RULES as u64, &Shape::List(&RULE))).says("Asked in their order; the first that matches decides."),
     Field::required("fallthrough", &SERVE).says("What everybody gets for whom nothing else is said."),
 ]);
 
@@ -280,10 +310,9 @@ pub static FLAG_STATE: Shape = Shape::Object(&[
 /// );
 /// ```
 pub static SEGMENT: Shape = Shape::Object(&[
-    Field::required("kind", &Shape::String)
-        .says("Whose keys the segment has, such as `tenant` or `user`."),
-    Field::optional("included", &Shape::List(&Shape::String)).says("Keys that are in it."),
-    Field::optional("excluded", &Shape::List(&Shape::String))
+    Field::required("kind", &KIND).says("Whose keys the segment has, such as `tenant` or `user`."),
+    Field::optional("included", &CONTEXT_KEYS).says("Keys that are in it."),
+    Field::optional("excluded", &CONTEXT_KEYS)
         .says("Keys that are not in it, whatever else says that they are."),
     Field::optional("when", &Shape::Nullable(&CONDITION))
         .says("A condition: whoever meets it is in it."),
@@ -299,7 +328,7 @@ pub static SEGMENT: Shape = Shape::Object(&[
 pub static TENANT: Shape = Shape::Object(&TENANT_FIELDS);
 
 static TENANT_FIELDS: [Field; 9] = {
-    let attributes = Field::optional("attributes", &Shape::Members).says(
+    let attributes = Field::optional("attributes", &Shape::Attributes).says(
         "What is known of the tenant: names with booleans, numbers, strings or lists of strings.",
     );
     let [plan, version, since, addons, trial, subscription, overrides, blocks] = CONTRACT_FIELDS;
@@ -307,25 +336,24 @@ static TENANT_FIELDS: [Field; 9] = {
 };
 
 static PREREQUISITE: Shape = Shape::Object(&[
-    Field::required("flag", &Shape::String).says("The key of the other flag."),
-    Field::required("variants", &Shape::List(&Shape::String))
+    Field::required("flag", &KEY).says("The key of the other flag."),
+    Field::required("variants", &Shape::Within(1..=u64::MAX, &Shape::List(&VARIANT_NAME)))
         .says("One of these has to be served."),
 ]);
 
 static REQUIRES: Shape = Shape::Object(&[
-    Field::required("feature", &Shape::String).says("The key of the feature."),
+    Field::required("feature", &KEY).says("The key of the feature."),
     Field::optional("write", &Shape::Boolean).says("Whether read-only access is not enough."),
 ]);
 
 static TARGET: Shape = Shape::Object(&[
-    Field::required("kind", &Shape::String)
-        .says("The kind of these keys, such as `tenant` or `user`."),
-    Field::required("keys", &Shape::List(&Shape::String)).says("Who."),
-    Field::required("variant", &Shape::String).says("What they get."),
+    Field::required("kind", &KIND).says("The kind of these keys, such as `tenant` or `user`."),
+    Field::required("keys", &CONTEXT_KEYS).says("Who."),
+    Field::required("variant", &VARIANT_NAME).says("What they get."),
 ]);
 
 static RULE: Shape = Shape::Object(&[
-    Field::required("id", &Shape::String).says(
+    Field::required("id", &KEY).says(
         "Names the rule in answers and in the history; made up where it is left out, and kept.",
     ),
     Field::required("when", &CONDITION).says("The condition under which the rule matches."),
@@ -349,13 +377,13 @@ pub static CONDITION: Shape = Shape::Choice(&[
     ("not", &Shape::Object(&[Field::required("not", &CONDITION).says("It must not hold.")])),
     (
         "segment",
-        &Shape::Object(&[Field::required("segment", &Shape::String)
+        &Shape::Object(&[Field::required("segment", &KEY)
             .says("The key of a segment that the context has to be in.")]),
     ),
     (
         "attribute",
         &Shape::Object(&[
-            Field::required("attribute", &Shape::String)
+            Field::required("attribute", &Shape::Text(&Text::ATTRIBUTE))
                 .says("A kind and a name, such as `tenant.country`; `tenant.key` is the key."),
             Field::required(
                 "op",
@@ -397,9 +425,7 @@ static BUCKETING: Shape = Shape::Word(&["sip13-1"]);
 pub static SERVE: Shape = Shape::Choice(&[
     (
         "variant",
-        &Shape::Object(
-            &[Field::required("variant", &Shape::String).says("The name of a variant.")],
-        ),
+        &Shape::Object(&[Field::required("variant", &VARIANT_NAME).says("The name of a variant.")]),
     ),
     (
         "split",
@@ -413,17 +439,16 @@ pub static SERVE: Shape = Shape::Choice(&[
 
 static SPLIT: Shape = Shape::Object(&[
     Field::optional("bucketing", &BUCKETING).says("The algorithm that draws lots; there is one."),
-    Field::required("by", &Shape::String)
+    Field::required("by", &UNIT)
         .says("The unit that is drawn for: a kind, such as `tenant`, or an attribute."),
     Field::optional("salt", &Shape::Nullable(&Shape::String))
         .says("What buckets are drawn with, instead of the flag's salt."),
     Field::required(
         "weights",
         &Shape::List(&Shape::Object(&[
-            Field::optional("variant", &Shape::Nullable(&Shape::String))
+            Field::optional("variant", &Shape::Nullable(&VARIANT_NAME))
                 .says("The variant; in a rule, without one, it is the next rule's turn."),
-            Field::required("weight", &Shape::U32)
-                .says("In thousandths of a per cent: 1,000 is 1 %."),
+            Field::required("weight", &SHARE).says("In thousandths of a per cent: 1,000 is 1 %."),
         ])),
     )
     .says("How much each variant gets, 100,000 in all."),
@@ -431,18 +456,16 @@ static SPLIT: Shape = Shape::Object(&[
 
 static RAMP: Shape = Shape::Object(&[
     Field::optional("bucketing", &BUCKETING).says("The algorithm that draws lots; there is one."),
-    Field::required("by", &Shape::String)
+    Field::required("by", &UNIT)
         .says("The unit that is drawn for: a kind, such as `tenant`, or an attribute."),
     Field::optional("salt", &Shape::Nullable(&Shape::String))
         .says("What buckets are drawn with, instead of the flag's salt."),
-    Field::required("variant", &Shape::String).says("The variant that grows."),
-    Field::required("rest", &Shape::String).says("What the others get."),
-    Field::required("from", &Shape::U32)
-        .says("The share before `start`, in thousandths of a per cent."),
-    Field::required("to", &Shape::U32)
-        .says("The share from `end` on, in thousandths of a per cent."),
-    Field::required("start", &Shape::String).says("When it begins to grow, in RFC 3339."),
-    Field::required("end", &Shape::String).says("When it has grown, in RFC 3339."),
+    Field::required("variant", &VARIANT_NAME).says("The variant that grows."),
+    Field::required("rest", &VARIANT_NAME).says("What the others get."),
+    Field::required("from", &SHARE).says("The share before `start`, in thousandths of a per cent."),
+    Field::required("to", &SHARE).says("The share from `end` on, in thousandths of a per cent."),
+    Field::required("start", &TIME).says("When it begins to grow, in RFC 3339."),
+    Field::required("end", &TIME).says("When it has grown, in RFC 3339."),
 ]);
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::response::Response;
-use flags_core::Timestamp;
+use flags_core::{Text, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,7 +19,7 @@ use super::problem::Problem;
 use crate::limits::MAX_PAGE_ITEMS;
 use crate::schema;
 use crate::service::Service;
-use crate::service::audit::{is_action, search};
+use crate::service::audit::{ACTION, search};
 use crate::service::history::Told;
 use crate::store::{AuditFilter, AuditPosition, AuditRecord};
 
@@ -31,10 +31,10 @@ struct Said {
     /// Key of an environment of that project.
     environment: Option<String>,
     /// Id of a token, `server` or `operator`.
-    #[schemars(regex(pattern = "^([0-9a-f]{32}|server|operator)$"))]
+    #[schemars(regex(pattern = ACTOR.pattern()))]
     actor: Option<String>,
     /// Such as `flag_state.off`.
-    #[schemars(regex(pattern = r"\.|^(erase|prune|restore)$"))]
+    #[schemars(regex(pattern = ACTION.pattern()))]
     action: Option<String>,
     /// A key, or its kind and its key, such as `flag/new-checkout`.
     object: Option<String>,
@@ -70,12 +70,12 @@ impl<S: Send + Sync> FromRequestParts<S> for AuditQuery {
             return Err(Problem::query("an `environment` is found by its `project`"));
         }
         // A name, or a verb alone, would find nothing and look like an answer.
-        if actor.as_deref().is_some_and(|actor| !is_actor(actor)) {
+        if actor.as_deref().is_some_and(|actor| !ACTOR.fits(actor)) {
             let detail =
                 "`actor` is the id of a token, as `actor.id` in a history, `server` or `operator`";
             return Err(Problem::query(detail));
         }
-        if action.as_deref().is_some_and(|action| !is_action(action)) {
+        if action.as_deref().is_some_and(|action| !ACTION.fits(action)) {
             return Err(Problem::query("`action` is such as `flag_state.off`"));
         }
         let instant = |name: &str, said: Option<String>| -> Result<Option<Timestamp>, Problem> {
@@ -118,7 +118,9 @@ impl Describes for AuditQuery {
     }
 }
 
-/// Whether this can be the id of somebody who acts.
+/// The id of somebody who acts.
+pub(super) const ACTOR: Text = Text::new(is_actor, "^([0-9a-f]{32}|server|operator)$");
+
 fn is_actor(id: &str) -> bool {
     let is_id = Uuid::try_parse(id).is_ok_and(|uuid| uuid.simple().to_string() == id);
     is_id || id == "server" || id == "operator"

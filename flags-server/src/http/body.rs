@@ -30,6 +30,11 @@ pub(super) trait Shaped: DeserializeOwned {
 
     /// One such body, as JSON, for the document.
     const EXAMPLE: &'static str;
+
+    /// What the document says of it; more than its shape, where the shape is not all that is checked.
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        of_shape(Self::SHAPE, generator)
+    }
 }
 
 /// What a body must look like that is checked behind its handler.
@@ -41,6 +46,11 @@ pub(super) trait Form {
     const EXAMPLE: &'static str;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema;
+}
+
+/// A reference to a form.
+pub(super) fn form<F: Form>(generator: &mut SchemaGenerator) -> Schema {
+    named(F::NAME, generator, F::schema)
 }
 
 /// A definition, as JSON; what it must look like depends on what is there.
@@ -109,21 +119,21 @@ impl<S: Sync> FromRequest<S> for Nothing {
 
 impl<F: Form> Describes for Definition<F> {
     fn describe(operation: &mut Operation<'_>) {
-        let schema = named(F::NAME, operation.generator, F::schema);
+        let schema = form::<F>(operation.generator);
         operation.body(MAX_BODY_BYTES, schema, F::EXAMPLE);
     }
 }
 
 impl<T: Shaped> Describes for Checked<T> {
     fn describe(operation: &mut Operation<'_>) {
-        let schema = of_shape(T::SHAPE, operation.generator);
+        let schema = T::schema(operation.generator);
         operation.body(MAX_BODY_BYTES, schema, T::EXAMPLE);
     }
 }
 
 impl<F: Form> Describes for Bulk<F> {
     fn describe(operation: &mut Operation<'_>) {
-        let schema = named(F::NAME, operation.generator, F::schema);
+        let schema = form::<F>(operation.generator);
         operation.body(MAX_BULK_BODY_BYTES, schema, F::EXAMPLE);
     }
 }

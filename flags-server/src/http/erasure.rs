@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use flags_core::{Field, Shape};
+use flags_core::{Field, Shape, Text};
 use serde::Deserialize;
 
 use super::body::{Checked, Shaped};
 use super::problem::Problem;
 pub(super) use crate::service::erase::Report;
-use crate::service::erase::{Erasure, erase, look};
+use crate::service::erase::{ERASABLE, Erasure, erase, look};
 use crate::service::{Author, Service};
 
 #[derive(Deserialize)]
@@ -25,10 +25,10 @@ pub(super) struct Wanted {
 impl Shaped for Wanted {
     const EXAMPLE: &'static str = r#"{"kind": "user", "key": "ada@example.com", "dry_run": true}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::required("kind", &Shape::String)
+        Field::required("kind", &Shape::Text(&Text::KEY))
             .says("Whose key it is, such as `user` or `tenant`."),
-        Field::required("key", &Shape::String).says("The key that is to go."),
-        Field::optional("project", &Shape::Nullable(&Shape::String))
+        Field::required("key", &Shape::Text(&ERASABLE)).says("The key that is to go."),
+        Field::optional("project", &Shape::Nullable(&Shape::Text(&Text::KEY)))
             .says("One project; all of them where it is left out."),
         Field::optional("dry_run", &Shape::Boolean).says("Whether only to tell what would go."),
     ]);

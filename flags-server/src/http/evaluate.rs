@@ -10,7 +10,7 @@ use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use flags_core::{Evaluation, Explanation, Field, JsonContext, Ruleset, Shape, Timestamp};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ use super::openapi::{Describes, Operation};
 use super::path::Keys;
 use super::problem::Problem;
 use crate::live::LiveEnvironment;
-use crate::schema;
+use crate::schema::{self, Body};
 use crate::service::past::Moment;
 use crate::service::{Service, now};
 
@@ -36,6 +36,10 @@ impl Shaped for Evaluate {
         Field::required("context", &Shape::Any).says("Who asks: kinds with a `key` and attributes, such as `{\"tenant\": {\"key\": \"acme\"}}`."),
         Field::optional("flag", &Shape::String).says("The key of a flag; all flags where it is left out."),
     ]);
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        Body::of(Self::SHAPE, generator).with("context", schema::context()).schema()
+    }
 }
 
 #[derive(Deserialize)]
@@ -51,6 +55,10 @@ impl Shaped for Explain {
         Field::required("context", &Shape::Any).says("Who asks: kinds with a `key` and attributes, such as `{\"tenant\": {\"key\": \"acme\"}}`."),
         Field::required("flag", &Shape::String).says("The key of a flag."),
     ]);
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        Body::of(Self::SHAPE, generator).with("context", schema::context()).schema()
+    }
 }
 
 /// The answer of a flag.

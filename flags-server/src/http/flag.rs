@@ -7,10 +7,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use flags_core::FLAG_TYPE;
+use flags_core::{FLAG_TYPE, Text};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
-use serde_json::json;
 
 use super::body::{Definition, Form, Nothing};
 use super::list::Archivable;
@@ -18,7 +17,7 @@ use super::path::Keys;
 use super::post::Post;
 use super::problem::Problem;
 use super::write::etag;
-use crate::schema::{Body, of_shape};
+use crate::schema::{Body, of_shape, text, with_values};
 use crate::service::model::{Flag, Revisions, SharedFlag};
 use crate::service::{Author, Precondition, Service, Unit, archive, flag};
 
@@ -54,9 +53,8 @@ impl Form for New {
         "tags": ["checkout"], "permanent": false, "expiry": "2027-03-01T00:00:00Z"}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        let key = json!({"type": "string"});
-        let body = Body::of(&flag::CREATE, generator).with("key", key).requires("key");
-        body.sent_back().schema()
+        let body = Body::of(&flag::CREATE, generator).with("key", text(&Text::KEY)).requires("key");
+        begins(body.sent_back_as_new())
     }
 }
 
@@ -68,11 +66,11 @@ impl Form for Whole {
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         // What creates one says more than what replaces it.
-        let key = json!({"type": "string"});
-        let create = Body::of(&flag::CREATE, generator).with("key", key.clone()).sent_back();
+        let key = text(&Text::KEY);
+        let create = Body::of(&flag::CREATE, generator).with("key", key.clone());
         let flag_type = of_shape(&FLAG_TYPE, generator);
         let update = Body::of(&flag::UPDATE, generator).with("key", key).with("type", flag_type);
-        json_schema!({"anyOf": [update.sent_back().schema(), create.schema()]})
+        json_schema!({"anyOf": [update.sent_back().schema(), begins(create.sent_back_as_new())]})
     }
 }
 
@@ -83,8 +81,13 @@ impl Form for Patch {
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         let flag_type = of_shape(&FLAG_TYPE, generator);
         let patch = Body::of(&flag::UPDATE, generator).patch();
-        patch.with("key", json!({"type": "string"})).with("type", flag_type).sent_back().schema()
+        patch.with("key", text(&Text::KEY)).with("type", flag_type).sent_back().schema()
     }
+}
+
+/// What creates a flag says with which variants it begins, unless it is only on or off.
+fn begins(body: Body) -> Schema {
+    with_values(body.schema(), &["variants", "off_variant", "fallthrough"], true)
 }
 
 fn show(flag: Flag) -> Shown {

@@ -18,7 +18,7 @@ use super::post::Post;
 use super::problem::Problem;
 use super::segment::{Counts, Triple, path};
 use super::write::etag;
-use crate::schema::of_shape;
+use crate::schema::Body;
 use crate::service::members::{self, Changed, EDIT, MembersEdit};
 use crate::service::{Precondition, Service, Unit};
 
@@ -64,7 +64,7 @@ impl Form for MembersEdit {
         "excluded": {"remove": ["globex"]}}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        of_shape(&EDIT, generator)
+        Body::of(&EDIT, generator).schema()
     }
 }
 

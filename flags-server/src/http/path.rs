@@ -2,13 +2,13 @@
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use flags_core::{MAX_CONTEXT_KEY_BYTES, MAX_KEY_BYTES};
+use flags_core::Text;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::openapi::{Describes, Operation};
 use super::problem::Problem;
-use crate::schema::PRINTABLE;
+use crate::schema::text;
 
 /// The keys in a path, percent-decoded. What cannot be decoded names nothing.
 pub(super) struct Keys<T>(pub(super) T);
@@ -36,26 +36,13 @@ pub(super) fn parameters(path: &str) -> impl Iterator<Item = Value> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let id = || json!("0192f0c1a2b37c4d8e9fa0b1c2d3e4f5");
     names.map(move |name| {
-        let key = json!({
-            "type": "string",
-            "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$",
-            "maxLength": MAX_KEY_BYTES,
-        });
+        let key = json!(text(&Text::KEY));
         let (description, schema, example) = match name {
             "p" => ("Key of the project.", key, json!("default")),
             "e" => ("Key of the environment.", key, json!("production")),
             "flag" => ("Key of the flag.", key, json!("new-checkout")),
             "segment" => ("Key of the segment.", key, json!("beta-tenants")),
-            "tenant" => {
-                let length = MAX_CONTEXT_KEY_BYTES;
-                (
-                    "Key of the tenant.",
-                    json!({
-                    "type": "string", "pattern": PRINTABLE, "minLength": 1, "maxLength": length,
-                    }),
-                    json!("acme"),
-                )
-            }
+            "tenant" => ("Key of the tenant.", json!(text(&Text::CONTEXT_KEY)), json!("acme")),
             "revision" => ("A revision.", json!({"type": "integer", "minimum": 0}), json!(57)),
             "schedule" => ("Id of the scheduled change.", json!({"type": "string"}), id()),
             _ => ("The id.", json!({"type": "string"}), id()),

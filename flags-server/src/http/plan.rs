@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use flags_core::{Document, Field, FlagState, SegmentDefinition, Shape};
+use flags_core::{Document, Field, FlagState, SegmentDefinition, Shape, Text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -180,9 +180,9 @@ pub(super) struct Copy {
 
 impl Shaped for Copy {
     const EXAMPLE: &'static str = r#"{"from": "development"}"#;
-    const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::required("from", &Shape::String).says("The environment that it is copied from.")
-    ]);
+    const SHAPE: &'static Shape =
+        &Shape::Object(&[Field::required("from", &Shape::Text(&Text::KEY))
+            .says("The environment that it is copied from.")]);
 }
 
 type Triple = Keys<(String, String, String)>;

@@ -86,19 +86,21 @@ impl<S: Send + Sync> FromRequestParts<S> for Post {
 impl Describes for Post {
     fn describe(operation: &mut Operation<'_>) {
         Author::describe(operation);
-        // A word, or a string in quotes; the quotes and what escapes one in it are not counted.
-        let length = MAX_IDEMPOTENCY_KEY_BYTES;
-        let pattern = format!(
-            r#"^([!#-~][!-~]{{0,{}}}|"([ !#-\[\]-~]|\\["\\]){{1,{length}}}")$"#,
-            length - 1,
-        );
-        let schema = json_schema!({"type": "string", "pattern": pattern});
+        let schema = json_schema!({"type": "string", "pattern": pattern()});
         let description =
             "Makes the request happen once, however often it is sent within 24 hours.";
         operation.header("Idempotency-Key", description, &schema);
         operation.answers_with("Idempotency-Replayed");
         operation.may_be_refused([422]);
     }
+}
+
+/// What [`key`] reads: a word, or a string in quotes; the quotes and what escapes one in it are not
+/// counted.
+fn pattern() -> String {
+    let length = MAX_IDEMPOTENCY_KEY_BYTES;
+    let word = length - 1;
+    format!(r#"^([!#-~][!-~]{{0,{word}}}|"([ !#-\[\]-~]|\\["\\]){{1,{length}}}")$"#)
 }
 
 /// A string as RFC 8941 writes it, or what many clients send: the same without quotes.
@@ -201,7 +203,20 @@ fn replayed(answer: StoredAnswer) -> Result<Response, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn keys_are_described_as_they_are_read(
+            said in r#"["]?([a \\"é~]|\\[a"\\]){0,4}(k{250,256})?["]?"#.prop_map(|said| said.trim().to_owned())
+        ) {
+            let schema = serde_json::json!({"type": "string", "pattern": pattern()});
+            let described = jsonschema::draft202012::new(&schema).unwrap();
+            prop_assert_eq!(described.is_valid(&said.as_str().into()), key(&said).is_some(), "{}", said);
+        }
+    }
 
     #[test]
     fn a_key_is_a_string_or_a_bare_word() {

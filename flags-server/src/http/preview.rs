@@ -11,18 +11,18 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use flags_core::{Field, Shape};
-use schemars::JsonSchema;
+use flags_core::{Field, Shape, Text};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::body::{Checked, Shaped};
+use super::body::{Checked, Shaped, form};
 use super::evaluate::live;
 use super::openapi::{Describes, Operation};
 use super::path::Keys;
 use super::problem::Problem;
 use crate::limits::{DEFAULT_PAGE_ITEMS, MAX_FLAGS, MAX_PAGE_ITEMS};
-use crate::schema;
+use crate::schema::{self, Body, named, of_shape};
 use crate::service::preview::{
     Affected, Effects, How, Preview, Transition, Write, affected, proposed,
 };
@@ -48,15 +48,33 @@ impl Shaped for Proposal {
     const EXAMPLE: &'static str =
         r#"{"flag": "new-checkout", "patch": {"fallthrough": {"variant": "on"}}}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::optional("flag", &Shape::String).says("The key of the flag that would be changed."),
-        Field::optional("segment", &Shape::String)
+        Field::optional("flag", &Shape::Text(&Text::KEY))
+            .says("The key of the flag that would be changed."),
+        Field::optional("segment", &Shape::Text(&Text::KEY))
             .says("The key of the segment that would be changed, instead of a flag."),
         Field::optional("put", &Shape::Any).says("What would be there instead, as a whole."),
         Field::optional("patch", &Shape::Any).says("What would be changed of it."),
         Field::optional("rollout", &ROLLOUT).says("What the verb `rollout` would be told."),
-        Field::optional("flags", &Shape::List(&Shape::String))
+        Field::optional("flags", &Shape::Within(0..=MAX_FLAGS, &Shape::List(&Shape::String)))
             .says("The flags that are looked at; all that are affected where it is left out."),
     ]);
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        named("Proposal", generator, |generator| {
+            let ways = [
+                ("flag", "put", form::<crate::http::state::Whole>(generator)),
+                ("flag", "patch", form::<crate::http::state::Patch>(generator)),
+                ("flag", "rollout", of_shape(&ROLLOUT, generator)),
+                ("segment", "put", form::<crate::http::segment::Whole>(generator)),
+                ("segment", "patch", form::<crate::http::segment::Patch>(generator)),
+            ];
+            let ways = ways.map(|(object, how, body)| {
+                let way = Body::of(Self::SHAPE, generator).with(how, body);
+                way.only(&[object, how, "flags"]).requires(object).requires(how).schema()
+            });
+            json_schema!({"oneOf": ways})
+        })
+    }
 }
 
 impl Proposal {

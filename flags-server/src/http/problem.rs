@@ -2,8 +2,8 @@
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use flags_core::{Diagnostic, MAX_DIAGNOSTICS};
 use schemars::JsonSchema;
@@ -99,18 +99,16 @@ impl Problem {
         Self { cause: Some(cause.into()), ..problem }
     }
 
+    /// A method that a route does not have, beside those that it has.
+    pub(super) fn method_not_allowed(allowed: &str) -> Self {
+        let detail = format!("this route has no such method, only {allowed}");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    }
+
     /// What the framework answered by itself.
-    fn of_status(status: StatusCode, headers: &HeaderMap) -> Self {
+    fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::not_found("there is no such route"),
-            StatusCode::METHOD_NOT_ALLOWED => {
-                let allowed = headers.get(ALLOW).and_then(|allowed| allowed.to_str().ok());
-                let detail = match allowed {
-                    Some(allowed) => format!("this route has no such method, only {allowed}"),
-                    None => "this route has no such method".to_owned(),
-                };
-                Self::new(status, "method_not_allowed", detail)
-            }
             status if status.is_server_error() => Self::internal("a bare status"),
             status => Self::new(status, "bad_request", "the request cannot be understood"),
         }
@@ -284,7 +282,7 @@ pub(super) fn render(response: Response, request_id: &str) -> (Response, Option<
     }
     let (mut parts, _) = response.into_parts();
     let problem = parts.extensions.remove::<Problem>();
-    let problem = problem.unwrap_or_else(|| Problem::of_status(status, &parts.headers));
+    let problem = problem.unwrap_or_else(|| Problem::of_status(status));
     let body = serde_json::to_vec(&Members {
         kind: "about:blank",
         title: status.canonical_reason().unwrap_or("Error"),

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use flags_core::{Field, Shape};
+use flags_core::{Field, Shape, Text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,7 @@ use super::list::Archivable;
 use super::path::Keys;
 use super::post::Post;
 use super::problem::Problem;
+use crate::service::text::NAME;
 use crate::service::{Author, Service, Unit, archive, project};
 use crate::store::Project;
 
@@ -30,10 +31,10 @@ pub(super) struct Create {
 impl Shaped for Create {
     const EXAMPLE: &'static str = r#"{"key": "shop", "name": "The shop"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::required("key", &Shape::String).says(
+        Field::required("key", &Shape::Text(&Text::KEY)).says(
             "The key, which never changes: it stands in addresses and in what services are told.",
         ),
-        Field::optional("name", &Shape::Nullable(&Shape::String))
+        Field::optional("name", &Shape::Nullable(&Shape::Text(&NAME)))
             .says("What people call it; the key where it is left out."),
     ]);
 }
@@ -46,7 +47,7 @@ pub(super) struct Rename {
 
 impl Shaped for Rename {
     const EXAMPLE: &'static str = r#"{"name": "The shop"}"#;
-    const SHAPE: &'static Shape = &Shape::Object(&[Field::required("name", &Shape::String)]);
+    const SHAPE: &'static Shape = &Shape::Object(&[Field::required("name", &Shape::Text(&NAME))]);
 }
 
 /// A project.

@@ -11,6 +11,7 @@ use axum::http::Method;
 use axum::routing::{self, MethodRouter};
 
 use super::openapi::{Answer, Arguments, Operation};
+use super::problem::Problem;
 use crate::service::Service;
 use crate::store::Role;
 
@@ -148,9 +149,20 @@ impl Routes {
             router = router.merge(of_method);
             self.list.push(Route { path: path.to_owned(), tag, method, needs, takes, answer });
         }
+        let allowed = allowed(declared.iter().map(|(method, _)| method));
+        let router = router.fallback(async move || Problem::method_not_allowed(&allowed));
         self.router = self.router.route(path, router);
         self
     }
+}
+
+/// The methods of a route, in words; a `GET` answers `HEAD`, too.
+fn allowed<'m>(methods: impl Iterator<Item = &'m Method>) -> String {
+    let names = methods.flat_map(|method| match *method {
+        Method::GET => vec!["GET", "HEAD"],
+        _ => vec![method.as_str()],
+    });
+    names.collect::<Vec<_>>().join(", ")
 }
 
 impl Declared {

@@ -8,12 +8,12 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use flags_core::{Field, Shape, Timestamp};
-use schemars::JsonSchema;
+use flags_core::{Field, Shape, Text, Timestamp};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::body::{Checked, Nothing, Shaped};
+use super::body::{Checked, Nothing, Shaped, form};
 use super::history::Actor;
 use super::list::ListQuery;
 use super::openapi::{Describes, Operation};
@@ -21,9 +21,12 @@ use super::path::Keys;
 use super::post::Post;
 use super::problem::Problem;
 use super::write::etag;
+use super::{segment, state};
 use crate::limits::MAX_PAGE_ITEMS;
-use crate::schema;
-use crate::service::schedule::{self, Asked, Later, Place};
+use crate::schema::{self, Body, named, of_shape};
+use crate::service::members::MembersEdit;
+use crate::service::rollout::ROLLOUT;
+use crate::service::schedule::{self, Asked, CHANGE, Later, Place};
 use crate::service::{Author, Fault, Precondition, Service, Unit};
 use crate::store::{ScheduleFilter, ScheduleState, ScheduledChange};
 
@@ -37,9 +40,14 @@ impl Shaped for Create {
     const EXAMPLE: &'static str = r#"{"at": "2026-11-27T09:00:00Z", "change": {
         "action": "flag_state.rollout", "key": "new-checkout", "body": {"variant": "on", "percent": 50}}}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::required("at", &Shape::String).says("When, in RFC 3339."),
+        Field::required("at", &Shape::Text(&Text::TIME)).says("When, in RFC 3339."),
         Field::required("change", &Shape::Any).says("What is to be done then."),
     ]);
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let change = change(generator);
+        Body::of(Self::SHAPE, generator).with("change", change).schema()
+    }
 }
 
 #[derive(Deserialize)]
@@ -57,11 +65,39 @@ fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::
 impl Shaped for Edit {
     const EXAMPLE: &'static str = r#"{"at": "2026-11-28T09:00:00Z"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::optional("at", &Shape::String)
+        Field::optional("at", &Shape::Text(&Text::TIME))
             .says("When, in RFC 3339; as before where it is left out."),
         Field::optional("change", &Shape::Any)
             .says("What is to be done then; as before where it is left out."),
     ]);
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let change = change(generator);
+        Body::of(Self::SHAPE, generator).with("change", change).schema()
+    }
+}
+
+/// A change with the body that its action takes.
+fn change(generator: &mut SchemaGenerator) -> Schema {
+    named("ChangeToSchedule", generator, |generator| {
+        let nothing = of_shape(&Shape::Object(&[]), generator);
+        let rollout = of_shape(&ROLLOUT, generator);
+        let ways = [
+            (&["flag_state.on", "flag_state.off"][..], nothing, false),
+            (&["flag_state.rollout"], rollout, true),
+            (&["flag_state.patch"], form::<state::Patch>(generator), true),
+            (&["flag_state.put"], form::<state::Whole>(generator), true),
+            (&["segment.patch"], form::<segment::Patch>(generator), true),
+            (&["segment.put"], form::<segment::Whole>(generator), true),
+            (&["segment.members"], form::<MembersEdit>(generator), true),
+        ];
+        let ways = ways.map(|(actions, body, is_needed)| {
+            let change = Body::of(&CHANGE, generator).with("action", json!({"enum": actions}));
+            let change = change.with("body", body);
+            if is_needed { change.requires("body") } else { change }.schema()
+        });
+        json_schema!({"oneOf": ways})
+    })
 }
 
 /// A change that is made at a time.
@@ -246,4 +282,24 @@ pub(super) async fn cancel(
         schedule::cancel(unit, &place, &id, &precondition).and_then(shown)
     };
     Ok(answer(service.write(author, cancel).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_action_says_what_its_body_is() {
+        let mut generator = schema::generator();
+        change(&mut generator);
+        let ways = generator.definitions()["ChangeToSchedule"]["oneOf"].as_array().unwrap();
+        let actions = ways.iter().flat_map(|way| way["properties"]["action"]["enum"].as_array());
+        let mut actions: Vec<&str> = actions.flatten().filter_map(Value::as_str).collect();
+        let Shape::Object(fields) = &CHANGE else { panic!() };
+        let Shape::Word(words) = fields[0].shape() else { panic!() };
+        let mut words = words.to_vec();
+        words.sort_unstable();
+        actions.sort_unstable();
+        assert_eq!(actions, words);
+    }
 }

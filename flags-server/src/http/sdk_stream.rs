@@ -25,7 +25,7 @@ use super::auth::Authorized;
 use super::openapi::{Describes, Operation};
 use super::problem::Problem;
 use super::rate::too_many_streams;
-use super::sdk_telemetry::{RECEIPT_WINDOW, instance_of, name_schema};
+use super::sdk_telemetry::{INSTANCE_NAME, RECEIPT_WINDOW, instance_of};
 use super::stream_life::StreamLife;
 use super::trace::Trail;
 use crate::access::Access;
@@ -35,6 +35,7 @@ use crate::limits::{
 };
 use crate::live::{LiveEnvironment, frame, visible};
 use crate::metrics::StreamEnd;
+use crate::schema;
 use crate::service::{Fault, Lane, Service, now};
 use crate::store::{LoggedChange, StoreError, Tenants, TokenKind};
 
@@ -93,7 +94,11 @@ impl Describes for Resuming {
     fn describe(operation: &mut Operation<'_>) {
         let text = json_schema!({"type": "string"});
         operation.header("Last-Event-ID", "As `after`, which it goes before.", &text);
-        operation.header("Flags-Instance", "The name of the instance.", &name_schema());
+        operation.header(
+            "Flags-Instance",
+            "The name of the instance.",
+            &schema::text(&INSTANCE_NAME),
+        );
     }
 }
 

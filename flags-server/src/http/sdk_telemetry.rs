@@ -7,8 +7,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
-use flags_core::{Diagnostic, Epoch, Field, Revision, Shape};
-use schemars::{JsonSchema, Schema, json_schema};
+use flags_core::{Diagnostic, Epoch, Field, Revision, Shape, Text};
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ use crate::limits::{
     MAX_APPLIED, MAX_APPLIED_AGE_MS, MAX_INSTANCE_NAME_BYTES, MAX_TELEMETRY_BYTES,
 };
 use crate::live::About;
-use crate::schema::{nullable, of_shape};
+use crate::schema::of_shape;
 use crate::service::{Service, now};
 
 /// By which an instance says on its stream who it is.
@@ -52,24 +52,27 @@ struct Applied {
 }
 
 const SHAPE: &Shape = &Shape::Object(&[
-    Field::required("instance", &Shape::String)
+    Field::required("instance", &NAME)
         .says("Which instance speaks; it makes up its name at its start."),
-    Field::optional("app", &Shape::Nullable(&Shape::String)).says("The program that it is in."),
+    Field::optional("app", &Shape::Nullable(&NAME)).says("The program that it is in."),
     Field::optional(
         "sdk",
         &Shape::Nullable(&Shape::Object(&[
-            Field::required("name", &Shape::String).says("The name of the SDK."),
-            Field::required("version", &Shape::String).says("Its version."),
+            Field::required("name", &NAME).says("The name of the SDK."),
+            Field::required("version", &NAME).says("Its version."),
         ])),
     )
     .says("What it speaks with."),
     Field::optional("epoch", &Shape::String).says("Of which history the revisions are."),
     Field::optional(
         "applied",
-        &Shape::List(&Shape::Object(&[
-            Field::required("revision", &Shape::U64).says("The revision."),
-            Field::required("age_ms", &Shape::U64).says("How long ago it came into force."),
-        ])),
+        &Shape::Within(
+            0..=MAX_APPLIED as u64,
+            &Shape::List(&Shape::Object(&[
+                Field::required("revision", &Shape::U64).says("The revision."),
+                Field::required("age_ms", &Shape::U64).says("How long ago it came into force."),
+            ])),
+        ),
     )
     .says("Which revisions came into force."),
 ]);
@@ -85,15 +88,8 @@ impl Describes for TelemetryBody {
     fn describe(operation: &mut Operation<'_>) {
         let mut schema = of_shape(SHAPE, operation.generator).to_value();
         open(&mut schema);
-        // What the shape leaves to `faults`.
-        let name = name_schema();
+        // What the shape does not say.
         let said = json!({
-            "properties": {
-                "instance": name,
-                "app": nullable(name.clone()),
-                "sdk": {"properties": {"name": name, "version": name}},
-                "applied": {"maxItems": MAX_APPLIED},
-            },
             "if": {"required": ["applied"], "properties": {"applied": {"minItems": 1}}},
             "then": {"required": ["epoch"]},
         });
@@ -155,7 +151,9 @@ impl Telemetry {
             ("/sdk/name", sdk.map(|sdk| &sdk.name)),
             ("/sdk/version", sdk.map(|sdk| &sdk.version)),
         ];
-        let wrong = names.into_iter().filter(|(_, name)| name.is_some_and(|name| !is_name(name)));
+        let wrong = names
+            .into_iter()
+            .filter(|(_, name)| name.is_some_and(|name| !INSTANCE_NAME.fits(name)));
         let mut errors: Vec<_> =
             wrong.map(|(pointer, _)| diagnostic(pointer, "invalid_name", name_rule())).collect();
         if self.applied.len() > MAX_APPLIED {
@@ -174,20 +172,14 @@ fn diagnostic(pointer: &str, code: &str, message: impl Into<String>) -> Diagnost
     Diagnostic { pointer: pointer.into(), code: code.into(), message: message.into() }
 }
 
-/// Whether this can be the name of an instance, an app or an SDK.
-pub(super) fn is_name(name: &str) -> bool {
-    (1..=MAX_INSTANCE_NAME_BYTES).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:/+@".contains(&byte))
-}
+/// The name of an instance, an app or an SDK.
+pub(super) const INSTANCE_NAME: Text = Text::new(
+    |name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:/+@".contains(&byte)),
+    "^[A-Za-z0-9._:/+@-]*$",
+)
+.bytes(1, MAX_INSTANCE_NAME_BYTES);
 
-/// The schema of such a name.
-pub(super) fn name_schema() -> Schema {
-    json_schema!({
-        "type": "string",
-        "pattern": "^[A-Za-z0-9._:/+@-]+$",
-        "maxLength": MAX_INSTANCE_NAME_BYTES,
-    })
-}
+const NAME: Shape = Shape::Text(&INSTANCE_NAME);
 
 fn name_rule() -> String {
     format!("a name here has 1 to {MAX_INSTANCE_NAME_BYTES} letters, digits and `._-:/+@`")
@@ -198,7 +190,7 @@ pub(super) fn instance_of(headers: &HeaderMap) -> Result<Option<&str>, Problem> 
     let Some(sent) = headers.get(&INSTANCE) else {
         return Ok(None);
     };
-    let name = sent.to_str().ok().filter(|name| is_name(name));
+    let name = sent.to_str().ok().filter(|name| INSTANCE_NAME.fits(name));
     name.map(Some).ok_or_else(|| Problem::header(format!("`Flags-Instance`: {}", name_rule())))
 }
 
@@ -239,10 +231,10 @@ mod tests {
     #[test]
     fn names_are_short_and_visible() {
         for name in ["a", "pod-7f.eu:8080", &"x".repeat(64)] {
-            assert!(is_name(name), "{name}");
+            assert!(INSTANCE_NAME.fits(name), "{name}");
         }
         for name in ["", "a b", "ä", "a\n", "\"", "{", &"x".repeat(65)] {
-            assert!(!is_name(name), "{name}");
+            assert!(!INSTANCE_NAME.fits(name), "{name}");
         }
     }
 }

@@ -7,10 +7,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use flags_core::SEGMENT;
+use flags_core::{SEGMENT, Text};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::body::{Definition, Form, Nothing};
 use super::list::ListQuery;
@@ -18,7 +18,7 @@ use super::path::Keys;
 use super::post::Post;
 use super::problem::Problem;
 use super::write::{Deleted, etag};
-use crate::schema::Body;
+use crate::schema::{Body, text};
 use crate::service::model::{Segment, SegmentDocument};
 use crate::service::segment::{self, Path};
 use crate::service::{Author, Precondition, Service, Unit};
@@ -72,8 +72,8 @@ pub(super) struct Whole;
 /// Members of one.
 pub(super) struct Patch;
 
-fn sent_back(body: Body) -> Body {
-    body.with("key", json!({"type": "string"})).with("member_counts", Value::Bool(true)).sent_back()
+fn named(body: Body) -> Body {
+    body.with("key", text(&Text::KEY)).with("member_counts", json!({"type": "object"}))
 }
 
 impl Form for New {
@@ -82,7 +82,7 @@ impl Form for New {
         "when": {"attribute": "tenant.plan", "op": "equals", "values": ["pro"]}}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        sent_back(Body::of(&SEGMENT, generator)).requires("key").schema()
+        named(Body::of(&SEGMENT, generator)).requires("key").sent_back_as_new().schema()
     }
 }
 
@@ -92,7 +92,7 @@ impl Form for Whole {
         r#"{"kind": "tenant", "included": ["acme"], "excluded": [], "when": null}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        sent_back(Body::of(&SEGMENT, generator)).schema()
+        named(Body::of(&SEGMENT, generator)).sent_back().schema()
     }
 }
 
@@ -101,7 +101,7 @@ impl Form for Patch {
     const EXAMPLE: &'static str = r#"{"included": ["acme", "globex"]}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        sent_back(Body::of(&SEGMENT, generator).patch()).schema()
+        named(Body::of(&SEGMENT, generator).patch()).sent_back().schema()
     }
 }
 

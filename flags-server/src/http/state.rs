@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use flags_core::{FLAG_STATE, Field, FlagState, FlagType, Shape};
+use flags_core::{FLAG_STATE, Field, FlagState, FlagType, Shape, Text};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
@@ -202,9 +202,9 @@ pub(super) struct TenantVariant {
 
 impl Shaped for TenantVariant {
     const EXAMPLE: &'static str = r#"{"variant": "on"}"#;
-    const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::required("variant", &Shape::String).says("The variant that the tenant gets.")
-    ]);
+    const SHAPE: &'static Shape =
+        &Shape::Object(&[Field::required("variant", &Shape::Text(&Text::VARIANT_NAME))
+            .says("The variant that the tenant gets.")]);
 }
 
 type Quadruple = Keys<(String, String, String, String)>;

@@ -55,7 +55,8 @@ fn project_routes(routes: Routes) -> Routes {
                 get(Needs::viewer(Within::Anything), project::list)
                     .lists::<project::Shown>("The projects within the token's scope"),
                 post(Needs::admin(Within::Everything), project::create)
-                    .creates::<project::Shown>("Create a project"),
+                    .creates::<project::Shown>("Create a project")
+                    .or_refuses(409),
             ],
         )
         .route(
@@ -81,9 +82,11 @@ fn project_routes(routes: Routes) -> Routes {
             [
                 get(VIEW_SHARED, environment::list)
                     .lists::<environment::Shown>("The environments within the token's scope"),
-                post(ADMINISTER_SHARED, environment::create).creates::<environment::Shown>(
-                    "Create an environment, with every flag of the project, off",
-                ),
+                post(ADMINISTER_SHARED, environment::create)
+                    .creates::<environment::Shown>(
+                        "Create an environment, with every flag of the project, off",
+                    )
+                    .or_refuses(409),
             ],
         )
         .route(
@@ -115,6 +118,7 @@ fn flag_routes(routes: Routes) -> Routes {
                 get(VIEW_SHARED, flag::list).lists::<flag::Shown>("The flags of a project"),
                 post(EDIT_SHARED, flag::create)
                     .creates::<flag::Shown>("Create a flag, off in every environment")
+                    .or_refuses(409)
                     .with_etag(),
             ],
         )
@@ -124,10 +128,12 @@ fn flag_routes(routes: Routes) -> Routes {
                 get(VIEW_SHARED, flag::get).says::<flag::Shown>("A flag").with_etag(),
                 put(EDIT_SHARED, flag::put)
                     .says::<flag::Shown>("Replace or create a flag")
+                    .or_refuses(409)
                     .with_etag()
                     .or_creates(),
                 patch(EDIT_SHARED, flag::patch)
                     .says::<flag::Shown>("Change members of a flag")
+                    .or_refuses(409)
                     .with_etag(),
             ],
         )
@@ -135,6 +141,7 @@ fn flag_routes(routes: Routes) -> Routes {
             &of("/flags/{flag}/archive"),
             [post(EDIT_SHARED, flag::archive)
                 .says::<flag::Shown>("Take a flag out of every environment")
+                .or_refuses(409)
                 .with_etag()],
         )
         .route(
@@ -174,6 +181,7 @@ fn state_routes(routes: Routes) -> Routes {
             &at("/flags/{flag}/rollout"),
             [post(EDIT, state::rollout)
                 .says::<state::Shown>("Roll a variant out by percentage")
+                .or_refuses(409)
                 .with_etag()],
         )
         .route(
@@ -215,6 +223,7 @@ fn segment_routes(routes: Routes) -> Routes {
                     .lists::<segment::Shown>("The segments of an environment, without their lists"),
                 post(EDIT, segment::create)
                     .creates::<segment::Shown>("Create a segment")
+                    .or_refuses(409)
                     .with_etag(),
             ],
         )
@@ -224,13 +233,15 @@ fn segment_routes(routes: Routes) -> Routes {
                 get(VIEW, segment::get).says::<segment::Shown>("A segment").with_etag(),
                 put(EDIT, segment::put)
                     .says::<segment::Shown>("Replace or create a segment")
+                    .or_refuses(409)
                     .with_etag()
                     .or_creates(),
                 patch(EDIT, segment::patch)
                     .says::<segment::Shown>("Change members of a segment")
                     .with_etag(),
                 delete(EDIT, segment::delete)
-                    .says::<write::Deleted>("Delete a segment that no flag refers to"),
+                    .says::<write::Deleted>("Delete a segment that no flag refers to")
+                    .or_refuses(409),
             ],
         )
         .route(
@@ -319,6 +330,7 @@ fn schedule_routes(routes: Routes) -> Routes {
                     .lists::<schedule::Shown>("Scheduled changes in order of time"),
                 post(EDIT, schedule::create)
                     .creates::<schedule::Shown>("Have a change made at a time")
+                    .or_refuses(409)
                     .with_etag(),
             ],
         )
@@ -328,9 +340,11 @@ fn schedule_routes(routes: Routes) -> Routes {
                 get(VIEW, schedule::get).says::<schedule::Shown>("A scheduled change").with_etag(),
                 patch(EDIT, schedule::edit)
                     .says::<schedule::Shown>("Another time, or another change")
+                    .or_refuses(409)
                     .with_etag(),
                 delete(EDIT, schedule::cancel)
                     .says::<schedule::Shown>("Cancel a scheduled change")
+                    .or_refuses(409)
                     .with_etag()
                     .demands_no_version(),
             ],
@@ -387,13 +401,16 @@ fn token_routes(routes: Routes) -> Routes {
             "/api/v1/tokens/{id}",
             [
                 get(WITHIN_REACH, token::get).says::<token::Shown>("A token"),
-                delete(WITHIN_REACH, token::revoke).says::<token::Shown>("Revoke a token"),
+                delete(WITHIN_REACH, token::revoke)
+                    .says::<token::Shown>("Revoke a token")
+                    .or_refuses(409),
             ],
         )
         .route(
             "/api/v1/tokens/{id}/rotate",
             [post(WITHIN_REACH, token::rotate)
-                .says::<token::Shown>("Give a token another secret, which is told once")],
+                .says::<token::Shown>("Give a token another secret, which is told once")
+                .or_refuses(409)],
         )
 }
 

@@ -7,11 +7,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use flags_core::TenantDefinition;
+use flags_core::{TenantDefinition, Text};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
-use serde_json::json;
 
 use super::body::{Bulk, Definition, Form, Nothing, check, parse};
 use super::list::ListQuery;
@@ -19,7 +18,7 @@ use super::path::Keys;
 use super::post::Post;
 use super::problem::Problem;
 use super::write::{Deleted, etag};
-use crate::schema::{self, Body, of_shape};
+use crate::schema::{self, Body, of_shape, patched_attributes, text};
 use crate::service::tenant::{self, ATTRIBUTES, Path, Tenant, Upserts};
 use crate::service::{Author, Precondition, Service, Unit};
 
@@ -60,7 +59,7 @@ impl Form for Whole {
         r#"{"attributes": {"country": "DE", "employees": 120, "regions": ["eu", "us"]}}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        let body = Body::of(&ATTRIBUTES, generator).with("key", json!({"type": "string"}));
+        let body = Body::of(&ATTRIBUTES, generator).with("key", text(&Text::CONTEXT_KEY));
         body.sent_back().schema()
     }
 }
@@ -70,8 +69,9 @@ impl Form for Patch {
     const EXAMPLE: &'static str = r#"{"attributes": {"country": "FR", "trial": null}}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        let body = Body::of(&ATTRIBUTES, generator).patch().with("key", json!({"type": "string"}));
-        body.sent_back().schema()
+        let body = Body::of(&ATTRIBUTES, generator).patch();
+        let body = body.with("attributes", patched_attributes());
+        body.with("key", text(&Text::CONTEXT_KEY)).sent_back().schema()
     }
 }
 

@@ -7,8 +7,10 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, LOCATION};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
-use flags_core::{Field, Shape};
+use flags_core::{Field, Shape, Text};
+use schemars::{Schema, SchemaGenerator};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::auth::Reaching;
 use super::body::{Checked, Nothing, Shaped};
@@ -16,8 +18,11 @@ use super::list::ListQuery;
 use super::path::Keys;
 use super::post::{Answered, Post};
 use super::problem::Problem;
+use crate::limits::{MAX_OVERLAP_SECONDS, MAX_TOKEN_PLACES};
+use crate::schema::of_shape;
 use crate::service::new_token::NewToken;
 pub(super) use crate::service::shown_token::Shown;
+use crate::service::text::NAME;
 use crate::service::token::{self, Token};
 use crate::service::{Author, Service, Unit};
 
@@ -26,28 +31,56 @@ impl Shaped for NewToken {
         "scope": [{"project": "default", "environment": "production"}, {"project": "shop"}],
         "expires_at": "2027-12-31T23:59:59Z"}"#;
     const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::required("name", &Shape::String)
+        Field::required("name", &Shape::Text(&NAME))
             .says("What people call it; it stands in the audit log."),
         Field::required("kind", &Shape::Word(&["sdk", "personal", "service"]))
             .says("What it is for: an SDK, a person, or a program."),
         Field::optional("role", &Shape::Nullable(&Shape::Word(&["viewer", "editor", "admin"])))
             .says("What it may, of persons and programs."),
-        Field::optional("scope", &Shape::Nullable(&Shape::List(PLACE)))
+        Field::optional("scope", &Shape::Nullable(&SCOPE))
             .says("Where it may; everywhere where it is left out."),
-        Field::optional("project", &Shape::Nullable(&Shape::String))
+        Field::optional("project", &Shape::Nullable(&Shape::Text(&Text::KEY)))
             .says("Of an SDK: its project, `default` where it is left out."),
-        Field::optional("environment", &Shape::Nullable(&Shape::String))
+        Field::optional("environment", &Shape::Nullable(&Shape::Text(&Text::KEY)))
             .says("Of an SDK: its environment."),
         Field::optional("tenants", &Shape::Nullable(&Shape::Word(&["all", "none"])))
             .says("Of an SDK: whether it sees the stored tenants."),
-        Field::optional("expires_at", &Shape::Nullable(&Shape::String))
+        Field::optional("expires_at", &Shape::Nullable(&Shape::Text(&Text::TIME)))
             .says("From when on it opens nothing, in RFC 3339."),
     ]);
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = of_shape(Self::SHAPE, generator);
+        let more = json!({
+            "if": {"properties": {"kind": {"const": "sdk"}}},
+            "then": {
+                "properties": {
+                    "environment": {"type": "string"},
+                    "role": {"type": "null", "description": "Of an SDK, none."},
+                    "scope": {"type": "null", "description": "Of an SDK, none."},
+                },
+                "required": ["environment"],
+            },
+            "else": {
+                "properties": {
+                    "role": {"type": "string"}, "project": {"type": "null"},
+                    "environment": {"type": "null"}, "tenants": {"type": "null"},
+                },
+                "required": ["role"],
+            },
+        });
+        if let (Some(schema), Value::Object(more)) = (schema.as_object_mut(), more) {
+            schema.extend(more);
+        }
+        schema
+    }
 }
 
+const SCOPE: Shape = Shape::Within(1..=MAX_TOKEN_PLACES as u64, &Shape::List(PLACE));
+
 const PLACE: &Shape = &Shape::Object(&[
-    Field::required("project", &Shape::String).says("A project."),
-    Field::optional("environment", &Shape::Nullable(&Shape::String))
+    Field::required("project", &Shape::Text(&Text::KEY)).says("A project."),
+    Field::optional("environment", &Shape::Nullable(&Shape::Text(&Text::KEY)))
         .says("One environment of it; all of them where it is left out."),
 ]);
 
@@ -57,11 +90,12 @@ pub(super) struct Rotate {
     overlap_seconds: u32,
 }
 
+const OVERLAP: Shape = Shape::Within(0..=MAX_OVERLAP_SECONDS as u64, &Shape::U32);
+
 impl Shaped for Rotate {
     const EXAMPLE: &'static str = r#"{"overlap_seconds": 3600}"#;
-    const SHAPE: &'static Shape =
-        &Shape::Object(&[Field::required("overlap_seconds", &Shape::U32)
-            .says("How long the secret of before works on; 0 ends it at once.")]);
+    const SHAPE: &'static Shape = &Shape::Object(&[Field::required("overlap_seconds", &OVERLAP)
+        .says("How long the secret of before works on; 0 ends it at once.")]);
 }
 
 /// A token, as an answer that nobody keeps.

@@ -13,15 +13,14 @@ use super::plan::KnowsDryRun;
 use super::problem::Problem;
 use super::request::RequestId;
 use crate::limits::MAX_REASON_BYTES;
-use crate::schema;
-use crate::service::text::is_line;
+use crate::service::text::REASON;
 use crate::service::{Author, Precondition};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WriteQuery {
     /// Why, for the audit log: without control characters.
-    #[schemars(length(max = MAX_REASON_BYTES), regex(pattern = schema::LINE))]
+    #[schemars(length(max = REASON.most_bytes()), regex(pattern = REASON.pattern()))]
     reason: Option<String>,
     #[schemars(skip)]
     dry_run: Option<bool>,
@@ -44,10 +43,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Author {
         if query.dry_run.is_some() && parts.extensions.get::<KnowsDryRun>().is_none() {
             return Err(Problem::query("this route has no `dry_run`"));
         }
-        if query.reason.as_ref().is_some_and(|reason| reason.len() > MAX_REASON_BYTES) {
+        let reason = query.reason.as_deref().unwrap_or_default();
+        if reason.len() > MAX_REASON_BYTES {
             return Err(Problem::query(format!("`reason` has at most {MAX_REASON_BYTES} bytes")));
         }
-        if query.reason.as_ref().is_some_and(|reason| !is_line(reason)) {
+        if !REASON.has_form(reason) {
             return Err(Problem::query("`reason` has control characters"));
         }
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
@@ -81,8 +81,8 @@ impl<S: Sync> FromRequestParts<S> for Precondition {
 impl Describes for Author {
     fn describe(operation: &mut Operation<'_>) {
         operation.query::<WriteQuery>();
-        // What depends on what else there is, on limits too.
-        operation.may_be_refused([409, 422]);
+        // What depends on what else there is, on limits too. What is in whose way, the table says.
+        operation.may_be_refused([422]);
     }
 }
 

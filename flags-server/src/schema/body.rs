@@ -2,7 +2,7 @@ use flags_core::Shape;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::{nullable, of_shape};
+use super::{member, nullable};
 
 /// The body of a request that says a definition: the definition's members, and what may stand
 /// beside them.
@@ -17,10 +17,7 @@ impl Body {
         let mut body = Self { properties: Map::new(), required: Vec::new() };
         let Shape::Object(fields) = shape else { return body };
         for field in *fields {
-            let mut schema = of_shape(field.shape(), generator);
-            if !field.meaning().is_empty() {
-                schema.insert("description".to_owned(), field.meaning().into());
-            }
+            let schema = member(field, generator);
             body.properties.insert(field.name().to_owned(), schema.to_value());
             if field.is_required() {
                 body.required.push(field.name().into());
@@ -29,19 +26,33 @@ impl Body {
         body
     }
 
-    /// Some of its members, none of which has to be there; `null` takes one away.
+    /// Some of its members, none of which has to be there; `null` takes one away that need not.
     pub(crate) fn patch(mut self) -> Self {
-        for schema in self.properties.values_mut() {
-            if let Ok(whole) = Schema::try_from(schema.take()) {
+        for (name, schema) in &mut self.properties {
+            if !self.required.iter().any(|required| required == name)
+                && let Ok(whole) = Schema::try_from(schema.take())
+            {
                 *schema = nullable(whole).to_value();
             }
         }
         Self { required: Vec::new(), ..self }
     }
 
-    /// With a member that may be there.
+    /// With a member that may be there, or with more said of one.
     pub(crate) fn with(mut self, name: &str, schema: impl Into<Value>) -> Self {
-        self.properties.insert(name.to_owned(), schema.into());
+        let mut schema = schema.into();
+        let before = self.properties.remove(name);
+        let meaning = before.as_ref().and_then(|before| before.get("description"));
+        if let (Some(meaning), Value::Object(members)) = (meaning, &mut schema) {
+            members.entry("description").or_insert_with(|| meaning.clone());
+        }
+        self.properties.insert(name.to_owned(), schema);
+        self
+    }
+
+    /// Without members but these.
+    pub(crate) fn only(mut self, names: &[&str]) -> Self {
+        self.properties.retain(|name, _| names.contains(&&**name));
         self
     }
 
@@ -54,7 +65,12 @@ impl Body {
     /// With what an answer carries besides, so that it can be sent back as it was received.
     pub(crate) fn sent_back(self) -> Self {
         self.with("version", json!({"type": "integer", "minimum": 0, "format": "uint64"}))
-            .with("revision", json!({"type": "integer", "minimum": 0, "format": "uint64"}))
+            .sent_back_as_new()
+    }
+
+    /// The same of what is created, which has no version yet.
+    pub(crate) fn sent_back_as_new(self) -> Self {
+        self.with("revision", json!({"type": "integer", "minimum": 0, "format": "uint64"}))
             .with("revisions", json!({"type": "object"}))
             .with("warnings", json!({"type": "array"}))
     }

@@ -2,9 +2,12 @@
 
 mod body;
 mod core;
+mod definition;
 mod glossary;
 
-use flags_core::{CONDITION, FLAG_STATE, Field, SERVE, Shape};
+use std::ops::RangeInclusive;
+
+use flags_core::{CONDITION, FLAG_STATE, Field, SERVE, Shape, Text};
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
@@ -14,13 +17,8 @@ pub(crate) use self::core::{
     condition, diagnostics, document, evaluation, explanation, flag_state, flag_type, segment,
     tenant, variants,
 };
+pub(crate) use self::definition::{context, patched_attributes, with_values};
 pub(crate) use self::glossary::explain;
-
-/// Text without control characters.
-pub(crate) const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
-
-/// What people write in one line: nothing that moves a cursor or turns a direction.
-pub(crate) const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$";
 
 /// The `next_cursor` of a page.
 pub(crate) const CURSOR: &str = "^[A-Za-z0-9_-]+$";
@@ -71,6 +69,7 @@ fn unnamed(shape: &'static Shape, generator: &mut SchemaGenerator) -> Schema {
         Shape::Any => Schema::default(),
         Shape::Boolean => json_schema!({"type": "boolean"}),
         Shape::String => json_schema!({"type": "string"}),
+        Shape::Text(kind) => text(kind),
         Shape::Word(words) => json_schema!({"type": "string", "enum": words}),
         Shape::U32 => json_schema!({"type": "integer", "minimum": 0, "maximum": u32::MAX}),
         Shape::U64 => json_schema!({"type": "integer", "minimum": 0, "format": "uint64"}),
@@ -80,15 +79,13 @@ fn unnamed(shape: &'static Shape, generator: &mut SchemaGenerator) -> Schema {
             let items = of_shape(inner, generator);
             json_schema!({"type": "array", "items": items})
         }
+        Shape::Within(range, inner) => within(range, of_shape(inner, generator)),
+        Shape::Attributes => definition::attributes(),
         Shape::Members => json_schema!({"type": "object"}),
         Shape::Object(fields) => {
-            let members = fields.iter().map(|field| {
-                let mut schema = of_shape(field.shape(), generator);
-                if !field.meaning().is_empty() {
-                    schema.insert("description".to_owned(), field.meaning().into());
-                }
-                (field.name().to_owned(), schema.to_value())
-            });
+            let members = fields
+                .iter()
+                .map(|field| (field.name().to_owned(), member(field, generator).to_value()));
             let properties: Map<String, Value> = members.collect();
             let required = fields.iter().filter(|field| field.is_required()).map(Field::name);
             json_schema!({
@@ -98,11 +95,57 @@ fn unnamed(shape: &'static Shape, generator: &mut SchemaGenerator) -> Schema {
                 "additionalProperties": false,
             })
         }
+        Shape::Choice(_) if std::ptr::eq(shape, &CONDITION) => definition::conditions(generator),
         Shape::Choice(choices) => {
             let choices = choices.iter().map(|(_, shape)| of_shape(shape, generator));
             json_schema!({"oneOf": choices.collect::<Vec<_>>()})
         }
     }
+}
+
+/// What a field of an object is, and what it means.
+fn member(field: &Field, generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = of_shape(field.shape(), generator);
+    if !field.meaning().is_empty() {
+        schema.insert("description".to_owned(), field.meaning().into());
+    }
+    schema
+}
+
+/// A text of this kind. Its length is said in characters, of which it has no more than bytes.
+pub(crate) fn text(kind: &Text) -> Schema {
+    let mut schema = json_schema!({"type": "string"});
+    let mut say = |name: &str, value: Value| drop(schema.insert(name.to_owned(), value));
+    if !kind.pattern().is_empty() {
+        say("pattern", kind.pattern().into());
+    }
+    if !kind.format().is_empty() {
+        say("format", kind.format().into());
+    }
+    if kind.least_bytes() > 0 {
+        // One character has up to four bytes.
+        say("minLength", kind.least_bytes().div_ceil(4).into());
+    }
+    if kind.most_bytes() < usize::MAX {
+        say("maxLength", kind.most_bytes().into());
+    }
+    if !kind.exceptions().is_empty() {
+        say("not", json!({"enum": kind.exceptions()}));
+    }
+    schema
+}
+
+/// A number in this range, or a list of so many elements.
+fn within(range: &RangeInclusive<u64>, mut schema: Schema) -> Schema {
+    let is_list = schema.get("type") == Some(&json!("array"));
+    let (least, most) = if is_list { ("minItems", "maxItems") } else { ("minimum", "maximum") };
+    if !is_list || *range.start() > 0 {
+        schema.insert(least.to_owned(), json!(range.start()));
+    }
+    if *range.end() < u64::MAX {
+        schema.insert(most.to_owned(), json!(range.end()));
+    }
+    schema
 }
 
 /// `null`, or what the schema says.

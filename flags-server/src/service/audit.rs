@@ -1,5 +1,7 @@
 //! Searching the audit log.
 
+use flags_core::Text;
+
 use super::fault::Fault;
 use super::history::{Told, told};
 use super::{erase, prune};
@@ -11,7 +13,9 @@ pub(crate) const RESTORE: &str = "restore";
 
 /// Whether the log may have something of this action: a verb with what it is done to, or one of those
 /// that are done to the whole database.
-pub(crate) fn is_action(name: &str) -> bool {
+pub(crate) const ACTION: Text = Text::new(is_action, r"\.|^(erase|prune|restore)$");
+
+fn is_action(name: &str) -> bool {
     name.contains('.') || [erase::ACTION, prune::ACTION, RESTORE].contains(&name)
 }
 

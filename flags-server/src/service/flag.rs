@@ -1,7 +1,7 @@
 //! The shared definition of a flag.
 
 use flags_core::{
-    Diagnostic, FLAG_TYPE, Field, FlagDefinition, FlagType, Shape, Timestamp, VARIANTS, Variant,
+    Diagnostic, FLAG_TYPE, Field, FlagDefinition, FlagType, Shape, Text, VARIANTS, Variant,
     check_flag,
 };
 use serde::Deserialize;
@@ -17,38 +17,41 @@ use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
 use super::sizes::check_document;
 use super::state::references;
-use super::text::{is_line, is_text};
-use crate::limits::{MAX_DESCRIPTION_BYTES, MAX_FLAGS, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS};
+use super::text;
+use crate::limits::{MAX_FLAGS, MAX_TAGS};
 use crate::store::{
     Environment, Listed, ObjectKind, Page, Project, ProjectId, Scope, StoredFlag, Transaction, View,
 };
 
-pub(super) static TEXT: Shape = Shape::Nullable(&Shape::String);
-pub(super) static TAGS: Shape = Shape::List(&Shape::String);
+pub(super) static NAME: Shape = Shape::Nullable(&Shape::Text(&text::NAME));
+pub(super) static DESCRIPTION: Shape = Shape::Nullable(&Shape::Text(&text::DESCRIPTION));
+pub(super) static TAGS: Shape =
+    Shape::Within(0..=MAX_TAGS as u64, &Shape::List(&Shape::Text(&text::TAG)));
+pub(super) static EXPIRY: Shape = Shape::Nullable(&Shape::Text(&Text::TIME));
 
 pub(crate) static CREATE: Shape = Shape::Object(&[
     Field::required("type", &FLAG_TYPE).says("What its values are; it never changes."),
     Field::optional("variants", &VARIANTS),
-    Field::optional("off_variant", &Shape::String)
+    Field::optional("off_variant", &Shape::Text(&Text::VARIANT_NAME))
         .says("The variant that is served while it is off; `off` of a boolean one."),
-    Field::optional("fallthrough", &Shape::String)
+    Field::optional("fallthrough", &Shape::Text(&Text::VARIANT_NAME))
         .says("The variant that it begins with for everybody; `on` of a boolean one."),
-    Field::optional("name", &TEXT),
-    Field::optional("description", &TEXT),
-    Field::optional("owner", &TEXT),
+    Field::optional("name", &NAME),
+    Field::optional("description", &DESCRIPTION),
+    Field::optional("owner", &NAME),
     Field::optional("tags", &TAGS),
     Field::optional("permanent", &Shape::Boolean),
-    Field::optional("expiry", &TEXT),
+    Field::optional("expiry", &EXPIRY),
 ]);
 
 pub(crate) static UPDATE: Shape = Shape::Object(&[
     Field::optional("variants", &VARIANTS),
-    Field::optional("name", &TEXT),
-    Field::optional("description", &TEXT),
-    Field::optional("owner", &TEXT),
+    Field::optional("name", &NAME),
+    Field::optional("description", &DESCRIPTION),
+    Field::optional("owner", &NAME),
     Field::optional("tags", &TAGS),
     Field::optional("permanent", &Shape::Boolean),
-    Field::optional("expiry", &TEXT),
+    Field::optional("expiry", &EXPIRY),
 ]);
 
 /// The members of a patch; their values are checked after merging.
@@ -345,37 +348,23 @@ fn breaks(
 pub(super) fn shared_faults(document: &FlagDocument) -> Vec<Diagnostic> {
     let shared = &document.shared;
     let mut faults = Vec::new();
-    let mut limit = |pointer: &str, what: &str, size: usize, maximum: usize, unit: &str| {
-        if size > maximum {
-            let message = format!("{what} has at most {maximum} {unit}");
-            faults.push(diagnostic(pointer, "limit_exceeded", message));
-        }
-    };
-    let bytes = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    limit("/name", "a name", bytes(&shared.name), MAX_NAME_BYTES, "bytes");
-    let description = bytes(&shared.description);
-    limit("/description", "a description", description, MAX_DESCRIPTION_BYTES, "bytes");
-    limit("/owner", "an owner", bytes(&shared.owner), MAX_NAME_BYTES, "bytes");
-    limit("/tags", "a flag", shared.tags.len(), MAX_TAGS, "tags");
-    for (index, tag) in shared.tags.iter().enumerate() {
-        limit(&format!("/tags/{index}"), "a tag", tag.len(), MAX_TAG_BYTES, "bytes");
+    let texts = [
+        ("/name", "a name", &text::NAME, &shared.name),
+        ("/description", "a description", &text::DESCRIPTION, &shared.description),
+        ("/owner", "an owner", &text::NAME, &shared.owner),
+    ];
+    for (pointer, what, kind, said) in texts {
+        faults.extend(said.iter().flat_map(|said| text::faults(pointer, what, kind, said)));
     }
-    let mut text = |pointer: &str, what: &str, right: bool| {
-        if !right {
-            let message = format!("{what} has no control characters");
-            faults.push(diagnostic(pointer, "invalid_text", message));
-        }
-    };
-    let line = |text: &Option<String>| text.as_deref().is_none_or(is_line);
-    text("/name", "a name", line(&shared.name));
-    let description = shared.description.as_deref();
-    text("/description", "a description", description.is_none_or(is_text));
-    text("/owner", "an owner", line(&shared.owner));
+    if shared.tags.len() > MAX_TAGS {
+        let message = format!("a flag has at most {MAX_TAGS} tags");
+        faults.push(diagnostic("/tags", "limit_exceeded", message));
+    }
     for (index, tag) in shared.tags.iter().enumerate() {
-        text(&format!("/tags/{index}"), "a tag", is_line(tag));
+        faults.extend(text::faults(&format!("/tags/{index}"), "a tag", &text::TAG, tag));
     }
     let expiry = shared.expiry.as_ref();
-    if expiry.is_some_and(|expiry| Timestamp::parse(expiry).is_none()) {
+    if expiry.is_some_and(|expiry| !Text::TIME.fits(expiry)) {
         let message = "an expiry is a time such as `2027-01-31T12:00:00Z`";
         faults.push(diagnostic("/expiry", "invalid_time", message));
     }

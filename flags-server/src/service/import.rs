@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use flags_core::{
     Diagnostic, FLAG_STATE, FLAG_TYPE, Field, FlagState, MAX_DIAGNOSTICS, SEGMENT,
-    SegmentDefinition, Serve, Shape, VARIANTS, folded_key, is_key,
+    SegmentDefinition, Serve, Shape, Text, VARIANTS, folded_key, is_key,
 };
 use schemars::{Schema, SchemaGenerator};
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::export::FORMAT;
 use super::fault::{Fault, diagnostic};
-use super::flag::{TAGS, TEXT, shared_faults};
+use super::flag::{DESCRIPTION, EXPIRY, NAME, TAGS, shared_faults};
 use super::model::{Beginning, FlagDocument, SharedFlag};
 use super::plan::{Kept, Plan, Wanted, WantedFlag, WantedSegment};
 use super::precondition::Precondition;
@@ -20,34 +20,36 @@ use super::received::{INVALID_KEY, all_right};
 use super::tenant::{self, UPSERTS, Upsert};
 use super::{project, rule_ids};
 use crate::limits::{MAX_FLAGS, MAX_IMPORTED_TENANTS, MAX_SEGMENTS};
-use crate::schema::Body;
+use crate::schema::{Body, text, with_values};
 use crate::store::{ObjectKind, ProjectId, Scope, View};
 
 /// What the audit log calls it.
 pub(crate) const ACTION: &str = "environment.import";
 
 static DOCUMENT: Shape = Shape::Object(&[
-    Field::optional("format", &Shape::U64),
+    Field::optional("format", &Shape::Within(FORMAT..=FORMAT, &Shape::U64)),
     Field::optional("project", &Shape::String).says("Where it is from; says nothing."),
     Field::optional("environment", &Shape::String).says("Where it is from; says nothing."),
     Field::optional("revision", &Shape::U64).says("Which revision it is of; says nothing."),
-    Field::optional("flags", &Shape::List(&FLAG))
+    Field::optional("flags", &Shape::Within(0..=MAX_FLAGS, &Shape::List(&FLAG)))
         .says("Flags with their definition and their state here."),
     // Checked without their keys, which a segment's definition does not have.
-    Field::optional("segments", &Shape::List(&Shape::Any)).says("Segments with all their keys."),
-    Field::optional("tenants", &UPSERTS).says("Stored tenants."),
+    Field::optional("segments", &Shape::Within(0..=MAX_SEGMENTS, &Shape::List(&Shape::Any)))
+        .says("Segments with all their keys."),
+    Field::optional("tenants", &Shape::Within(0..=MAX_IMPORTED_TENANTS, &UPSERTS))
+        .says("Stored tenants."),
 ]);
 
 static FLAG: Shape = Shape::Object(&[
-    Field::required("key", &Shape::String).says("The key of the flag."),
+    Field::required("key", &Shape::Text(&Text::KEY)).says("The key of the flag."),
     Field::required("type", &FLAG_TYPE),
     Field::required("variants", &VARIANTS),
-    Field::optional("name", &TEXT),
-    Field::optional("description", &TEXT),
-    Field::optional("owner", &TEXT),
+    Field::optional("name", &NAME),
+    Field::optional("description", &DESCRIPTION),
+    Field::optional("owner", &NAME),
     Field::optional("tags", &TAGS),
     Field::optional("permanent", &Shape::Boolean),
-    Field::optional("expiry", &TEXT),
+    Field::optional("expiry", &EXPIRY),
     Field::required("state", &FLAG_STATE).says("Its state in this environment."),
 ]);
 
@@ -62,13 +64,16 @@ pub(crate) struct Imported {
 impl Imported {
     /// The schema of the document.
     pub(crate) fn document(generator: &mut SchemaGenerator) -> Schema {
-        let key = json!({"type": "string"});
         let state = Body::of(&FLAG_STATE, generator).rules_without_ids().schema();
         let flag = Body::of(&FLAG, generator).with("state", state).schema();
+        let flag = with_values(flag, &[], false);
+        let key = text(&Text::KEY);
         let segment = Body::of(&SEGMENT, generator).with("key", key).requires("key").schema();
+        let list =
+            |most: u64, items: Schema| json!({"type": "array", "items": items, "maxItems": most});
         Body::of(&DOCUMENT, generator)
-            .with("flags", json!({"type": "array", "items": flag}))
-            .with("segments", json!({"type": "array", "items": segment}))
+            .with("flags", list(MAX_FLAGS, flag))
+            .with("segments", list(MAX_SEGMENTS, segment))
             .schema()
     }
 }

@@ -8,8 +8,8 @@ use super::flag::first_object;
 use super::model::{FlagDocument, Revisions};
 use super::publish::{Deed, Edit, Effect, Unit};
 use super::received::{INVALID_KEY, all_right};
-use super::text::is_line;
-use crate::limits::{MAX_ENVIRONMENTS, MAX_NAME_BYTES, MAX_PROJECTS};
+use super::text;
+use crate::limits::{MAX_ENVIRONMENTS, MAX_PROJECTS};
 use crate::store::{Environment, Page, Project, Reach, Scope, View};
 
 /// The project `key`, archived or not.
@@ -81,13 +81,7 @@ pub(super) fn check_names(key: Option<&str>, name: &str) -> Result<(), Fault> {
     if key.is_some_and(|key| !is_key(key)) {
         faults.push(diagnostic("/key", "invalid_key", INVALID_KEY));
     }
-    if name.len() > MAX_NAME_BYTES {
-        let message = format!("a name has at most {MAX_NAME_BYTES} bytes");
-        faults.push(diagnostic("/name", "limit_exceeded", message));
-    }
-    if !is_line(name) {
-        faults.push(diagnostic("/name", "invalid_text", "a name has no control characters"));
-    }
+    faults.extend(text::faults("/name", "a name", &text::NAME, name));
     all_right(faults)
 }
 

@@ -1,6 +1,6 @@
 //! Rolling a variant out by percentage.
 
-use flags_core::{Bucketing, Field, FlagState, Serve, Shape, Split, TOTAL_WEIGHT, Weight};
+use flags_core::{Bucketing, Field, FlagState, Serve, Shape, Split, TOTAL_WEIGHT, Text, Weight};
 
 use super::fault::Fault;
 use super::model::State;
@@ -21,10 +21,11 @@ pub(crate) struct Rollout {
 
 /// The form of a [`Rollout`].
 pub(crate) static ROLLOUT: Shape = Shape::Object(&[
-    Field::required("variant", &Shape::String).says("The variant that gets the share."),
-    Field::required("percent", &Shape::Number)
+    Field::required("variant", &Shape::Text(&Text::VARIANT_NAME))
+        .says("The variant that gets the share."),
+    Field::required("percent", &Shape::Within(0..=100, &Shape::Number))
         .says("Its share in per cent, with up to three decimals; the off variant gets the rest."),
-    Field::optional("by", &Shape::String).says(
+    Field::optional("by", &Shape::Text(&Text::UNIT)).says(
         "The unit that is drawn for, such as `tenant`; of the present split where there is one.",
     ),
     Field::optional("replace", &Shape::Boolean)

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use flags_core::{
     Diagnostic, Field, MAX_DIAGNOSTICS, Object, Revision, Shape, TENANT_KIND, TenantDefinition,
-    check_tenant, is_context_key,
+    Text, check_tenant, is_context_key,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -22,13 +22,13 @@ use crate::store::{Environment, EnvironmentId, Listed, Page, Project, StoredTena
 
 /// What the API takes and shows of a tenant.
 pub(crate) static ATTRIBUTES: Shape =
-    Shape::Object(&[Field::optional("attributes", &Shape::Members).says(
+    Shape::Object(&[Field::optional("attributes", &Shape::Attributes).says(
         "What is known of the tenant: names with booleans, numbers, strings or lists of strings.",
     )]);
 
 /// The members of a patch; the attributes are checked after merging.
 static PATCH: Shape =
-    Shape::Object(&[Field::optional("attributes", &Shape::Nullable(&Shape::Members))
+    Shape::Object(&[Field::optional("attributes", &Shape::Nullable(&Shape::Attributes))
         .says("What is known of the tenant; `null` takes one away.")]);
 
 const INVALID_KEY: &str =
@@ -61,8 +61,9 @@ pub(crate) struct Upsert {
 
 /// The shape of a list of these.
 pub(super) static UPSERTS: Shape = Shape::List(&Shape::Object(&[
-    Field::required("key", &Shape::String).says("The key of the tenant, as services name it."),
-    Field::optional("attributes", &Shape::Members),
+    Field::required("key", &Shape::Text(&Text::CONTEXT_KEY))
+        .says("The key of the tenant, as services name it."),
+    Field::optional("attributes", &Shape::Attributes),
 ]));
 
 /// Everything that is wrong with tenants, up to [`MAX_DIAGNOSTICS`]; in the body they are `tenants`.
@@ -89,6 +90,8 @@ pub(super) fn check(upserts: &[Upsert]) -> Vec<Diagnostic> {
     faults
 }
 
+static SOME: Shape = Shape::Within(0..=MAX_TENANTS_PER_REQUEST as u64, &UPSERTS);
+
 /// What many tenants are to be.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Upserts {
@@ -98,9 +101,7 @@ pub(crate) struct Upserts {
 impl Upserts {
     /// The shape of a body.
     pub(crate) const SHAPE: &'static Shape =
-        &Shape::Object(&[
-            Field::required("tenants", &UPSERTS).says("The tenants, each as a whole.")
-        ]);
+        &Shape::Object(&[Field::required("tenants", &SOME).says("The tenants, each as a whole.")]);
 
     /// Checks what was asked for.
     ///

@@ -1,13 +1,49 @@
 //! What people write for people to read: names, owners, tags, descriptions, reasons.
 
+use flags_core::{Diagnostic, Text};
+
+use super::fault::diagnostic;
+use crate::limits::{MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, MAX_REASON_BYTES, MAX_TAG_BYTES};
+
+/// The name of anything, and the owner of a flag.
+pub(crate) const NAME: Text = Text::new(is_line, LINE).bytes(0, MAX_NAME_BYTES);
+
+/// A tag of a flag.
+pub(crate) const TAG: Text = Text::new(is_line, LINE).bytes(0, MAX_TAG_BYTES);
+
+/// Why something is written.
+pub(crate) const REASON: Text = Text::new(is_line, LINE).bytes(0, MAX_REASON_BYTES);
+
+/// What a flag is for.
+pub(crate) const DESCRIPTION: Text = Text::new(is_text, LINES).bytes(0, MAX_DESCRIPTION_BYTES);
+
+const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$";
+const LINES: &str =
+    r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$";
+
+/// What is wrong with a text of this kind.
+pub(crate) fn faults(
+    pointer: &str,
+    what: &str,
+    kind: &Text,
+    text: &str,
+) -> impl Iterator<Item = Diagnostic> + use<> {
+    let most = kind.most_bytes();
+    let long = (text.len() > most)
+        .then(|| diagnostic(pointer, "limit_exceeded", format!("{what} has at most {most} bytes")));
+    let formless = (!kind.has_form(text))
+        .then(|| diagnostic(pointer, "invalid_text", format!("{what} has no control characters")));
+    long.into_iter().chain(formless)
+}
+
 /// Whether a text stays where it is shown: it moves no cursor, begins no line, and does not turn the
 /// direction of what stands beside it.
-pub(crate) fn is_line(text: &str) -> bool {
+fn is_line(text: &str) -> bool {
     !text.contains(breaks_out)
 }
 
 /// The same of a text that may have several lines, and tabs.
-pub(crate) fn is_text(text: &str) -> bool {
+fn is_text(text: &str) -> bool {
     !text.contains(|char| breaks_out(char) && !matches!(char, '\n' | '\r' | '\t'))
 }
 

@@ -81,7 +81,7 @@ impl Contract {
     }
 
     /// The operation that a request is for.
-    fn operation(&self, method: &Method, path: &str) -> Option<(&str, &Value)> {
+    pub fn operation(&self, method: &Method, path: &str) -> Option<(&str, &Value)> {
         let asked: Vec<&str> = path.split('/').collect();
         let fits = |path: &str| {
             let parts: Vec<&str> = path.split('/').collect();

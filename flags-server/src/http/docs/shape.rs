@@ -56,6 +56,10 @@ fn named(name: &str, schema: &Value) -> Markup {
         @if !text(schema, "pattern").is_empty() {
             span.limits { ", matching " code { (text(schema, "pattern")) } }
         }
+        @let exceptions = schema.pointer("/not/enum").and_then(Value::as_array);
+        @for exception in exceptions.into_iter().flatten() {
+            span.limits { ", not " code { (exception.as_str().unwrap_or_default()) } }
+        }
     }
 }
 

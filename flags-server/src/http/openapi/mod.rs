@@ -4,6 +4,8 @@
 mod answer;
 mod operation;
 mod shared;
+#[cfg(test)]
+mod texts;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

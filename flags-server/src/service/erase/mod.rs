@@ -9,7 +9,7 @@ mod audit;
 mod change_log;
 mod in_force;
 
-use flags_core::{Revision, is_context_key, is_key};
+use flags_core::{Revision, Text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -27,6 +27,9 @@ use crate::store::{Environment, Page, Project, View};
 /// What the audit log calls the beginning of an erasure; erased parts name such a row.
 pub(crate) const ACTION: &str = "erase";
 
+/// Keys that can go: what stands in their place is none.
+pub(crate) const ERASABLE: Text = Text::CONTEXT_KEY.except(&[".", "..", MARKER]);
+
 /// Whose key is to go, and from where.
 #[derive(Debug, Clone)]
 pub(crate) struct Erasure {
@@ -40,11 +43,11 @@ impl Erasure {
     /// When there can be no such kind or key; pointers lead into `{kind, key}`.
     pub(crate) fn new(kind: String, key: String, project: Option<String>) -> Result<Self, Fault> {
         let mut faults = Vec::new();
-        if !is_key(&kind) {
+        if !Text::KEY.fits(&kind) {
             let message = "a kind of context, such as `user` or `tenant`";
             faults.push(diagnostic("/kind", "invalid_key", message));
         }
-        if !is_context_key(&key) || key == MARKER {
+        if !ERASABLE.fits(&key) {
             let message = "a key is 1 to 512 bytes without control characters";
             faults.push(diagnostic("/key", "invalid_key", message));
         }

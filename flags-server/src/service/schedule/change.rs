@@ -1,7 +1,7 @@
 //! A change that is to be made later: the verb, the object, and what the request of now would have
 //! as its body.
 
-use flags_core::{Field, Shape};
+use flags_core::{Field, Shape, Text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,7 +17,7 @@ use crate::service::{segment, state};
 use crate::store::ScheduledChange;
 
 /// The form of a [`Later`].
-static CHANGE: Shape = Shape::Object(&[
+pub(crate) static CHANGE: Shape = Shape::Object(&[
     Field::required(
         "action",
         &Shape::Word(&[
@@ -32,7 +32,7 @@ static CHANGE: Shape = Shape::Object(&[
         ]),
     )
     .says("What is to be done, as the audit log calls it."),
-    Field::required("key", &Shape::String).says("The key of the flag or segment."),
+    Field::required("key", &Shape::Text(&Text::KEY)).says("The key of the flag or segment."),
     Field::optional("if_version", &Shape::U64).says("Only if the object has this version then."),
     Field::optional("body", &Shape::Any)
         .says("What the request of that time would have as its body."),

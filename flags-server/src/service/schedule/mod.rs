@@ -8,7 +8,7 @@ use flags_core::{Diagnostic, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub(crate) use self::change::Later;
+pub(crate) use self::change::{CHANGE, Later};
 use super::fault::{Fault, diagnostic};
 use super::model::{Revisions, parse};
 use super::precondition::Precondition;

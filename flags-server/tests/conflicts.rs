@@ -1,0 +1,213 @@
+//! 409 and 428 come where docs/openapi.json says, and it says so of no operation that never gives them.
+
+#![cfg(test)]
+
+mod server;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+use flags_core::Timestamp;
+use reqwest::Method;
+use serde_json::{Value, json};
+use server::contract::{Contract, DOCUMENT};
+use server::{ADMIN, Answer, DEADLINE, FLAGS, PRODUCTION, TestServer, answer};
+
+const PROJECTS: &str = "/api/v1/projects";
+const TOKENS: &str = "/api/v1/tokens";
+
+/// The operations of which the document has this refusal.
+fn documented(status: &str) -> BTreeSet<String> {
+    let contract = Contract::new(serde_json::from_str(DOCUMENT).unwrap());
+    let paths = contract.document["paths"].as_object().unwrap();
+    let operations = paths.values().flat_map(|methods| methods.as_object().unwrap().values());
+    let refusing = operations.filter(|operation| operation["responses"].get(status).is_some());
+    refusing.map(|operation| operation["operationId"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What was refused, and how.
+struct Refused<'s> {
+    server: &'s TestServer,
+    contract: Contract,
+    operations: BTreeSet<String>,
+}
+
+impl<'s> Refused<'s> {
+    fn by(server: &'s TestServer) -> Self {
+        let contract = Contract::new(serde_json::from_str(DOCUMENT).unwrap());
+        Self { server, contract, operations: BTreeSet::new() }
+    }
+
+    /// Asks for something that is refused.
+    async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Value,
+        header: Option<(&str, &str)>,
+        (status, code): (u16, &str),
+    ) {
+        let (name, _) = self.contract.operation(&method, path).expect("an operation");
+        self.operations.insert(name.to_owned());
+        let mut request = self.server.request(method, path, ADMIN);
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        answer(request).await.problem(status, code);
+    }
+
+    async fn conflict(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Value,
+        header: Option<(&str, &str)>,
+        code: &str,
+    ) {
+        self.ask(method, path, body, header, (409, code)).await;
+    }
+}
+
+fn later(millis: i64) -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+    Timestamp::from_millis(i64::try_from(now).unwrap() + millis).to_string()
+}
+
+fn id(answer: &Value) -> &str {
+    answer["id"].as_str().unwrap()
+}
+
+/// A scheduled change that has been made.
+async fn done(server: &TestServer, schedule: &str) -> Value {
+    let change = json!({"action": "flag_state.on", "key": "b"});
+    let created = loop {
+        let said = json!({"at": later(300), "change": change});
+        let answer: Answer = server.post(schedule, said).await;
+        if answer.status == 201 {
+            break answer.body;
+        }
+        answer.refuses(&[("/at", "in_the_past")]);
+    };
+    let path = format!("{schedule}/{}", id(&created));
+    let wait = async {
+        while server.get(&path).await.is(200)["state"] == "open" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, wait).await.expect("it is made");
+    created
+}
+
+#[tokio::test]
+async fn conflicts_come_where_the_document_says() {
+    const ANY: Option<(&str, &str)> = Some(("if-match", "*"));
+    const NEW: Option<(&str, &str)> = Some(("if-none-match", "*"));
+    let server = TestServer::start().await;
+    let (segments, schedule) = (format!("{PRODUCTION}/segments"), format!("{PRODUCTION}/schedule"));
+    server.create_flag("a").await;
+    server.create_flag("b").await;
+    let segment = json!({"key": "s", "kind": "tenant"});
+    server.post(&segments, segment.clone()).await.is(201);
+    let mut refused = Refused::by(&server);
+    let flag = json!({"key": "a", "type": "boolean"});
+    let boolean = json!({"type": "boolean"});
+
+    // Keys that are there, or too like one.
+    let taken = "key_conflict";
+    refused.conflict(Method::POST, PROJECTS, json!({"key": "default"}), None, taken).await;
+    let environments = format!("{PROJECTS}/default/environments");
+    let production = json!({"key": "production"});
+    refused.conflict(Method::POST, &environments, production, None, taken).await;
+    refused.conflict(Method::POST, FLAGS, flag, None, taken).await;
+    refused.conflict(Method::PUT, &format!("{FLAGS}/A"), boolean, NEW, taken).await;
+    refused.conflict(Method::POST, &segments, segment, None, taken).await;
+    let tenant = json!({"kind": "tenant"});
+    refused.conflict(Method::PUT, &format!("{segments}/S"), tenant, NEW, taken).await;
+
+    // What is archived does not change.
+    server.create_flag("gone").await;
+    server.press(&format!("{FLAGS}/gone/archive")).await.is(200);
+    let gone = format!("{FLAGS}/gone");
+    refused.conflict(Method::PATCH, &gone, json!({"owner": "x"}), ANY, "archived").await;
+
+    // What is needed stays.
+    let state = json!({"on": true, "off_variant": "off", "fallthrough": {"variant": "off"},
+        "rules": [{"when": {"segment": "s"}, "serve": {"variant": "on"}}]});
+    server.create_flag("c").await;
+    let c = server.get(&format!("{PRODUCTION}/flags/c")).await.is(200)["version"].as_u64().unwrap();
+    server.put(&format!("{PRODUCTION}/flags/c"), c, state).await.is(200);
+    refused.conflict(Method::DELETE, &format!("{segments}/s"), Value::Null, ANY, "in_use").await;
+    let archive = format!("{FLAGS}/c/archive");
+    refused.conflict(Method::POST, &archive, Value::Null, None, "in_use").await;
+
+    // A split by another unit is not replaced by accident: now, later, or to see what it would do.
+    let rollout = |by: &str| json!({"variant": "on", "percent": 10, "by": by});
+    let path = format!("{PRODUCTION}/flags/a/rollout");
+    server.post(&path, rollout("tenant")).await.is(200);
+    let moved = "rollout_conflict";
+    refused.conflict(Method::POST, &path, rollout("user"), None, moved).await;
+    let change = json!({"action": "flag_state.rollout", "key": "a", "body": rollout("user")});
+    let said = json!({"at": later(60_000), "change": change});
+    refused.conflict(Method::POST, &schedule, said, None, moved).await;
+    for preview in ["preview", "preview/tenants"] {
+        let (path, said) =
+            (format!("{PRODUCTION}/{preview}"), json!({"flag": "a", "rollout": rollout("user")}));
+        refused.conflict(Method::POST, &path, said, None, moved).await;
+    }
+
+    // What has ended has.
+    let done = done(&server, &schedule).await;
+    let done = format!("{schedule}/{}", id(&done));
+    refused.conflict(Method::DELETE, &done, Value::Null, None, "schedule_ended").await;
+    let said = json!({"at": later(60_000)});
+    refused.conflict(Method::PATCH, &done, said, ANY, "schedule_ended").await;
+    let said = json!({"name": "x", "kind": "service", "role": "viewer"});
+    let token = format!("{TOKENS}/{}", id(&server.post(TOKENS, said).await.is(201)));
+    answer(server.request(Method::DELETE, &token, ADMIN)).await.is(200);
+    let (rotate, said) = (format!("{token}/rotate"), json!({"overlap_seconds": 0}));
+    refused.conflict(Method::POST, &rotate, said, None, "token_ended").await;
+    let tokens = server.get(TOKENS).await.is(200);
+    let tokens = tokens["items"].as_array().unwrap();
+    let admin = tokens.iter().find(|token| token["role"] == "admin").unwrap();
+    let last = format!("{TOKENS}/{}", id(admin));
+    refused.conflict(Method::DELETE, &last, Value::Null, None, "last_admin_token").await;
+
+    // A flag that is archived is not replaced either.
+    refused.conflict(Method::PUT, &gone, json!({}), ANY, "archived").await;
+    assert_eq!(refused.operations, documented("409"));
+}
+
+#[tokio::test]
+async fn what_says_what_something_is_to_be_says_of_which_version() {
+    let server = TestServer::start().await;
+    server.create_flag("f").await;
+    let segment = json!({"key": "s", "kind": "tenant"});
+    server.post(&format!("{PRODUCTION}/segments"), segment).await.is(201);
+    let tenants = json!({"tenants": [{"key": "acme"}]});
+    server.post(&format!("{PRODUCTION}/tenants"), tenants).await.is(200);
+    let change = json!({"at": later(60_000), "change": {"action": "flag_state.on", "key": "f"}});
+    let scheduled = server.post(&format!("{PRODUCTION}/schedule"), change).await.is(201);
+    let scheduled = format!("schedule/{}", id(&scheduled));
+    let state = json!({"on": true, "off_variant": "off", "fallthrough": {"variant": "off"}});
+    let mut refused = Refused::by(&server);
+    for (path, whole, part) in [
+        (format!("{FLAGS}/f"), Some(json!({})), Some(json!({}))),
+        (format!("{PRODUCTION}/flags/f"), Some(state), Some(json!({}))),
+        (format!("{PRODUCTION}/segments/s"), Some(json!({"kind": "tenant"})), Some(json!({}))),
+        (format!("{PRODUCTION}/tenants/acme"), Some(json!({})), Some(json!({}))),
+        (format!("{PRODUCTION}/{scheduled}"), None, Some(json!({}))),
+    ] {
+        for (method, body) in [(Method::PUT, whole), (Method::PATCH, part)] {
+            let Some(body) = body else { continue };
+            refused.ask(method, &path, body, None, (428, "precondition_required")).await;
+        }
+        if path.contains("/segments/") || path.contains("/tenants/") {
+            let refusal = (428, "precondition_required");
+            refused.ask(Method::DELETE, &path, Value::Null, None, refusal).await;
+        }
+    }
+    assert_eq!(refused.operations, documented("428"));
+}
