@@ -342,7 +342,7 @@ static PREREQUISITE: Shape = Shape::Object(&[
 ]);
 
 static REQUIRES: Shape = Shape::Object(&[
-    Field::required("feature", &Shape::String).says("The key of the feature."),
+    Field::required("feature", &KEY).says("The key of the feature."),
     Field::optional("write", &Shape::Boolean).says("Whether read-only access is not enough."),
 ]);
 

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use flags_core::{KeysChange, Shape, Text};
+use flags_core::KeysChange;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-use serde_json::json;
 
 use super::body::{Bulk, Form, parse};
 use super::list::MembersQuery;
@@ -19,7 +18,7 @@ use super::post::Post;
 use super::problem::Problem;
 use super::segment::{Counts, Triple, path};
 use super::write::etag;
-use crate::schema::{Body, text};
+use crate::schema::Body;
 use crate::service::members::{self, Changed, EDIT, MembersEdit};
 use crate::service::{Precondition, Service, Unit};
 
@@ -65,15 +64,7 @@ impl Form for MembersEdit {
         "excluded": {"remove": ["globex"]}}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        // The shape knows them as strings.
-        let keys = || json!({"type": "array", "items": text(&Text::CONTEXT_KEY)});
-        let Shape::Object(lists) = &EDIT else { return Schema::default() };
-        let body = lists.iter().fold(Body::of(&EDIT, generator), |body, list| {
-            let schema =
-                Body::of(list.shape(), generator).with("add", keys()).with("remove", keys());
-            body.with(list.name(), schema.schema())
-        });
-        body.schema()
+        Body::of(&EDIT, generator).schema()
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use flags_core::{Diagnostic, Field, KeysChange, MAX_DIAGNOSTICS, Revision, Shape, is_context_key};
+use flags_core::{
+    Diagnostic, Field, KeysChange, MAX_DIAGNOSTICS, Revision, Shape, Text, is_context_key,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -154,10 +156,11 @@ pub(super) fn check_count<'a>(
     Ok(())
 }
 
+static KEYS: Shape = Shape::List(&Shape::Text(&Text::CONTEXT_KEY));
+
 static LIST: Shape = Shape::Object(&[
-    Field::optional("add", &Shape::List(&Shape::String)).says("Keys that come."),
-    Field::optional("remove", &Shape::List(&Shape::String))
-        .says("Keys that go; before others come."),
+    Field::optional("add", &KEYS).says("Keys that come."),
+    Field::optional("remove", &KEYS).says("Keys that go; before others come."),
 ]);
 
 pub(crate) static EDIT: Shape = Shape::Object(&[
