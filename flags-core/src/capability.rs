@@ -6,11 +6,12 @@
 /// here; a client without it treats that object alone as invalid. The first version of the format
 /// needs none.
 ///
-/// `tenants` is to see the attributes of [stored tenants](crate::TenantDefinition).
+/// `tenants` is to see the attributes of [stored tenants](crate::TenantDefinition), `entitlements` to
+/// decide on their contracts: [`flag_needs`](crate::flag_needs) says which flags cannot do without.
 ///
 /// ```
-/// let needs = ["entitlements"];
+/// let needs = ["time-travel"];
 /// let meets_them = needs.iter().all(|need| flags_core::CAPABILITIES.contains(need));
 /// assert!(!meets_them);
 /// ```
-pub const CAPABILITIES: &[&str] = &["tenants"];
+pub const CAPABILITIES: &[&str] = &["tenants", "entitlements"];

@@ -2,9 +2,10 @@
 
 use core::cell::Cell;
 
-use crate::condition::{AttributePath, Condition, Subject, Test, Truth};
+use crate::condition::{AttributePath, Condition, Derived, Subject, Test, Truth};
 use crate::context::{AttributeValue, Context};
 use crate::definition::FlagType;
+use crate::entitlement::{Access, Entitlement, EntitlementReason, Limit};
 use crate::evaluation::{Answer, Evaluation, Reason, SplitOutcome};
 use crate::flag::{Flag, FlagKey, FlagValue};
 use crate::key_map::hash;
@@ -15,8 +16,8 @@ use crate::limits::{
 use crate::observer::{Asked, Found, Observer, Unobserved};
 use crate::outcome::{Decision, Outcome, Why};
 use crate::ruleset::{
-    Flag as CompiledFlag, FlagBody, FlagRules, Prerequisite, Questions, Ruleset, Segment, Slot,
-    TENANT, Targets, VariantIndex, Variants,
+    Flag as CompiledFlag, FlagBody, FlagRules, Prerequisite, Questions, Requires, Ruleset, Segment,
+    Slot, TENANT, Targets, VariantIndex, Variants,
 };
 use crate::same::same;
 use crate::serve::{Serve, Split, Unit};
@@ -331,7 +332,7 @@ impl<'r: 'a, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, 
         serve(variant, Why::Fallthrough(split))
     }
 
-    /// The first of the prerequisites, targets and rules that decides.
+    /// The first of the prerequisites, what is required, targets and rules that decides.
     fn questions(
         &mut self,
         variants: &'r Variants,
@@ -344,6 +345,11 @@ impl<'r: 'a, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, 
             if !self.prerequisite(prerequisite, depth)? {
                 return decided(off_variant, Why::PrerequisiteFailed(place));
             }
+        }
+        if let Some(requires) = &questions.requires
+            && let Err(reason) = self.entitled(requires)
+        {
+            return decided(off_variant, Why::NotEntitled(reason));
         }
         if !questions.targets.is_empty() {
             let target = self.target(&questions.targets);
@@ -402,6 +408,24 @@ impl<'r: 'a, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, 
         };
         self.observer.leave(Found::Truth(satisfied.into()));
         Ok(satisfied)
+    }
+
+    /// Whether the tenant of the context is entitled to what a flag requires, or why not.
+    #[inline(never)]
+    fn entitled(&mut self, requires: &Requires) -> Result<(), EntitlementReason> {
+        let Requires { feature, hash, write } = requires;
+        let entitlement = self
+            .key(TENANT)
+            .map_or(Entitlement::none(EntitlementReason::TenantUnknown), |tenant| {
+                self.ruleset.entitlement_of(tenant, *hash, feature)
+            });
+        let decision = entitlement.check(|| self.now.get());
+        let least = if *write { Access::Full } else { Access::ReadOnly };
+        let is_entitled = decision.access >= least && decision.limit != Some(Limit::At(0));
+        let (access, reason, write) = (decision.access, decision.reason, *write);
+        let asked = Asked::Requires { feature, write, access, reason };
+        self.observer.found(asked, Found::Truth(is_entitled.into()));
+        if is_entitled { Ok(()) } else { Err(reason) }
     }
 
     /// The variant of the first target, in the order of the definition, that holds the key of its
@@ -566,6 +590,9 @@ impl<'r: 'a, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, 
 
     /// What the context says, or else what is stored of the tenant that it names.
     fn named_attribute(&self, path: &AttributePath, name: &str) -> Option<AttributeValue<'a>> {
+        if let Some(derived) = path.derived {
+            return self.derived_attribute(derived);
+        }
         match self.own_attribute(path, name) {
             None if !self.ruleset.tenants.is_empty() => self.stored_attribute(path, name),
             own => own,
@@ -592,10 +619,21 @@ impl<'r: 'a, 'a, C: Context + ?Sized, N: Now, O: Observer> Evaluator<'r, 'a, C, 
         self.ruleset.tenants.attribute(self.key(TENANT)?, name)
     }
 
+    /// What a contract says, which no context can.
+    #[inline(never)]
+    fn derived_attribute(&self, derived: Derived) -> Option<AttributeValue<'a>> {
+        let now = || self.now.get().as_millis();
+        self.ruleset.tenants.derived(self.key(TENANT)?, derived, now)
+    }
+
     /// Whether what there is of an attribute is stored; for observers alone.
     fn is_stored(&self, path: &AttributePath) -> bool {
-        let is_stored = |name: &str| {
-            self.own_attribute(path, name).is_none() && self.stored_attribute(path, name).is_some()
+        let is_stored = |name: &str| match path.derived {
+            Some(derived) => self.derived_attribute(derived).is_some(),
+            None => {
+                self.own_attribute(path, name).is_none()
+                    && self.stored_attribute(path, name).is_some()
+            }
         };
         O::OBSERVES && path.name.as_deref().is_some_and(is_stored)
     }

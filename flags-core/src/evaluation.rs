@@ -4,13 +4,15 @@ use core::fmt;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::entitlement::EntitlementReason;
 use crate::revision::Revision;
 use crate::value::Value;
 
 /// An answer: which value, and why; borrowed from the ruleset.
 ///
 /// As JSON it has the fields `value`, `variant`, `reason`, `version`, `revision`, and those of the
-/// reason: `prerequisite`; `rule`; `split`, with a `bucket` or as `unit_missing`.
+/// reason: `prerequisite`; `feature` and `entitlement`, the reason of the decision on it, with its
+/// `lane` if there is one; `rule`; `split`, with a `bucket` or as `unit_missing`.
 ///
 /// ```
 /// use flags_core::{Ruleset, Timestamp};
@@ -107,6 +109,14 @@ pub enum Reason<'r> {
         /// The key of the prerequisite.
         flag: &'r str,
     },
+    /// The tenant of the context is not entitled to the feature that the flag requires; the off
+    /// variant.
+    NotEntitled {
+        /// The key of the feature.
+        feature: &'r str,
+        /// Why it is not: the reason of the decision.
+        reason: EntitlementReason,
+    },
     /// A key of the context is targeted.
     TargetMatch,
     /// A rule's conditions are true, and what it serves yields a variant.
@@ -152,6 +162,7 @@ impl Reason<'_> {
             Self::Override => "override",
             Self::Disabled => "disabled",
             Self::PrerequisiteFailed { .. } => "prerequisite_failed",
+            Self::NotEntitled { .. } => "not_entitled",
             Self::TargetMatch => "target_match",
             Self::RuleMatch { .. } => "rule_match",
             Self::Fallthrough { .. } => "fallthrough",
@@ -173,6 +184,13 @@ impl Serialize for Evaluation<'_> {
         map.serialize_entry("reason", self.reason.name())?;
         match self.reason {
             Reason::PrerequisiteFailed { flag } => map.serialize_entry("prerequisite", flag)?,
+            Reason::NotEntitled { feature, reason } => {
+                map.serialize_entry("feature", feature)?;
+                map.serialize_entry("entitlement", reason.name())?;
+                if let EntitlementReason::Blocked(lane) = reason {
+                    map.serialize_entry("lane", lane.name())?;
+                }
+            }
             Reason::RuleMatch { rule, bucket } => {
                 map.serialize_entry("rule", rule)?;
                 if let Some(bucket) = bucket {

@@ -107,6 +107,18 @@ pub enum Question {
         /// The variants that satisfy.
         variants: Vec<String>,
     },
+    /// Whether the tenant of the context is entitled to a feature.
+    Requires {
+        /// The feature's key.
+        feature: String,
+        /// Whether read-only access is not enough.
+        #[serde(skip_serializing_if = "core::ops::Not::not")]
+        write: bool,
+        /// What the tenant may do: [`Access::name`](crate::Access::name).
+        access: &'static str,
+        /// Why: [`EntitlementReason::name`](crate::EntitlementReason::name).
+        entitlement: &'static str,
+    },
     /// Whether the context is targeted by a key.
     Targets,
     /// Whether a rule decides.
@@ -250,6 +262,12 @@ fn question(asked: &Asked<'_>) -> Question {
             flag: (*flag).into(),
             variants: variants.iter().map(ToString::to_string).collect(),
         },
+        Asked::Requires { feature, write, access, reason } => Question::Requires {
+            feature: (*feature).into(),
+            write: *write,
+            access: access.name(),
+            entitlement: reason.name(),
+        },
         Asked::Targets => Question::Targets,
         Asked::Rule { id } => Question::Rule { id: (*id).into() },
         Asked::Fallthrough => Question::Fallthrough,
@@ -375,6 +393,10 @@ impl fmt::Display for Question {
             Self::Prerequisite { flag, variants } => {
                 write!(f, "prerequisite `{flag}` serves one of ")?;
                 write_list(f, variants.iter())
+            }
+            Self::Requires { feature, write, access, entitlement } => {
+                let to = if *write { "to write " } else { "" };
+                write!(f, "entitled {to}to `{feature}`, has access {access} ({entitlement})")
             }
             Self::Targets => f.write_str("targeted by key"),
             Self::Rule { id } => write!(f, "rule `{id}`"),

@@ -295,7 +295,10 @@ pub use change::{
     ADDON_KIND, Change, Document, FEATURE_KIND, FLAG_KIND, Gap, Object, ObjectChange, PLAN_KIND,
     SEGMENT_KIND, TENANT_KIND,
 };
-pub use compile::{check_flag, check_segment, check_tenant, flag_references, unknown_variant};
+pub use compile::{
+    check_flag, check_segment, check_tenant, condition_needs, flag_needs, flag_references,
+    unknown_variant,
+};
 pub use context::derive::Context;
 pub use context::{
     Attribute, AttributeValue, Context, ContextKey, Entity, JsonContext, PackedStrings, Strings,
@@ -307,15 +310,16 @@ pub use definition::shape::{
 };
 pub use definition::{
     Bucketing, Condition, FlagDefinition, FlagState, FlagType, Operator, PlainJson, Prerequisite,
-    Ramp, Rule, SegmentDefinition, Serve, Split, Target, TenantDefinition, Variant, Weight,
+    Ramp, Requires, Rule, SegmentDefinition, Serve, Split, Target, TenantDefinition, Variant,
+    Weight,
 };
 pub use diagnostic::Diagnostic;
 pub use entitlement::{
     ADDON, Access, AddonDefinition, AddonQuantity, BlockDefinition, BlockEffect, CONTRACT,
     Catalogue, Combine, Contract, ContractDefinition, ContractOverride, Decision, Entitlement,
-    EntitlementReason, EntitlementSource, FEATURE, FeatureDefinition, FeatureKey, FeatureType,
-    Granted, GrantedOptions, Lane, Limit, OverLimit, OverLimitPolicy, OverrideMode, PLAN,
-    PlanDefinition, PlanReference, PlanVersionDefinition, SubscriptionDefinition,
+    EntitlementReason, EntitlementSource, FEATURE, FeatureDefinition, FeatureKey, FeatureList,
+    FeatureType, Granted, GrantedOptions, Lane, Limit, OverLimit, OverLimitPolicy, OverrideMode,
+    PLAN, PlanDefinition, PlanReference, PlanVersionDefinition, SubscriptionDefinition,
     SubscriptionState, Timeline, TrialDefinition, check_addon, check_contract, check_feature,
     check_grant, check_override, check_plan,
 };

@@ -4,6 +4,7 @@ use smol_str::SmolStr;
 
 use crate::condition::{AttributePath, Test, Truth};
 use crate::context::AttributeValue;
+use crate::entitlement::{Access, EntitlementReason};
 use crate::ruleset::Served;
 use crate::serve::{Share, Unit};
 
@@ -28,6 +29,13 @@ pub(crate) enum Asked<'a> {
     Prerequisite {
         flag: &'a str,
         variants: &'a [SmolStr],
+    },
+    /// The access to a feature that is required, and the reason of that.
+    Requires {
+        feature: &'a str,
+        write: bool,
+        access: Access,
+        reason: EntitlementReason,
     },
     Targets,
     Rule {

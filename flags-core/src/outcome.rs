@@ -1,6 +1,7 @@
 //! What an evaluation came to, small enough for two registers; the answers that callers see are
 //! made of it where they are asked for.
 
+use crate::entitlement::EntitlementReason;
 use crate::evaluation::{Evaluation, Reason, SplitOutcome};
 use crate::revision::Revision;
 use crate::ruleset::{Flag, Served, VariantIndex};
@@ -24,6 +25,7 @@ pub(crate) enum Why {
     Override,
     Disabled,
     PrerequisiteFailed(u16),
+    NotEntitled(EntitlementReason),
     TargetMatch,
     RuleMatch(u16, Option<u32>),
     Fallthrough(Option<SplitOutcome>),
@@ -71,6 +73,7 @@ impl<'r> Decision<'r> {
             Why::PrerequisiteFailed(place) => {
                 Reason::PrerequisiteFailed { flag: self.prerequisite(place) }
             }
+            Why::NotEntitled(reason) => Reason::NotEntitled { feature: self.feature(), reason },
             Why::TargetMatch => Reason::TargetMatch,
             Why::RuleMatch(place, bucket) => Reason::RuleMatch { rule: self.rule(place), bucket },
             Why::Fallthrough(split) => Reason::Fallthrough { split },
@@ -93,6 +96,13 @@ impl<'r> Decision<'r> {
         let prerequisites = self.flag.and_then(Flag::questions).map(|asked| &asked.prerequisites);
         let named = prerequisites.and_then(|all| all.get(usize::from(place)));
         named.map(|prerequisite| &*prerequisite.key).unwrap_or_default()
+    }
+
+    /// The key of the feature that is required.
+    fn feature(&self) -> &'r str {
+        let requires =
+            self.flag.and_then(Flag::questions).and_then(|asked| asked.requires.as_ref());
+        requires.map(|requires| &*requires.feature).unwrap_or_default()
     }
 
     /// The id of the rule that the evaluator named.

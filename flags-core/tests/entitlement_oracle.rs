@@ -6,11 +6,14 @@
 mod changes;
 #[path = "entitlement_oracle/interpreter.rs"]
 mod interpreter;
+#[path = "entitlement_oracle/limited.rs"]
+mod limited;
 #[path = "entitlement_oracle/worlds.rs"]
 mod worlds;
 
 use flags_core::{Catalogue, Contract, Timeline, Timestamp};
-use interpreter::{World, limited, list, millis, number};
+use interpreter::{World, list, millis, number};
+use limited::limited;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde::de::DeserializeOwned;

@@ -48,6 +48,11 @@ fn ruleset() -> Ruleset {
             "prerequisites": [{"flag": "light", "variants": ["on"]}],
             "targets": [{"kind": "tenant", "keys": ["acme"], "variant": "on"}],
             "rules": [rule("staff", staff), rule("beta", beta)]})),
+        boolean("sold", json!({"requires": {"feature": "export"},
+            "rules": [rule("plus", json!({"all": [
+                test("tenant.$plan", "equals", json!(["plus"])),
+                test("tenant.$features", "in", json!(["export", "audit"]))]}))]})),
+        boolean("sold-to-write", json!({"requires": {"feature": "export", "write": true}})),
         boolean("split", json!({"fallthrough": {"split": {"by": "tenant", "weights": shares.clone()}}})),
         boolean("ramp", json!({"fallthrough": {"ramp": {
             "by": "tenant", "variant": "on", "rest": "off", "from": 0, "to": 100_000,
@@ -83,6 +88,13 @@ fn ruleset() -> Ruleset {
             "fallthrough": {"split": {"by": "tenant.country", "weights": shares}}})),
         {"kind": "tenant", "key": "acme", "version": 4, "definition": {"attributes": {
             "country": "DE", "regions": ["eu", "us"], "size": 120}}},
+        {"kind": "feature", "key": "export", "version": 5, "definition": {
+            "type": "boolean", "combine": "any"}},
+        {"kind": "plan", "key": "plus", "version": 5, "definition": {"versions": [
+            {"version": 1, "grants": {"export": true}}]}},
+        {"kind": "tenant", "key": "globex", "version": 5, "definition": {
+            "plan": "plus", "plan_version": 1,
+            "blocks": [{"lane": "manual", "effect": "read_only"}]}},
         {"kind": "segment", "key": "beta", "version": 2, "definition": {
             "kind": "tenant", "when": test("tenant.key", "in", json!(many))}},
     ]});
@@ -136,6 +148,9 @@ explanations! {
     formats_match: "formats" for {"user": {"n": 2.0, "since": 1_767_225_600_000_i64,
         "app": "2.0.9", "ip": "10.255.0.1"}};
     stored: "stored" for {"tenant": {"key": "acme", "size": 20}};
+    entitled: "sold" for {"tenant": {"key": "globex"}};
+    not_entitled: "sold" for {"tenant": {"key": "acme"}};
+    not_entitled_to_write: "sold-to-write" for {"tenant": {"key": "globex"}};
     invalid: "invalid" for {};
     not_found: "nothing" for {};
 }

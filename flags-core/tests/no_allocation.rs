@@ -89,6 +89,7 @@ fn no_published_case_allocates() {
         include_str!("../testdata/evaluation/segments.json"),
         include_str!("../testdata/evaluation/splits.json"),
         include_str!("../testdata/evaluation/tenants.json"),
+        include_str!("../testdata/evaluation/entitlements.json"),
         include_str!("../testdata/evaluation/prerequisites.json"),
         include_str!("../testdata/evaluation/invalid.json"),
     ];

@@ -3,6 +3,8 @@
 
 #![cfg(test)]
 
+#[path = "oracle/contracts.rs"]
+mod contracts;
 #[path = "oracle/mod.rs"]
 mod oracle;
 
@@ -239,7 +241,8 @@ fn groups(leaf: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
 
 fn condition() -> BoxedStrategy<Value> {
     let segment = pick(&["s0", "s1", "s2", "missing"]).prop_map(|key| json!({"segment": key}));
-    groups(prop_oneof![4 => test_of(&["user", "tenant"]), 1 => segment].boxed())
+    let leaf = prop_oneof![8 => test_of(&["user", "tenant"]), 2 => segment, 1 => contracts::test()];
+    groups(leaf.boxed())
 }
 
 fn salt() -> BoxedStrategy<Value> {
@@ -247,8 +250,12 @@ fn salt() -> BoxedStrategy<Value> {
 }
 
 fn by() -> BoxedStrategy<String> {
-    prop_oneof![pick(&["user", "tenant"]).prop_map(String::from), attribute_of(&["user", "tenant"])]
-        .boxed()
+    prop_oneof![
+        8 => pick(&["user", "tenant"]).prop_map(String::from),
+        8 => attribute_of(&["user", "tenant"]),
+        1 => Just("tenant.$plan".to_owned()),
+    ]
+    .boxed()
 }
 
 fn serve(in_rule: bool) -> BoxedStrategy<Value> {
@@ -280,18 +287,21 @@ fn serve(in_rule: bool) -> BoxedStrategy<Value> {
 
 fn flag(index: usize) -> BoxedStrategy<Value> {
     let prerequisite = (0..6_usize, prop::collection::vec(pick(&VARIANTS), 1..3));
+    let prerequisites = prop::collection::vec(prerequisite, 0..2);
+    let requires = prop::option::weighted(0.25, contracts::requires());
     let targets = prop::sample::subsequence(TENANTS.to_vec(), 0..3);
     (
         prop::bool::weighted(0.9),
         pick(&["red", "red", "red", "red", "red", "red", "red", "nowhere"]),
         salt(),
-        prop::collection::vec(prerequisite, 0..2),
+        (prerequisites, requires),
         targets,
         prop::collection::vec((condition(), serve(true)), 0..4),
         serve(false),
         prop::bool::weighted(0.05),
     )
-        .prop_map(move |(on, off_variant, salt, prerequisites, targets, rules, fallthrough, needs)| {
+        .prop_map(move |(on, off_variant, salt, gates, targets, rules, fallthrough, needs)| {
+            let (prerequisites, requires) = gates;
             let prerequisites: Vec<Value> = prerequisites
                 .into_iter()
                 // Mostly without cycles, and now and then with one.
@@ -309,7 +319,7 @@ fn flag(index: usize) -> BoxedStrategy<Value> {
                    "definition": {"type": "string",
                 "variants": VARIANTS.map(|name| json!({"name": name, "value": format!("#{name}")})),
                 "state": {"on": on, "off_variant": off_variant, "salt": salt,
-                    "prerequisites": prerequisites,
+                    "prerequisites": prerequisites, "requires": requires,
                     "targets": [
                         {"kind": "tenant", "keys": first, "variant": "green"},
                         {"kind": "user", "keys": ["u-1"], "variant": "blue"},
@@ -321,7 +331,8 @@ fn flag(index: usize) -> BoxedStrategy<Value> {
 
 fn segment(index: usize) -> BoxedStrategy<Value> {
     let keys = || prop::sample::subsequence(TENANTS.to_vec(), 0..3);
-    (keys(), keys(), prop::option::of(groups(test_of(&["tenant"]))))
+    let leaf = prop_oneof![8 => test_of(&["tenant"]), 1 => contracts::test()];
+    (keys(), keys(), prop::option::of(groups(leaf.boxed())))
         .prop_map(move |(included, excluded, when)| {
             json!({"kind": "segment", "key": format!("s{index}"), "version": 1,
                    "definition": {"kind": "tenant", "included": included, "excluded": excluded, "when": when}})
@@ -335,17 +346,19 @@ fn tenants() -> BoxedStrategy<Vec<Value>> {
         |name| prop::option::weighted(0.7, found()).prop_map(move |x| x.map(|x| (name, x)));
     let tenant = |key: &'static str| {
         let needs = pick(&["", "", "tenants", "time-travel"]);
-        let tenant =
-            ([attribute("x"), attribute("y")], needs).prop_map(move |(attributes, needs)| {
-                let attributes: serde_json::Map<_, _> = attributes
-                    .into_iter()
-                    .flatten()
-                    .map(|(name, value)| (name.to_owned(), value))
-                    .collect();
-                json!({"kind": "tenant", "key": key, "version": 1,
+        let tenant = ([attribute("x"), attribute("y")], needs, contracts::contract());
+        let tenant = tenant.prop_map(move |(attributes, needs, contract)| {
+            let attributes: serde_json::Map<_, _> = attributes
+                .into_iter()
+                .flatten()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect();
+            let mut definition = contract;
+            definition["attributes"] = json!(attributes);
+            json!({"kind": "tenant", "key": key, "version": 1,
                    "needs": needs.split_terminator(',').collect::<Vec<_>>(),
-                   "definition": {"attributes": attributes}})
-            });
+                   "definition": definition})
+        });
         prop::option::weighted(0.7, tenant)
     };
     let tenants: Vec<_> = TENANTS.iter().map(|key| tenant(key)).collect();
@@ -355,9 +368,10 @@ fn tenants() -> BoxedStrategy<Vec<Value>> {
 fn environment() -> BoxedStrategy<Value> {
     let flags: Vec<_> = (0..5).map(flag).collect();
     let segments: Vec<_> = (0..2).map(segment).collect();
-    (flags, segments, tenants())
-        .prop_map(|(flags, segments, tenants)| {
-            let objects: Vec<Value> = flags.into_iter().chain(segments).chain(tenants).collect();
+    (flags, segments, tenants(), contracts::catalogue())
+        .prop_map(|(flags, segments, tenants, catalogue)| {
+            let objects = flags.into_iter().chain(segments).chain(tenants).chain(catalogue);
+            let objects: Vec<Value> = objects.collect();
             json!({"epoch": "e1", "revision": 1, "objects": objects})
         })
         .boxed()
@@ -371,7 +385,10 @@ fn attributes() -> BoxedStrategy<Value> {
         ]
     };
     (prop::option::weighted(0.9, pick(&TENANTS)), value(), value())
-        .prop_map(|(key, x, y)| json!({"key": key, "x": x, "y": y}))
+        // No context says what comes from a contract.
+        .prop_map(
+            |(key, x, y)| json!({"key": key, "x": x, "y": y, "$plan": "p1", "$features": ["sso"]}),
+        )
         .boxed()
 }
 
@@ -481,6 +498,7 @@ fn the_generated_cases_reach_every_reason() {
         "fallthrough + missing",
         "flag_invalid",
         "flag_not_found",
+        "not_entitled",
         "prerequisite_failed",
         "rule_match",
         "rule_match + bucket",

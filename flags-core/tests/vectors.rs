@@ -68,6 +68,7 @@ evaluation_vectors!(
     refused,
     segments,
     tenants,
+    entitlements,
     splits,
     prerequisites,
     invalid

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::quota::Quotas;
@@ -28,6 +29,8 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// How much may be asked of the server.
     pub quotas: Quotas,
+    /// The proxies that say in `X-Forwarded-For` for whom they ask: addresses, or networks of them.
+    pub trusted_proxies: Vec<IpNet>,
     /// Where backups go; `None` for no backups.
     pub backup_dir: Option<PathBuf>,
     /// How long after a backup the next one is made.
@@ -48,6 +51,7 @@ impl Default for Config {
             log_level: LogLevel::default(),
             shutdown_timeout: Duration::from_secs(10),
             quotas: Quotas::default(),
+            trusted_proxies: Vec::new(),
             backup_dir: None,
             backup_every: Duration::from_secs(24 * 60 * 60),
             backup_keep: 7,

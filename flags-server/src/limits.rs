@@ -230,8 +230,11 @@ pub(crate) const MAX_WAITING_EXPORTS: usize = 8;
 /// How long an export may take to be read by its client: the database cannot tidy up meanwhile.
 pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
-/// Flags, segments, keys or tenants that an export reads at once.
+/// Keys or tenants that an export reads at once.
 pub(crate) const EXPORT_ITEMS_PER_READ: u32 = 500;
+
+/// Flags or segments that an export reads at once: each may have [`MAX_DEFINITION_BYTES`].
+pub(crate) const EXPORT_OBJECTS_PER_READ: u32 = 16;
 
 /// Bytes that an export sends at once, at least.
 pub(crate) const EXPORT_CHUNK_BYTES: usize = 64 * 1024;

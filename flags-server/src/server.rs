@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,16 +42,11 @@ pub fn run(config: Config) -> Result<(), Error> {
         let address = listener.local_addr()?;
         let (database, first) = Database::open(&config.database, &config.bootstrap)?;
         let stop = stop_signal()?;
-        let backups = config.backup_dir.map(|directory| {
-            let (every, keep) = (config.backup_every, config.backup_keep);
-            (Schedule { directory, every, keep }, config.database.clone())
-        });
         let ready = || {
             tracing::info!(%address, database = %config.database.display(), "listening");
             announce(address, &first)
         };
-        let (quotas, timeout) = (config.quotas, config.shutdown_timeout);
-        serve_when(listener, database, quotas, timeout, stop, backups, ready).await?;
+        serve_when(listener, database, &config, stop, ready).await?;
         tracing::info!("stopped");
         Ok(())
     });
@@ -112,20 +106,20 @@ pub async fn serve(
     shutdown_timeout: Duration,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
-    serve_when(listener, database, quotas, shutdown_timeout, shutdown, None, || Ok(())).await
+    let config = Config { quotas, shutdown_timeout, ..Config::default() };
+    serve_when(listener, database, &config, shutdown, || Ok(())).await
 }
 
-/// The same, with backups of the file where they are wanted; `ready` is called when requests can be
-/// answered.
+/// The same as configured, but for what has been listened to and opened; `ready` is called when
+/// requests can be answered.
 async fn serve_when(
     listener: TcpListener,
     database: Database,
-    quotas: Quotas,
-    shutdown_timeout: Duration,
+    config: &Config,
     shutdown: impl Future<Output = ()> + Send + 'static,
-    backups: Option<(Schedule, PathBuf)>,
     ready: impl FnOnce() -> Result<(), Error>,
 ) -> Result<(), Error> {
+    let (quotas, shutdown_timeout) = (config.quotas, config.shutdown_timeout);
     let stop = CancellationToken::new();
     let store = database.store;
     let (loaded, tokens_end) = (Arc::clone(&store), stop.clone());
@@ -136,9 +130,10 @@ async fn serve_when(
 
     // What came due meanwhile is made before anybody is answered.
     schedule::run::catch_up(&service, http::tell).await;
-    if let Some((schedule, file)) = backups {
-        let metrics = service.metrics.of_backups(schedule.every)?;
-        tokio::spawn(schedule.run(file, metrics));
+    if let Some(directory) = config.backup_dir.clone() {
+        let (every, keep) = (config.backup_every, config.backup_keep);
+        let metrics = service.metrics.of_backups(every)?;
+        tokio::spawn(Schedule { directory, every, keep }.run(config.database.clone(), metrics));
     }
     widen(&listener)?;
     ready()?;
@@ -153,8 +148,8 @@ async fn serve_when(
             handle.graceful_shutdown(Some(shutdown_timeout));
         }
     });
-    let app =
-        http::router(Arc::clone(&service)).into_make_service_with_connect_info::<SocketAddr>();
+    let app = http::router(Arc::clone(&service), config.trusted_proxies.clone())
+        .into_make_service_with_connect_info::<SocketAddr>();
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let server = Server::<SocketAddr>::from_listener(listener).handle(handle);
     // Not HTTP/2: hyper waits without a limit for the first bytes that tell which one it is. After

@@ -1,10 +1,12 @@
 //! Where a configuration comes from: flags before variables before a file before defaults.
 
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
 use crate::{Bootstrap, Config, Error, LogFormat, LogLevel, Quotas};
@@ -85,6 +87,13 @@ pub struct Settings {
     /// How many streams each token may have open [default: 20000]
     #[arg(long, env = "FLAGS_STREAMS_PER_TOKEN", value_name = "NUMBER")]
     streams_per_token: Option<u32>,
+
+    /// A proxy in front of this server, which says in X-Forwarded-For for whom it asks: an address, or
+    /// a network of them such as 10.0.0.0/8; several with commas [default: none]
+    #[arg(long, env = "FLAGS_TRUSTED_PROXIES", value_name = "ADDR", value_delimiter = ',',
+        value_parser = network)]
+    #[serde(default, deserialize_with = "read_networks")]
+    trusted_proxies: Option<Vec<IpNet>>,
 }
 
 impl Settings {
@@ -128,8 +137,10 @@ impl Settings {
                 .or(file.streams_per_token)
                 .unwrap_or(defaults.quotas.streams_per_token),
         };
+        let trusted_proxies = self.trusted_proxies.or(file.trusted_proxies);
         Ok(Config {
             quotas,
+            trusted_proxies: trusted_proxies.unwrap_or_default(),
             database: self.database.or(file.database).unwrap_or(defaults.database),
             listen: self.listen.or(file.listen).unwrap_or(defaults.listen),
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
@@ -215,6 +226,21 @@ fn read_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Du
     }
 }
 
+/// `10.0.0.0/8`, or one address.
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = |_| text.parse::<IpAddr>().map(IpNet::from);
+    let wrong = |_| format!("`{text}` is neither an address nor a network such as 10.0.0.0/8");
+    text.parse().or_else(address).map_err(wrong)
+}
+
+fn read_networks<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<IpNet>>, D::Error> {
+    let networks = Vec::<String>::deserialize(deserializer)?;
+    let networks = networks.iter().map(|text| network(text)).collect::<Result<_, _>>();
+    networks.map(Some).map_err(serde::de::Error::custom)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,12 +256,15 @@ mod tests {
     fn what_was_said_comes_before_the_file_and_that_before_defaults() {
         let file = "database = 'a.db'\nlisten = 'b'\nlog_level = 'warn'\nlog_format = 'text'\n\
                     shutdown_timeout = 3\nbackup_dir = 'c'\nbackup_every = '6h'\nbackup_keep = 2\n\
-                    streams_per_token = 5\nsdk_requests_per_minute = 9\n";
+                    streams_per_token = 5\nsdk_requests_per_minute = 9\n\
+                    trusted_proxies = ['10.1.0.0/16', '::1']\n";
         let said = Settings { listen: Some("x".into()), ..Settings::default() };
         let config = config(said, file).unwrap();
         assert_eq!((&*config.listen, config.database.to_str()), ("x", Some("a.db")));
         assert_eq!((config.log_level, config.log_format), (LogLevel::Warn, LogFormat::Text));
         assert_eq!((config.shutdown_timeout.as_secs(), config.backup_keep), (3, 2));
+        let proxies: Vec<String> = config.trusted_proxies.iter().map(IpNet::to_string).collect();
+        assert_eq!(proxies, ["10.1.0.0/16", "::1/128"]);
         let quotas = config.quotas;
         assert_eq!((quotas.streams_per_token, quotas.sdk_requests_per_minute.get()), (5, 9));
         assert_eq!(quotas.admin_requests_per_minute, Quotas::default().admin_requests_per_minute);
@@ -256,6 +285,10 @@ mod tests {
             ("database = 7", &["line 1", "database", "expected"]),
             ("config = 'other.toml'", &["line 1", "config", "unknown field"]),
             ("[server]\nlisten = 'x'", &["line 1", "server", "unknown field"]),
+            (
+                "trusted_proxies = ['::1', 'here']",
+                &["line 1", "trusted_proxies", "`here` is neither"],
+            ),
             ("listen = ", &["line 1"]),
             ("backup_keep = 2", &["without backup-dir"]),
             ("backup_dir = 'x'\nbackup_keep = 0", &["at least 1"]),

@@ -79,7 +79,7 @@ async fn whatever_is_altered_is_found_and_named() {
         ("UPDATE change_log SET change = replace(change, 'true', 'false') WHERE revision = 4
           AND environment_id = 1", production, "the flag `two` is not what"),
         ("UPDATE change_log SET change = '{}' WHERE revision = 2 AND environment_id = 1", production,
-         "damaged at revision 2: missing field"),
+         "damaged at revision 2: Data error at line 1"),
         ("DELETE FROM change_log WHERE revision = 3 AND environment_id = 1", production,
          "damaged at revision 3"),
         ("DELETE FROM change_log WHERE revision = 6", production, "revision 6: it is not there"),

@@ -334,3 +334,44 @@ async fn bad_proposals_are_refused() {
         assert_eq!(answer(request("nobody-knows-this-token-0123456789abcdef")).await.status, 401);
     }
 }
+
+/// What an environment comes to is looked at as the write looks at it, and a switch is in no way.
+#[tokio::test]
+async fn what_would_be_too_much_is_refused() {
+    let server = furnished().await;
+    let preview = format!("{PRODUCTION}/preview");
+    let database = Connection::open(server.database()).unwrap();
+    let (exports, beta) =
+        (format!("{PRODUCTION}/flags/exports"), format!("{PRODUCTION}/segments/beta"));
+    for (limit, fill, path, proposal, allowed) in [
+        (
+            "environment_bytes",
+            "definition_bytes = 64 * 1024 * 1024",
+            &exports,
+            json!({"flag": "exports", "patch": rules(of_countries(&["DE"]))}),
+            json!({"flag": "exports", "patch": {"on": false}}),
+        ),
+        (
+            "segment_members",
+            "included = 1000000",
+            &beta,
+            json!({"segment": "beta", "patch": {"included": [tenant(0), tenant(1)]}}),
+            json!({"segment": "beta", "patch": {"included": [tenant(1)]}}),
+        ),
+        (
+            "segment_member_bytes",
+            "included = 1, member_bytes = 128 * 1024 * 1024",
+            &beta,
+            json!({"segment": "beta", "patch": {"included": [tenant(0), tenant(1)]}}),
+            json!({"segment": "beta", "patch": {"included": [tenant(1)]}}),
+        ),
+    ] {
+        database.execute(&format!("UPDATE environment SET {fill}"), ()).unwrap();
+        let refused = server.post(&preview, proposal.clone()).await;
+        assert_eq!(refused.problem(422, "limit_exceeded")["limit"], limit);
+        let version = server.get(path).await.is(200)["version"].as_u64().unwrap();
+        let refused = server.patch(path, version, proposal["patch"].clone()).await;
+        assert_eq!(refused.problem(422, "limit_exceeded")["limit"], limit);
+        server.post(&preview, allowed.clone()).await.is(200);
+    }
+}

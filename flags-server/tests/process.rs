@@ -279,6 +279,25 @@ async fn quotas_are_configured() {
     assert!(errors.contains("--admin-requests-per-minute"), "{errors}");
 }
 
+/// Failures are counted for the client that the proxy names, if it is one to be believed.
+#[tokio::test]
+async fn a_trusted_proxy_says_for_whom_it_asks() {
+    for (trusted, last) in [("127.0.0.1,10.0.0.0/8", 401), ("10.0.0.0/8", 429)] {
+        let dir = TempDir::new().unwrap();
+        let arguments = ["--trusted-proxies", trusted, "--failed-authentications-per-minute", "1"];
+        let (child, _, address) = start(command(&dir).args(arguments));
+        let fail = async |client: &str| {
+            let request = reqwest::Client::new().get(format!("{address}/api/v1/projects"));
+            let request = request.header("x-forwarded-for", client);
+            request.send().await.unwrap().status().as_u16()
+        };
+        assert_eq!(fail("192.0.2.1").await, 401);
+        assert_eq!(fail("192.0.2.1").await, 429);
+        assert_eq!(fail("192.0.2.2, 10.0.0.1").await, last, "{trusted}");
+        stop(child, "-TERM");
+    }
+}
+
 #[test]
 fn it_does_not_start_when_something_is_wrong() {
     let dir = TempDir::new().unwrap();

@@ -13,11 +13,12 @@ use super::{Linker, check_kind, condition::compile_condition};
 use crate::condition::LeadingLists;
 use crate::definition as said;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::key::{is_context_key, is_variant_name};
+use crate::key::{is_context_key, is_key, is_variant_name};
 use crate::key_map::{KeyTable, hash};
 use crate::limits::{MAX_PREREQUISITES, MAX_RULES, MAX_VARIANTS};
 use crate::ruleset::{
-    FlagRules, Prerequisite, Questions, Rule, TargetEntry, Targets, VariantIndex, Variants,
+    FlagRules, Prerequisite, Questions, Requires, Rule, TargetEntry, Targets, VariantIndex,
+    Variants,
 };
 use crate::value::OwnedValue;
 
@@ -54,10 +55,12 @@ fn compile_questions(
 ) -> Questions {
     let prerequisites =
         d.at("prerequisites", |d| compile_prerequisites(&state.prerequisites, linker, d));
+    let requires = state.requires.as_ref();
+    let requires = requires.map(|requires| d.at("requires", |d| compile_requires(requires, d)));
     let targets = d.at("targets", |d| compile_targets(&state.targets, names, d));
     let rules = d.at("rules", |d| compile_rules(key, state, names, linker, d));
     let leading_lists = LeadingLists::of(rules.iter().map(|rule| &rule.when));
-    Questions { prerequisites, targets, rules, leading_lists }
+    Questions { prerequisites, requires, targets, rules, leading_lists }
 }
 
 /// Of a flag with more variants, a message names the first ones.
@@ -163,6 +166,15 @@ fn compile_prerequisites(
     compiled.into()
 }
 
+fn compile_requires(said: &said::Requires, d: &mut Diagnostics) -> Requires {
+    if !is_key(&said.feature) {
+        d.at("feature", |d| {
+            d.report("invalid_key", "the key of a feature follows the grammar of keys");
+        });
+    }
+    Requires { feature: SmolStr::new(&said.feature), hash: hash(&said.feature), write: said.write }
+}
+
 fn compile_targets(
     targets: &[said::Target],
     names: &VariantNames<'_>,
@@ -250,7 +262,7 @@ fn compile_rules(
     for (index, rule) in state.rules.iter().enumerate() {
         d.at(index, |d| {
             d.at("id", |d| {
-                if !crate::key::is_key(&rule.id) {
+                if !is_key(&rule.id) {
                     d.report("invalid_key", "a rule's id follows the grammar of keys");
                 } else if !ids.insert(&*rule.id) {
                     d.report("duplicate", format!("there are two rules `{}`", rule.id));

@@ -7,6 +7,7 @@ mod budget;
 mod condition;
 mod flag;
 mod lists;
+mod needs;
 mod operator;
 mod segment;
 mod serve;
@@ -14,6 +15,7 @@ mod tenant;
 
 pub(crate) use flag::compile_flag;
 pub use flag::unknown_variant;
+pub use needs::{condition_needs, flag_needs};
 pub(crate) use segment::{change_members, compile_segment};
 pub(crate) use serve::instant;
 pub use tenant::check_tenant;
@@ -86,7 +88,7 @@ pub fn check_segment(definition: &SegmentDefinition) -> Vec<Diagnostic> {
     compile_segment(definition, &mut Recorder::default()).err().unwrap_or_default()
 }
 
-/// Which flags and segments a flag refers to: whoever keeps definitions checks that they exist.
+/// Which flags, segments and features a flag refers to: whoever keeps definitions checks that they exist.
 ///
 /// It takes invalid flags too, and tells what they refer to as far as they go.
 ///
@@ -108,7 +110,11 @@ pub fn check_segment(definition: &SegmentDefinition) -> Vec<Diagnostic> {
 pub fn flag_references(definition: &FlagDefinition) -> References {
     let mut recorder = Recorder::default();
     let _ = compile_flag(NAMELESS, definition, &mut recorder);
-    References { flags: definition.state.prerequisites.clone(), segments: recorder.segments }
+    References {
+        flags: definition.state.prerequisites.clone(),
+        segments: recorder.segments,
+        features: definition.state.requires.iter().map(|said| said.feature.clone()).collect(),
+    }
 }
 
 /// A linker for those who only want to know what would be linked.

@@ -24,7 +24,7 @@ pub(crate) use text::{Affixes, End};
 use crate::context::AttributeValue;
 use crate::definition::Operator;
 use crate::key_map::{KeyTable, Keys, hash};
-use crate::ruleset::Slot;
+use crate::ruleset::{Slot, TENANT};
 use crate::same::same;
 use crate::time::Timestamp;
 
@@ -79,11 +79,33 @@ pub(crate) struct AttributePath {
     pub(crate) kind: Box<str>,
     /// `None` for the key.
     pub(crate) name: Option<Box<str>>,
+    /// What it is of a contract, if it is.
+    pub(crate) derived: Option<Derived>,
+}
+
+/// An attribute of a tenant that comes from its contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Derived {
+    Plan,
+    Addons,
+    Features,
 }
 
 impl AttributePath {
     pub(crate) fn new(kind: &str, name: Option<&str>) -> Self {
-        Self { kind: kind.into(), name: name.map(Box::from) }
+        let derived = Derived::of(kind, name);
+        Self { kind: kind.into(), name: name.map(Box::from), derived }
+    }
+}
+
+impl Derived {
+    pub(crate) fn of(kind: &str, name: Option<&str>) -> Option<Self> {
+        match name {
+            Some("$plan") if kind == TENANT => Some(Self::Plan),
+            Some("$addons") if kind == TENANT => Some(Self::Addons),
+            Some("$features") if kind == TENANT => Some(Self::Features),
+            _ => None,
+        }
     }
 }
 

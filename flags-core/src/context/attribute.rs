@@ -3,6 +3,7 @@ use core::fmt;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::entitlement::FeatureList;
 use crate::json_text::{JsonText, write_list};
 use crate::key_map::Length;
 
@@ -53,6 +54,8 @@ pub enum Strings<'a> {
     Owned(&'a [String]),
     /// Of a stored tenant.
     Packed(PackedStrings<'a>),
+    /// The features that a stored tenant's contract grants.
+    Features(FeatureList<'a>),
 }
 
 /// The texts of a list that a [stored tenant](crate::TenantDefinition) has, in one piece of memory.
@@ -94,6 +97,7 @@ impl<'a> Strings<'a> {
             Self::Borrowed(texts) => texts.len(),
             Self::Owned(texts) => texts.len(),
             Self::Packed(texts) => texts.len(),
+            Self::Features(features) => features.len(),
         }
     }
 
@@ -105,13 +109,15 @@ impl<'a> Strings<'a> {
 
     /// The texts in order.
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
-        let (borrowed, owned, packed): (&[&str], &[String], _) = match self {
-            Self::Borrowed(texts) => (texts, &[], None),
-            Self::Owned(texts) => (&[], texts, None),
-            Self::Packed(texts) => (&[], &[], Some(texts)),
+        let (borrowed, owned, packed, features): (&[&str], &[String], _, _) = match self {
+            Self::Borrowed(texts) => (texts, &[], None, None),
+            Self::Owned(texts) => (&[], texts, None, None),
+            Self::Packed(texts) => (&[], &[], Some(texts), None),
+            Self::Features(features) => (&[], &[], None, Some(features)),
         };
         let slices = borrowed.iter().copied().chain(owned.iter().map(String::as_str));
-        slices.chain(packed.into_iter().flat_map(PackedStrings::iter))
+        let packed = packed.into_iter().flat_map(PackedStrings::iter);
+        slices.chain(packed).chain(features.into_iter().flat_map(FeatureList::iter))
     }
 }
 

@@ -87,8 +87,8 @@ pub struct FlagDefinition {
 
 /// What a flag serves to whom in one environment.
 ///
-/// The order of the fields is the order of evaluation: off, prerequisites, targets, rules,
-/// fallthrough. The first that decides is the answer.
+/// The order of evaluation is: off, prerequisites, what it requires, targets, rules, fallthrough. The
+/// first that decides is the answer.
 ///
 /// ```
 /// use flags_core::{FlagState, Serve};
@@ -106,8 +106,13 @@ pub struct FlagDefinition {
 pub struct FlagState {
     /// Off serves `off_variant` to everyone.
     pub on: bool,
-    /// What is served while the flag is off, or a prerequisite fails.
+    /// What is served while the flag is off, a prerequisite fails, or the tenant lacks what is
+    /// required.
     pub off_variant: String,
+    /// What the tenant has to be entitled to. A definition with it
+    /// [needs](crate::flag_needs) the capability `entitlements`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requires: Option<Requires>,
     /// The default salt of this flag's splits; the flag's key where it is absent.
     #[serde(default)]
     pub salt: Option<String>,
@@ -140,6 +145,25 @@ pub struct Prerequisite {
     pub flag: String,
     /// Any of these will do.
     pub variants: Vec<String>,
+}
+
+/// A feature to which the tenant of the context has to be entitled: so a flag narrows what a contract
+/// grants, and never widens it.
+///
+/// ```
+/// use flags_core::Requires;
+///
+/// let export: Requires = serde_json::from_str(r#"{"feature": "export"}"#)?;
+/// assert!(!export.write);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requires {
+    /// The feature's key.
+    pub feature: String,
+    /// Whether read-only access is not enough.
+    #[serde(default)]
+    pub write: bool,
 }
 
 /// Single contexts of one kind that get one variant. Of several targets that hold a context, the

@@ -10,7 +10,9 @@ pub(crate) mod shape;
 mod tenant;
 
 pub use condition::{Condition, Operator};
-pub use flag::{FlagDefinition, FlagState, FlagType, Prerequisite, Rule, Target, Variant};
+pub use flag::{
+    FlagDefinition, FlagState, FlagType, Prerequisite, Requires, Rule, Target, Variant,
+};
 pub use plain::PlainJson;
 pub use segment::SegmentDefinition;
 pub use serve::{Bucketing, Ramp, Serve, Split, Weight};

@@ -262,6 +262,7 @@ pub static FLAG: Shape = Shape::Object(&[
 pub static FLAG_STATE: Shape = Shape::Object(&[
     Field::required("on", &Shape::Boolean).says("Whether the flag is on; off, it serves `off_variant` to everybody."),
     Field::required("off_variant", &Shape::String).says("The variant that is served while the flag is off."),
+    Field::optional("requires", &Shape::Nullable(&REQUIRES)).says("A feature to which the tenant has to be entitled; or else `off_variant` is served."),
     Field::optional("salt", &Shape::Nullable(&Shape::String)).says("What buckets are drawn with; the flag's key where there is none. Another salt draws all lots anew."),
     Field::optional("prerequisites", &Shape::List(&PREREQUISITE)).says("Other flags that have to serve certain variants; or else `off_variant` is served."),
     Field::optional("targets", &Shape::List(&TARGET)).says("Who gets a variant by name, before any rule."),
@@ -309,6 +310,11 @@ static PREREQUISITE: Shape = Shape::Object(&[
     Field::required("flag", &Shape::String).says("The key of the other flag."),
     Field::required("variants", &Shape::List(&Shape::String))
         .says("One of these has to be served."),
+]);
+
+static REQUIRES: Shape = Shape::Object(&[
+    Field::required("feature", &Shape::String).says("The key of the feature."),
+    Field::optional("write", &Shape::Boolean).says("Whether read-only access is not enough."),
 ]);
 
 static TARGET: Shape = Shape::Object(&[

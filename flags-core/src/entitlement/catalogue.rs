@@ -10,7 +10,7 @@ use super::definition::{AddonDefinition, FeatureDefinition, FeatureType, PlanDef
 use super::feature::Feature;
 use super::merge::merge;
 use super::plan::{Grants, Plan, PlanId, PlanVersion};
-use super::timeline::{State, Timeline};
+use super::timeline::Timeline;
 use crate::diagnostic::Diagnostic;
 use crate::key_map::hash;
 use crate::ruleset::{Slot, Slots};
@@ -133,11 +133,12 @@ impl Catalogue {
     #[must_use]
     pub fn timeline(&self, contract: &Contract, feature: &str) -> Timeline {
         match self.features.find_by_key(feature).map(|known| &known.feature) {
-            Some(Some(compiled)) => merge(self, contract, feature, compiled),
-            Some(None) => {
-                Timeline::always(State::without_access(EntitlementReason::FeatureInvalid))
+            Some(Some(compiled)) => {
+                let intervals = merge(self, contract, feature, compiled);
+                Timeline::new(Arc::clone(compiled), contract.plan_since, intervals)
             }
-            None => Timeline::always(State::without_access(EntitlementReason::FeatureUnknown)),
+            Some(None) => Timeline::none(EntitlementReason::FeatureInvalid),
+            None => Timeline::none(EntitlementReason::FeatureUnknown),
         }
     }
 

@@ -52,11 +52,8 @@ impl<'r> Entitlement<'r> {
     #[must_use]
     #[inline]
     pub fn check(self, now: impl Now) -> Decision<'r> {
-        match self.over_time {
-            OverTime::Always(said) => said.decision(self.feature, None),
-            over_time if over_time.is_always() => over_time.said(0).decision(self.feature, None),
-            over_time => self.decision(over_time.place(now.now().as_millis())),
-        }
+        let (said, end) = self.over_time.at(|| now.now().as_millis());
+        said.decision(self.feature, end)
     }
 
     /// Every interval in order: its start, absent of the first, and what holds in it, whose
@@ -70,7 +67,6 @@ impl<'r> Entitlement<'r> {
     }
 
     /// What holds in an interval.
-    #[inline(never)]
     pub(super) fn decision(self, place: usize) -> Decision<'r> {
         let end = self.over_time.next(place).and_then(|next| self.over_time.start(next));
         self.over_time.said(place).decision(self.feature, end)

@@ -1,3 +1,5 @@
+use alloc::sync::Arc;
+
 use smol_str::SmolStr;
 
 use super::catalogue::Catalogue;
@@ -115,7 +117,7 @@ fn combine<'i>(
             let sets = granting.clone().filter_map(|(_, grant)| options(grant));
             let all = sets.fold(OptionSet::default(), OptionSet::union);
             let source = source(&|grant| options(grant).is_some_and(|set| !set.is_empty()))?;
-            Some((Grant::Options(all), source))
+            Some((Grant::Options(Arc::new(all)), source))
         }
         Combine::Priority => {
             // The first of the highest: `max_by_key` would be the last.

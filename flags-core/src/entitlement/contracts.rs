@@ -1,6 +1,5 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use smol_str::SmolStr;
 
@@ -10,12 +9,15 @@ use super::contract::Contract;
 use super::course::Course;
 use super::decision::EntitlementReason;
 use super::feature::Feature;
+use super::feature_list::FeatureList;
+use super::merge::merge;
 use super::over_time::OverTime;
-use super::package::Inputs;
+use super::package::{Inputs, Package};
 use super::packages::Packages;
-use super::stages::{PackageNumbers, Stage, Stages, stages};
-use super::timeline::Timeline;
+use super::stages::{self, PackageNumbers, Stage, Stages};
+use super::timeline::Interval;
 use super::touched::Touched;
+use crate::context::PackedStrings;
 use crate::numbered::Numbered;
 use crate::ruleset::Slot;
 
@@ -43,10 +45,29 @@ pub(crate) enum Place {
 #[derive(Debug, Clone)]
 struct Special {
     contract: Arc<Contract>,
+    /// The contract's, which lies elsewhere.
+    plan_since: Option<i64>,
     packages: PackageNumbers,
     stages: Box<[Stage]>,
-    /// Of features that there are and that have overrides, by their slots.
-    timelines: Box<[(Slot, Timeline)]>,
+    /// Features that there are and that have overrides, by their keys.
+    overridden: Box<[Overridden]>,
+}
+
+/// A feature of which a tenant has overrides.
+#[derive(Debug, Clone)]
+pub(super) struct Overridden {
+    slot: Slot,
+    pub(super) key: SmolStr,
+    pub(super) intervals: Box<[Interval]>,
+}
+
+/// What counts for a tenant at an instant.
+pub(crate) struct Standing<'r> {
+    packages: &'r Packages,
+    package: &'r Package,
+    is_blocked: bool,
+    overridden: &'r [Overridden],
+    now: i64,
 }
 
 impl Contracts {
@@ -66,10 +87,11 @@ impl Contracts {
         let with_trial = contract.trial.is_some().then(|| take(inputs(true, false)));
         let after_end = contract.ends_at.is_some().then(|| take(inputs(false, true)));
         let number = self.specials.insert(Arc::new(Special {
+            plan_since: contract.plan_since,
             contract: Arc::new(contract),
             packages: PackageNumbers { regular, with_trial, after_end },
             stages: [].into(),
-            timelines: [].into(),
+            overridden: [].into(),
         }));
         touched.specials.insert(number);
         Place::Special(number)
@@ -127,40 +149,75 @@ impl Contracts {
         }
     }
 
+    /// What counts for a tenant at an instant, which is asked for only where it matters; `None` for a
+    /// contract that cannot be read.
+    pub(crate) fn standing(&self, place: Place, now: impl FnOnce() -> i64) -> Option<Standing<'_>> {
+        let packages = &self.packages;
+        let (number, is_blocked, overridden, now) = match place {
+            Place::Broken => return None,
+            Place::Package(number) => (number, false, &[][..], 0),
+            Place::Special(number) => {
+                let Special { stages, overridden, .. } = &**self.specials.get(number)?;
+                let now = now();
+                let stage = stages.get(stages::place(stages, now))?;
+                (stage.package, stage.is_blocked(), &**overridden, now)
+            }
+        };
+        let package = packages.package(number)?;
+        Some(Standing { packages, package, is_blocked, overridden, now })
+    }
+
     #[inline(never)]
     fn special<'r>(&'r self, number: u32, slot: Slot, feature: &'r Feature) -> Entitlement<'r> {
         let Some(special) = self.specials.get(number) else {
             return Entitlement::none(EntitlementReason::FeatureInvalid);
         };
-        let timelines = &special.timelines;
-        let timeline = timelines.binary_search_by_key(&slot, |(slot, _)| *slot).ok();
-        let over_time = match timeline.and_then(|place| timelines.get(place)) {
-            Some((_, timeline)) => OverTime::Timeline(timeline),
+        let overridden = special.overridden.iter().find(|overridden| overridden.slot == slot);
+        let over_time = match overridden {
+            Some(Overridden { intervals, .. }) => OverTime::Intervals(intervals),
             None => {
                 let (stages, packages) = (&special.stages, &self.packages);
                 OverTime::Stages(Stages { stages, packages, slot })
             }
         };
-        let plan_since = PlanSince::Known(special.contract.plan_since);
+        let plan_since = PlanSince::Known(special.plan_since);
         Entitlement::new(Some(feature), over_time, plan_since)
+    }
+}
+
+impl<'r> Standing<'r> {
+    /// The plan; the fallback after the end of the contract.
+    pub(crate) fn plan(&self) -> Option<&'r str> {
+        self.package.plan().map(SmolStr::as_str)
+    }
+
+    /// The add-ons by their keys.
+    pub(crate) fn addons(&self) -> PackedStrings<'r> {
+        PackedStrings::new(&self.package.addons)
+    }
+
+    /// The features to which the tenant has access.
+    pub(crate) fn features(&self) -> FeatureList<'r> {
+        let Self { packages, package, overridden, now, .. } = *self;
+        let packed = if self.is_blocked { "" } else { packages.features(package) };
+        FeatureList { packed, overridden, now }
     }
 }
 
 impl Special {
     fn settled(&self, catalogue: &Catalogue) -> Self {
         let Self { contract, packages, .. } = self;
-        let timeline = |key: &SmolStr| {
-            let (slot, _) = catalogue.valid_feature(key)?;
-            Some((slot, catalogue.timeline(contract, key)))
-        };
-        let mut timelines: Vec<(Slot, Timeline)> =
-            contract.overridden().filter_map(timeline).collect();
-        timelines.sort_unstable_by_key(|(slot, _)| *slot);
+        let overridden = contract.overridden().filter_map(|key| {
+            let (slot, feature) = catalogue.valid_feature(key)?;
+            let intervals = merge(catalogue, contract, key, feature);
+            Some(Overridden { slot, key: key.clone(), intervals })
+        });
         Self {
             contract: Arc::clone(contract),
+            plan_since: contract.plan_since,
             packages: *packages,
-            stages: stages(&Course::of(catalogue, contract), *packages),
-            timelines: timelines.into(),
+            stages: stages::stages(&Course::of(catalogue, contract), *packages),
+            overridden: overridden.collect(),
         }
     }
 }
@@ -168,6 +225,7 @@ impl Special {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
     use serde_json::json;
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the overrides in force make of a value.
 
+use alloc::sync::Arc;
 use core::cmp::Reverse;
 
 use smol_str::SmolStr;
@@ -60,7 +61,7 @@ fn sign(sum: i128) -> i64 {
 /// The other value that `add` and `remove` make of options, if they do.
 fn change_options(overrides: &[&InForce<'_>], before: Option<&Grant>) -> Option<Reasoned> {
     let before = match before {
-        Some(Grant::Options(set)) => *set,
+        Some(Grant::Options(set)) => **set,
         None => OptionSet::default(),
         Some(_) => return None,
     };
@@ -80,7 +81,7 @@ fn change_options(overrides: &[&InForce<'_>], before: Option<&Grant>) -> Option<
         _ => false,
     })?;
     let source = Source::Override(did.id.clone());
-    Some((Grant::Options(after), EntitlementReason::OverrideAdd, source))
+    Some((Grant::Options(Arc::new(after)), EntitlementReason::OverrideAdd, source))
 }
 
 fn at_least(overrides: &[&InForce<'_>], before: Option<&Reasoned>) -> Option<Reasoned> {

@@ -28,7 +28,8 @@ pub(crate) struct Feature {
 pub(super) enum Grant {
     Boolean,
     Limit(Limit),
-    Options(OptionSet),
+    /// Large, and rare.
+    Options(Arc<OptionSet>),
     Json(Arc<Value>),
 }
 
@@ -112,9 +113,11 @@ impl Feature {
                 (**value == Value::Bool(true)).then_some(Grant::Boolean).ok_or("`true`")
             }
             FeatureType::Limit => Limit::read(value).map(Grant::Limit).ok_or(A_LIMIT),
-            FeatureType::Options => {
-                self.read_options(value, &mut d).map(Grant::Options).ok_or("a list of options")
-            }
+            FeatureType::Options => self
+                .read_options(value, &mut d)
+                .map(Arc::new)
+                .map(Grant::Options)
+                .ok_or("a list of options"),
             FeatureType::Json => (!value.is_null())
                 .then(|| Grant::Json(Arc::clone(value)))
                 .ok_or("a value that is not `null`"),

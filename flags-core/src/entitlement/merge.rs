@@ -1,9 +1,9 @@
-//! The pure merge: everything that counts for one tenant and one feature becomes a timeline.
+//! The pure merge: everything that counts for one tenant and one feature becomes intervals.
 //!
 //! The steps are those of docs/semantics.md, "What holds at an instant". What is said once is read
 //! once ([`Inputs::gather`]); what holds between two boundaries is decided at the first of them.
 
-use alloc::sync::Arc;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::catalogue::Catalogue;
@@ -15,30 +15,25 @@ use super::definition::BlockEffect;
 use super::exception::Effect;
 use super::exceptions::{InForce, apply};
 use super::feature::Feature;
-use super::timeline::{Source, State, Timeline};
+use super::timeline::{Interval, Source, State};
 use super::window::Window;
 
+/// What a contract grants of a feature over all of time; neighbours differ.
 pub(super) fn merge(
     catalogue: &Catalogue,
     contract: &Contract,
     key: &str,
-    feature: &Arc<Feature>,
-) -> Timeline {
+    feature: &Feature,
+) -> Box<[Interval]> {
     let inputs = Inputs::gather(catalogue, contract, key, feature);
-    let mut rest: Vec<(i64, State)> = Vec::new();
-    let first = inputs.state_at(i64::MIN);
-    for boundary in inputs.boundaries() {
-        let state = inputs.state_at(boundary);
-        if rest.last().map_or(&first, |(_, state)| state) != &state {
-            rest.push((boundary, state));
+    let mut intervals: Vec<Interval> = Vec::new();
+    for start in [i64::MIN].into_iter().chain(inputs.boundaries()) {
+        let state = inputs.state_at(start);
+        if intervals.last().is_none_or(|before| before.state != state) {
+            intervals.push(Interval { start, state });
         }
     }
-    Timeline {
-        feature: Some(Arc::clone(feature)),
-        plan_since: contract.plan_since,
-        first,
-        rest: rest.into(),
-    }
+    intervals.into()
 }
 
 struct Inputs<'a> {

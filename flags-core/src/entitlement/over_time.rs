@@ -3,7 +3,7 @@ use super::decision::{
 };
 use super::feature::{Feature, Grant};
 use super::stages::Stages;
-use super::timeline::{Source, Timeline};
+use super::timeline::{Interval, Source};
 use crate::time::Timestamp;
 
 /// What holds of a feature over time, wherever that is kept: interval by interval, the first of
@@ -15,7 +15,7 @@ pub(super) enum OverTime<'r> {
     /// What a package says, stage by stage.
     Stages(Stages<'r>),
     /// What was merged for this tenant and this feature alone.
-    Timeline(&'r Timeline),
+    Intervals(&'r [Interval]),
 }
 
 /// What holds in an interval, lent.
@@ -34,7 +34,23 @@ impl<'r> OverTime<'r> {
         match self {
             Self::Always(_) => true,
             Self::Stages(stages) => stages.is_always(),
-            Self::Timeline(timeline) => timeline.rest.is_empty(),
+            Self::Intervals(intervals) => intervals.len() < 2,
+        }
+    }
+
+    /// What holds at an instant, which is asked for only where it matters, and until when.
+    #[inline]
+    pub(super) fn at(self, now: impl FnOnce() -> i64) -> (Said<'r>, Option<i64>) {
+        match self {
+            Self::Always(said) => (said, None),
+            Self::Intervals([only]) => (only.state.lend(), None),
+            Self::Intervals(intervals) => held(intervals, now()),
+            Self::Stages(stages) if stages.is_always() => (stages.said(0), None),
+            Self::Stages(stages) => {
+                let place = stages.place(now());
+                let end = stages.next(place).and_then(|next| stages.start(next));
+                (stages.said(place), end)
+            }
         }
     }
 
@@ -43,7 +59,7 @@ impl<'r> OverTime<'r> {
         match self {
             Self::Always(_) => 0,
             Self::Stages(stages) => stages.place(instant),
-            Self::Timeline(timeline) => timeline.place(instant),
+            Self::Intervals(intervals) => place(intervals, instant),
         }
     }
 
@@ -51,7 +67,10 @@ impl<'r> OverTime<'r> {
         match self {
             Self::Always(said) => said,
             Self::Stages(stages) => stages.said(place),
-            Self::Timeline(timeline) => timeline.state(place).lend(),
+            Self::Intervals(intervals) => match intervals.get(place) {
+                Some(interval) => interval.state.lend(),
+                None => Said::without_access(EntitlementReason::FeatureInvalid),
+            },
         }
     }
 
@@ -60,7 +79,9 @@ impl<'r> OverTime<'r> {
         match self {
             Self::Always(_) => None,
             Self::Stages(stages) => stages.start(place),
-            Self::Timeline(timeline) => timeline.start(place),
+            Self::Intervals(intervals) => {
+                intervals.get(place).filter(|_| place > 0).map(|interval| interval.start)
+            }
         }
     }
 
@@ -70,9 +91,23 @@ impl<'r> OverTime<'r> {
             Self::Always(_) => None,
             Self::Stages(stages) => stages.next(place),
             // Neighbours differ.
-            Self::Timeline(timeline) => (place < timeline.rest.len()).then_some(place + 1),
+            Self::Intervals(intervals) => Some(place + 1).filter(|next| *next < intervals.len()),
         }
     }
+}
+
+/// What holds at an instant, and until when.
+fn held(intervals: &[Interval], instant: i64) -> (Said<'_>, Option<i64>) {
+    let next = intervals.partition_point(|interval| interval.start <= instant);
+    let held = next.checked_sub(1).and_then(|place| intervals.get(place));
+    let said = held
+        .map_or(Said::without_access(EntitlementReason::FeatureInvalid), |held| held.state.lend());
+    (said, intervals.get(next).map(|next| next.start))
+}
+
+/// Which interval an instant is in.
+pub(super) fn place(intervals: &[Interval], instant: i64) -> usize {
+    intervals.partition_point(|interval| interval.start <= instant).saturating_sub(1)
 }
 
 impl<'r> Said<'r> {

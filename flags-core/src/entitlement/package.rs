@@ -12,6 +12,7 @@ use super::feature::Feature;
 use super::plan::{Grants, PlanId};
 use super::timeline::State;
 use super::touched::Touched;
+use crate::key_map::Length;
 use crate::ruleset::Slot;
 
 /// Which inputs count together, for however many tenants.
@@ -57,6 +58,11 @@ pub(super) struct Package {
     /// Where the states of features are, by their slots from the first on; 0 for one without.
     places: Box<[u16]>,
     states: Box<[State]>,
+    /// The keys of the features to which it gives access, sorted, each after its length; `None` where
+    /// they are those of the package without add-ons.
+    pub(super) features: Option<Box<str>>,
+    /// How many add-ons there are, and their keys, each after its length.
+    pub(super) addons: Box<str>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -67,13 +73,27 @@ pub(super) enum Others {
 }
 
 impl Package {
-    /// One of which it is not known yet what it grants; `base` is the package without add-ons, if
-    /// there are any.
+    /// One of which it is not known yet what it grants.
     pub(super) fn unknown(inputs: Inputs, others: Others) -> Self {
-        Self { inputs, fallback: None, others, first: 0, places: [].into(), states: [].into() }
+        Self {
+            inputs,
+            fallback: None,
+            others,
+            first: 0,
+            places: [].into(),
+            states: [].into(),
+            features: None,
+            addons: String::new().into(),
+        }
     }
 
-    /// What inputs grant by a catalogue.
+    /// The plan that counts.
+    pub(super) fn plan(&self) -> Option<&SmolStr> {
+        let plan = if self.inputs.has_ended { &self.fallback } else { &self.inputs.plan };
+        plan.as_ref().map(|id| &id.plan)
+    }
+
+    /// What inputs grant by a catalogue; `base` is the package without add-ons, if there are any.
     pub(super) fn new(catalogue: &Catalogue, inputs: Inputs, base: Option<u32>) -> Self {
         let plan = inputs.plan.as_ref().map(|id| (id, catalogue.plan(id)));
         let fallback = match plan {
@@ -93,6 +113,14 @@ impl Package {
             None => Others::NoAccess(EntitlementReason::NotInPlan),
         };
         let states = if all_are_there { counting.states() } else { BTreeMap::new() };
+        let features = match others {
+            Others::As(_) if !counting.adds_a_feature() => None,
+            Others::NoAccess(_) if states.is_empty() => Some(String::new().into()),
+            _ => Some(counting.features()),
+        };
+        let mut addons = String::new();
+        Length(inputs.addons.len()).write(&mut addons);
+        inputs.addons.iter().for_each(|(addon, _)| Length::write_text(addon, &mut addons));
         let first = states.keys().next().copied().unwrap_or_default();
         let last = states.keys().next_back().map_or(first, |last| last + 1);
         let mut places = alloc::vec![0; (last - first) as usize];
@@ -102,7 +130,8 @@ impl Package {
             }
         }
         let (places, states) = (places.into(), states.into_values().collect());
-        Self { inputs, fallback, others, first, places, states }
+        let addons = addons.into();
+        Self { inputs, fallback, others, first, places, states, features, addons }
     }
 
     /// What it says of a feature itself.
@@ -129,6 +158,7 @@ impl Package {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Counting<'c> {
     catalogue: &'c Catalogue,
     /// The plan or the fallback.
@@ -156,6 +186,34 @@ impl<'c> Counting<'c> {
             Some((slot.number(), self.state(key, feature)))
         });
         valid.collect()
+    }
+
+    /// Whether an add-on gives access to a feature that is not there without it, or takes that away by
+    /// a grant that cannot be read.
+    fn adds_a_feature(&self) -> bool {
+        let without = Inputs { addons: [].into(), ..self.inputs.clone() };
+        let without = Counting { inputs: &without, ..*self };
+        let keys = self.inputs.addons.iter().filter_map(|(addon, _)| self.catalogue.addon(addon));
+        keys.flat_map(Grants::features).any(|key| {
+            let valid = self.catalogue.valid_feature(key);
+            valid.is_some_and(|(_, feature)| {
+                self.state(key, feature).access != without.state(key, feature).access
+            })
+        })
+    }
+
+    /// The keys of the features to which they give access, sorted, each after its length.
+    fn features(&self) -> Box<str> {
+        let keys: BTreeSet<&SmolStr> = self.grants().flatten().flat_map(Grants::features).collect();
+        let mut features = String::new();
+        for key in keys {
+            if let Some((_, feature)) = self.catalogue.valid_feature(key)
+                && self.state(key, feature).access > Access::None
+            {
+                Length::write_text(key, &mut features);
+            }
+        }
+        features.into()
     }
 
     fn state(&self, key: &str, feature: &Feature) -> State {

@@ -114,8 +114,17 @@ impl Packages {
         state.map_or(Said::without_access(reason), |state| state.lend())
     }
 
+    /// The features to which a package gives access, packed.
+    pub(super) fn features<'r>(&'r self, package: &'r Package) -> &'r str {
+        let base = || match package.others {
+            Others::As(base) => self.package(base)?.features.as_deref(),
+            Others::NoAccess(_) => None,
+        };
+        package.features.as_deref().or_else(base).unwrap_or_default()
+    }
+
     #[inline]
-    fn package(&self, number: u32) -> Option<&Package> {
+    pub(super) fn package(&self, number: u32) -> Option<&Package> {
         self.all.get(number).map(|used| &*used.package)
     }
 

@@ -13,7 +13,7 @@ use crate::ruleset::Slot;
 pub(super) struct Stage {
     start: i64,
     /// The number of the package that counts.
-    package: u32,
+    pub(super) package: u32,
     besides: Besides,
 }
 
@@ -74,6 +74,18 @@ pub(super) fn stages(course: &Course<'_>, packages: PackageNumbers) -> Box<[Stag
     stages.into()
 }
 
+impl Stage {
+    /// Whether nothing is left of any package.
+    pub(super) fn is_blocked(&self) -> bool {
+        matches!(self.besides, Besides::Blocked(_))
+    }
+}
+
+/// Which stage an instant is in.
+pub(super) fn place(stages: &[Stage], instant: i64) -> usize {
+    stages.partition_point(|stage| stage.start <= instant).saturating_sub(1)
+}
+
 impl Besides {
     /// What is left of what a package says.
     fn leaves(self, said: Said<'_>) -> Said<'_> {
@@ -103,7 +115,7 @@ pub(super) struct Stages<'r> {
 impl<'r> Stages<'r> {
     /// Which of them an instant is in.
     pub(super) fn place(self, instant: i64) -> usize {
-        self.stages.partition_point(|stage| stage.start <= instant).saturating_sub(1)
+        place(self.stages, instant)
     }
 
     pub(super) fn said(self, place: usize) -> Said<'r> {

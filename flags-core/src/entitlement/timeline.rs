@@ -20,10 +20,16 @@ use crate::time::{Now, Timestamp};
 pub struct Timeline {
     /// Absent where there is no such feature, or an invalid one.
     pub(super) feature: Option<Arc<Feature>>,
-    pub(super) plan_since: Option<i64>,
-    pub(super) first: State,
-    /// What follows, each with its start, in order.
-    pub(super) rest: Box<[(i64, State)]>,
+    plan_since: Option<i64>,
+    /// In order; the first begins before all time.
+    intervals: Box<[Interval]>,
+}
+
+/// Until the next one begins.
+#[derive(Debug, Clone)]
+pub(super) struct Interval {
+    pub(super) start: i64,
+    pub(super) state: State,
 }
 
 /// What holds in an interval.
@@ -55,9 +61,18 @@ impl State {
 }
 
 impl Timeline {
-    /// One that says the same at all times.
-    pub(super) fn always(state: State) -> Self {
-        Self { feature: None, plan_since: None, first: state, rest: Box::default() }
+    pub(super) fn new(
+        feature: Arc<Feature>,
+        plan_since: Option<i64>,
+        intervals: Box<[Interval]>,
+    ) -> Self {
+        Self { feature: Some(feature), plan_since, intervals }
+    }
+
+    /// No access at any time.
+    pub(super) fn none(reason: EntitlementReason) -> Self {
+        let interval = Interval { start: i64::MIN, state: State::without_access(reason) };
+        Self { feature: None, plan_since: None, intervals: [interval].into() }
     }
 
     /// What holds at `now`, which is asked for only where it matters.
@@ -82,21 +97,7 @@ impl Timeline {
 
     #[inline]
     fn entitlement(&self) -> Entitlement<'_> {
-        let over_time = OverTime::Timeline(self);
+        let over_time = OverTime::Intervals(&self.intervals);
         Entitlement::new(self.feature.as_deref(), over_time, PlanSince::Known(self.plan_since))
-    }
-
-    /// Which interval an instant is in; 0 is the first.
-    pub(super) fn place(&self, instant: i64) -> usize {
-        self.rest.partition_point(|(start, _)| *start <= instant)
-    }
-
-    pub(super) fn state(&self, place: usize) -> &State {
-        let later = place.checked_sub(1).and_then(|place| self.rest.get(place));
-        later.map_or(&self.first, |(_, state)| state)
-    }
-
-    pub(super) fn start(&self, place: usize) -> Option<i64> {
-        place.checked_sub(1).and_then(|place| self.rest.get(place)).map(|(start, _)| *start)
     }
 }

@@ -5,7 +5,7 @@ use alloc::string::String;
 use hashbrown::HashTable;
 
 use super::hash;
-use crate::same::same;
+use crate::same::same_bytes;
 
 /// A hash table of entries whose keys lie one after the other in one block of memory.
 #[derive(Debug, Clone)]
@@ -221,7 +221,10 @@ impl Keys {
     /// Not inlined: it is called once for nearly every lookup, and the loop around it stays small.
     #[inline(never)]
     fn is(&self, place: Place, key: &str) -> bool {
-        same(self.get(place), key)
+        let (start, text) = (place.0 as usize, self.text.as_bytes());
+        let (length, prefix) = Length::read(text, start);
+        let start = start + prefix;
+        text.get(start..start + length.0).is_some_and(|known| same_bytes(known, key.as_bytes()))
     }
 
     #[inline]
@@ -254,6 +257,12 @@ impl Length {
             start += prefix + length.0;
             Some(one)
         })
+    }
+
+    /// Writes a text after its length.
+    pub(crate) fn write_text(one: &str, text: &mut String) {
+        Self(one.len()).write(text);
+        text.push_str(one);
     }
 
     pub(crate) fn write(self, text: &mut String) {

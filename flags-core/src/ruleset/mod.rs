@@ -9,8 +9,8 @@ mod variants;
 
 pub use object::References;
 pub(crate) use object::{
-    Flag, FlagBody, FlagRules, Members, Prerequisite, Questions, Rule, Segment, TargetEntry,
-    Targets,
+    Flag, FlagBody, FlagRules, Members, Prerequisite, Questions, Requires, Rule, Segment,
+    TargetEntry, Targets,
 };
 pub use overrides::Override;
 pub(crate) use slots::{Slot, Slots};
@@ -348,7 +348,13 @@ impl Ruleset {
         feature: impl Into<FeatureKey<'k>>,
     ) -> Entitlement<'r> {
         let feature = feature.into();
-        self.tenants.entitlement(tenant, self.catalogue.find(feature.hash, feature.key()))
+        self.entitlement_of(tenant, feature.hash, feature.key())
+    }
+
+    /// [`entitlement`](Self::entitlement), with the hash of the feature's key.
+    #[inline]
+    pub(crate) fn entitlement_of(&self, tenant: &str, hash: u64, feature: &str) -> Entitlement<'_> {
+        self.tenants.entitlement(tenant, || self.catalogue.find(hash, feature))
     }
 
     /// How a flag differs from what the code says of it; `None` where it does not, and where that

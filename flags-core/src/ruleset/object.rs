@@ -93,6 +93,7 @@ pub(crate) struct FlagRules {
 #[derive(Debug)]
 pub(crate) struct Questions {
     pub(crate) prerequisites: Box<[Prerequisite]>,
+    pub(crate) requires: Option<Requires>,
     pub(crate) targets: Box<[Targets]>,
     pub(crate) rules: Box<[Rule]>,
     pub(crate) leading_lists: Option<LeadingLists>,
@@ -101,8 +102,10 @@ pub(crate) struct Questions {
 impl Questions {
     /// `None` where there are none.
     pub(crate) fn into_any(self) -> Option<Box<Self>> {
-        let none =
-            self.prerequisites.is_empty() && self.targets.is_empty() && self.rules.is_empty();
+        let none = self.prerequisites.is_empty()
+            && self.requires.is_none()
+            && self.targets.is_empty()
+            && self.rules.is_empty();
         (!none).then(|| Box::new(self))
     }
 }
@@ -112,6 +115,15 @@ pub(crate) struct Prerequisite {
     pub(crate) flag: Slot,
     pub(crate) key: SmolStr,
     pub(crate) variants: Box<[SmolStr]>,
+}
+
+/// A feature that the tenant has to be entitled to.
+#[derive(Debug)]
+pub(crate) struct Requires {
+    pub(crate) feature: SmolStr,
+    /// Of the feature's key.
+    pub(crate) hash: u64,
+    pub(crate) write: bool,
 }
 
 /// All targets of one kind; `place` orders them against those of other kinds.
@@ -157,7 +169,7 @@ pub(crate) struct Members {
 ///
 /// ```
 /// let none = flags_core::References::default();
-/// assert!(none.flags.is_empty() && none.segments.is_empty());
+/// assert!(none.flags.is_empty() && none.segments.is_empty() && none.features.is_empty());
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct References {
@@ -165,4 +177,6 @@ pub struct References {
     pub flags: Vec<crate::Prerequisite>,
     /// Keys of segments, each once.
     pub segments: Vec<alloc::string::String>,
+    /// Keys of features that are required.
+    pub features: Vec<alloc::string::String>,
 }

@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
-use crate::interpreter::{World, limited};
+use crate::interpreter::World;
+use crate::limited::limited;
 use crate::worlds::{FEATURES, LAST_MS, grants, plan, sound_contract, world};
 use crate::{at, read, said, whole};
 

@@ -1,11 +1,14 @@
 //! A naive interpreter of docs/semantics.md. It reads the JSON, follows the page sentence by
 //! sentence, and shares no condition, split or time code with the core.
 
+#[path = "../entitlement_oracle/interpreter.rs"]
+mod interpreter;
 mod operators;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
+use interpreter::{World, millis};
 use serde_json::{Map, Value, json};
 use siphasher::sip::SipHasher13;
 use siphasher::sip128::SipHasher13 as SipHasher13_128;
@@ -59,9 +62,7 @@ impl<'a> Oracle<'a> {
             return Err(Unanswerable::TooManyPrerequisites);
         }
         let (flag, state) = (&object["definition"], &object["definition"]["state"]);
-        if !list(&object["needs"]).iter().all(|need| need == "tenants")
-            || value_of(flag, text(&state["off_variant"])).is_none()
-        {
+        if !is_understood(object) || value_of(flag, text(&state["off_variant"])).is_none() {
             return Ok(None);
         }
         let served = |variant: &Value, reason: &str, more: Value| {
@@ -90,6 +91,20 @@ impl<'a> Oracle<'a> {
             if !satisfied {
                 let more = json!({"prerequisite": prerequisite["flag"]});
                 return served(off_variant, "prerequisite_failed", more);
+            }
+        }
+        if let Some(feature) = state["requires"]["feature"].as_str() {
+            let decision = self.decision(feature, context, now_ms);
+            let access = match state["requires"]["write"] == true {
+                true => &["full"][..],
+                false => &["full", "read_only"],
+            };
+            if !access.contains(&text(&decision["access"])) || decision["limit"] == 0 {
+                let mut more = json!({"feature": feature, "entitlement": decision["reason"]});
+                if let Some(lane) = decision.get("lane") {
+                    more["lane"] = lane.clone();
+                }
+                return served(off_variant, "not_entitled", more);
             }
         }
         for target in list(&state["targets"]) {
@@ -158,7 +173,7 @@ impl<'a> Oracle<'a> {
                 when => self.truth(when, context, now_ms),
             };
         }
-        let found = self.attribute(context, text(&condition["attribute"]));
+        let found = self.attribute(context, text(&condition["attribute"]), now_ms);
         let values = list(&condition["values"]);
         let ignore_case = condition["ignore_case"] == true;
         let searches = operators::searches(text(&condition["op"]), values, ignore_case);
@@ -187,16 +202,82 @@ impl<'a> Oracle<'a> {
 }
 
 impl Oracle<'_> {
+    /// The catalogue, and the contract of the tenant whose key the context has, if that can be read.
+    fn world(&self, context: &Value) -> Option<World> {
+        let tenant = self.objects.get(&("tenant", key(context, "tenant")?))?;
+        let contract = tenant["definition"].clone();
+        let of = |wanted: &str| {
+            let objects = self
+                .objects
+                .iter()
+                .filter(|((kind, _), object)| *kind == wanted && is_understood(object));
+            objects
+                .map(|((_, key), object)| ((*key).to_owned(), object["definition"].clone()))
+                .collect()
+        };
+        let (features, plans, addons) = (of("feature"), of("plan"), of("addon"));
+        // The one way in which the generator breaks a contract.
+        let is_sound = contract["plan"].is_null() == contract["plan_version"].is_null();
+        (is_understood(tenant) && is_sound).then_some(World { features, plans, addons, contract })
+    }
+
+    /// What the tenant of the context is granted of a feature.
+    fn decision(&self, feature: &str, context: &Value, now_ms: i64) -> Value {
+        let none = |reason: &str| json!({"access": "none", "reason": reason});
+        let tenant = key(context, "tenant").and_then(|key| self.objects.get(&("tenant", key)));
+        if tenant.is_none() {
+            return none("tenant_unknown");
+        }
+        match (self.objects.get(&("feature", feature)), self.world(context)) {
+            (None, _) => none("feature_unknown"),
+            (Some(feature), _) if !is_understood(feature) => none("feature_invalid"),
+            (_, None) => none("feature_invalid"),
+            (_, Some(world)) => world.decide(feature, now_ms),
+        }
+    }
+
+    /// `$plan`, `$addons` and `$features`.
+    fn derived(&self, context: &Value, name: &str, now_ms: i64) -> Option<Value> {
+        let world = self.world(context)?;
+        let contract = &world.contract;
+        let ends_at = &contract["subscription"]["ends_at"];
+        let has_ended = millis(ends_at).is_some_and(|end| end <= now_ms);
+        match name {
+            "$plan" if has_ended => {
+                let plan = world.plan(&contract["plan"], &contract["plan_version"])?;
+                Some(plan["fallback"]["plan"].clone()).filter(|plan| !plan.is_null())
+            }
+            "$plan" => Some(contract["plan"].clone()).filter(|plan| !plan.is_null()),
+            "$addons" => {
+                let addons = list(&contract["addons"]).iter().filter(|_| !has_ended);
+                let mut keys: Vec<&Value> = addons.map(|addon| &addon["addon"]).collect();
+                keys.sort_by_key(|key| text(key));
+                Some(json!(keys))
+            }
+            _ => {
+                let has = |key: &&String| world.decide(key, now_ms)["access"] != "none";
+                Some(json!(world.features.keys().filter(has).collect::<Vec<_>>()))
+            }
+        }
+    }
+
     /// What the context says, or else what is stored of the tenant whose key it has.
-    fn attribute(&self, context: &Value, path: &str) -> Option<Value> {
+    fn attribute(&self, context: &Value, path: &str, now_ms: i64) -> Option<Value> {
+        if let Some(name @ ("$plan" | "$addons" | "$features")) = path.strip_prefix("tenant.") {
+            return self.derived(context, name, now_ms);
+        }
         own_attribute(context, path).or_else(|| {
             let name = path.strip_prefix("tenant.").filter(|name| *name != "key")?;
             let tenant = self.objects.get(&("tenant", key(context, "tenant")?))?;
             // What makes one invalid the generator leaves out, but for what it needs.
-            let known = list(&tenant["needs"]).iter().all(|need| need == "tenants");
+            let known = is_understood(tenant);
             known.then(|| tenant["definition"]["attributes"].get(name).cloned()).flatten()
         })
     }
+}
+
+fn is_understood(object: &Value) -> bool {
+    list(&object["needs"]).iter().all(|need| need == "tenants" || need == "entitlements")
 }
 
 /// 16 for each element of a list, one for each 64 bytes, and one for each byte that is searched.
@@ -240,7 +321,7 @@ fn serve(
     let choice = serve.get("split").or(serve.get("ramp")).expect("a variant, a split or a ramp");
     let by = text(&choice["by"]);
     let unit = match by.contains('.') {
-        true => oracle.attribute(context, by),
+        true => oracle.attribute(context, by, now_ms),
         false => key(context, by).map(|key| json!(key)),
     };
     let unit = match unit {

@@ -151,7 +151,7 @@ async fn furnished() -> Furnished {
     let dir = tempfile::tempdir().unwrap();
     let (service, _) = crate::service::tests::start(&dir);
     crate::service::tests::store_token(&service).await;
-    let router = router(Arc::clone(&service));
+    let router = router(Arc::clone(&service), Vec::new());
     let post = async |path: &str, said: Value| {
         let response = send(&router, "POST", path, "secret", said).await;
         assert_eq!(response.status(), 201, "{path}");

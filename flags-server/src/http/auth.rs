@@ -1,17 +1,18 @@
 //! The one place where access is checked.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, RawPathParams, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use ipnet::IpNet;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::client_address::client_address;
 use super::openapi::{Describes, Operation};
 use super::problem::Problem;
 use super::rate::{refused, tell};
@@ -28,6 +29,7 @@ pub(super) struct Guard {
     pub(super) declared: Declared,
     /// Of requests without a valid token.
     pub(super) failed: AddressMeters,
+    pub(super) trusted_proxies: Vec<IpNet>,
 }
 
 /// The layer in front of all routes; puts the [`Access`] of the token among the request's
@@ -60,8 +62,7 @@ pub(super) async fn check(
 impl Guard {
     /// Counted for the address: whoever has a valid token is not hindered by it.
     fn unauthenticated(&self, parts: &Parts) -> Response {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+        let address = client_address(parts, &self.trusted_proxies);
         let Some(reading) = self.failed.of(address).map(|meter| meter.count()) else {
             return Problem::unauthenticated().into_response();
         };

@@ -3,6 +3,7 @@
 mod audit;
 mod auth;
 mod body;
+mod client_address;
 mod docs;
 mod environment;
 mod erasure;
@@ -47,6 +48,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
+use ipnet::IpNet;
 use serde_json::Value;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -58,16 +60,17 @@ use crate::quota::AddressMeters;
 use crate::service::{Fault, Service, panic_message};
 
 /// Everything that the server answers.
-pub(crate) fn router(service: Arc<Service>) -> Router {
-    guard(routes(), service)
+pub(crate) fn router(service: Arc<Service>, trusted_proxies: Vec<IpNet>) -> Router {
+    guard(routes(), service, trusted_proxies)
 }
 
 /// What every route has around it; the last layer is the outermost one.
-fn guard(routes: Routes, service: Arc<Service>) -> Router {
+fn guard(routes: Routes, service: Arc<Service>, trusted_proxies: Vec<IpNet>) -> Router {
     let Routes { router, declared, .. } = routes;
     let quota = service.tokens.quotas().failed_authentications_per_minute;
     let failed = AddressMeters::new("failed-authentication", quota);
-    let guard = Arc::new(Guard { service: Arc::clone(&service), declared, failed });
+    let guard =
+        Arc::new(Guard { service: Arc::clone(&service), declared, failed, trusted_proxies });
     router
         .layer(from_fn_with_state(guard, auth::check))
         .layer(CatchPanicLayer::custom(panicked))
@@ -118,7 +121,7 @@ mod tests {
         }
         let routes =
             Routes::default().route("/livez", [get(Needs::Nothing, boom).says::<String>("")]);
-        let router = guard(routes, service);
+        let router = guard(routes, service, Vec::new());
         let (status, body) = get_problem(router, "/livez").await;
         assert_eq!((status.as_u16(), &body["code"]), (500, &"internal".into()));
         assert!(!body.to_string().contains("secret"), "{body}");
@@ -131,7 +134,7 @@ mod tests {
         let (service, _) = crate::service::tests::start(&dir);
         let mut routes = Routes::default();
         routes.router = routes.router.route("/forgotten", axum::routing::get(health::live));
-        let router = guard(routes, service);
+        let router = guard(routes, service, Vec::new());
         let (status, body) = get_problem(router.clone(), "/forgotten").await;
         assert_eq!((status.as_u16(), &body["code"]), (401, &"unauthenticated".into()));
         let request = Request::get("/forgotten").header("authorization", "Bearer secret");
@@ -150,7 +153,7 @@ mod tests {
     async fn furnished(dir: &tempfile::TempDir) -> (Arc<Service>, Router) {
         let (service, _) = crate::service::tests::start(dir);
         crate::service::tests::store_token(&service).await;
-        let router = router(Arc::clone(&service));
+        let router = router(Arc::clone(&service), Vec::new());
         for (path, said) in [
             ("/projects", json!({"key": "p"})),
             ("/projects/p/environments", json!({"key": "e"})),
@@ -228,7 +231,7 @@ mod tests {
         let stop = CancellationToken::new();
         let (service, _) = crate::service::tests::start_until(&dir, stop.clone());
         stop.cancel();
-        let (status, body) = get_problem(router(service), "/readyz").await;
+        let (status, body) = get_problem(router(service, Vec::new()), "/readyz").await;
         assert_eq!((status.as_u16(), &body["code"]), (503, &"not_ready".into()));
         assert_eq!(body["detail"], "the server is stopping");
     }

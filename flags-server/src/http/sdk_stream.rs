@@ -36,7 +36,7 @@ use crate::limits::{
 use crate::live::{LiveEnvironment, frame, visible};
 use crate::metrics::StreamEnd;
 use crate::service::{Fault, Lane, Service, now};
-use crate::store::{LoggedChange, Tenants, TokenKind};
+use crate::store::{LoggedChange, StoreError, Tenants, TokenKind};
 
 /// The environment of an SDK token.
 pub(super) struct SdkAccess {
@@ -295,7 +295,7 @@ fn carried(
             return Ok((frames, false));
         }
         let change = visible(&logged.change, tenants);
-        let change = change.map_err(|error| Fault::Internal(error.to_string()))?;
+        let change = change.map_err(StoreError::new)?;
         // A large change would be a copy for each connection; a snapshot is shared.
         if change.len() > MAX_STREAMED_CHANGE_BYTES {
             return Ok((frames, false));

@@ -38,13 +38,17 @@ pub(crate) fn segment(generator: &mut SchemaGenerator) -> Schema {
     written(&SEGMENT, generator)
 }
 
-/// An object of which all members are there, whether they have to be or not; with others beside
-/// them.
+/// What a flag requires is left out where it requires nothing.
+const LEFT_OUT: &str = "requires";
+
+/// An object of which all members but one are there, whether they have to be or not; with others
+/// beside them.
 fn written(shape: &'static Shape, generator: &mut SchemaGenerator) -> Schema {
     let mut schema = super::unnamed(shape, generator);
     schema.remove("additionalProperties");
     let names = schema.get("properties").and_then(Value::as_object);
-    let names: Option<Vec<String>> = names.map(|members| members.keys().cloned().collect());
+    let names = names.map(|members| members.keys().filter(|name| *name != LEFT_OUT));
+    let names: Option<Vec<String>> = names.map(|names| names.cloned().collect());
     schema.insert("required".to_owned(), json!(names.unwrap_or_default()));
     schema
 }
@@ -79,6 +83,7 @@ pub(crate) fn evaluation(_: &mut SchemaGenerator) -> Schema {
         "override",
         "disabled",
         "prerequisite_failed",
+        "not_entitled",
         "target_match",
         "rule_match",
         "fallthrough",
@@ -90,6 +95,9 @@ pub(crate) fn evaluation(_: &mut SchemaGenerator) -> Schema {
             "variant": {"type": ["string", "null"]},
             "reason": {"type": "string", "enum": reasons},
             "prerequisite": {"type": "string", "description": "The flag that failed."},
+            "feature": {"type": "string", "description": "The key of the feature that is required."},
+            "entitlement": {"type": "string", "description": "Why the tenant is not entitled to it."},
+            "lane": {"type": "string", "description": "Which lane blocks the tenant."},
             "rule": {"type": "string", "description": "The id of the rule that matched."},
             "split": {"oneOf": [
                 {
@@ -134,6 +142,18 @@ fn step(generator: &mut SchemaGenerator) -> Schema {
         (
             of("prerequisite", json!({"flag": text(), "variants": texts()})),
             vec!["flag", "variants"],
+        ),
+        (
+            of(
+                "requires",
+                json!({
+                    "feature": text(),
+                    "write": {"const": true},
+                    "access": {"enum": ["none", "read_only", "full"]},
+                    "entitlement": text(),
+                }),
+            ),
+            vec!["feature", "access", "entitlement"],
         ),
         (of("rule", json!({"id": text()})), vec!["id"]),
         (of("segment", json!({"key": text()})), vec!["key"]),

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::fault::Fault;
 use super::model::{FlagDocument, SegmentDocument, SharedFlag, parse};
-use crate::limits::EXPORT_ITEMS_PER_READ;
+use crate::limits::{EXPORT_ITEMS_PER_READ, EXPORT_OBJECTS_PER_READ};
 use crate::schema;
 use crate::store::{
     Environment, MemberList, ObjectKind, Page, Project, StoreError, StoreResult, StoredFlag,
@@ -81,11 +81,12 @@ pub(crate) fn write(
 /// Writes the items of a list, a few in memory at a time.
 fn list<T>(
     out: &mut dyn Write,
+    limit: u32,
     read: impl Fn(&Page) -> StoreResult<Vec<T>>,
     key: impl Fn(&T) -> &str,
     write: impl Fn(&mut dyn Write, &T) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let mut page = Page { limit: EXPORT_ITEMS_PER_READ, archived: false, ..Page::ALL };
+    let mut page = Page { limit, archived: false, ..Page::ALL };
     loop {
         let items = read(&page)?;
         for (index, item) in items.iter().enumerate() {
@@ -120,7 +121,7 @@ fn flags(
         let state = parse(&state.document)?;
         put(out, &ExportedFlag { key: &flag.key, shared: &shared, state })
     };
-    list(out, read, |(flag, _)| &flag.key, write)
+    list(out, EXPORT_OBJECTS_PER_READ, read, |(flag, _)| &flag.key, write)
 }
 
 fn segments(view: &dyn View, environment: &Environment, out: &mut dyn Write) -> Result<(), Fault> {
@@ -138,12 +139,12 @@ fn segments(view: &dyn View, environment: &Environment, out: &mut dyn Write) -> 
         {
             write!(out, ",\"{name}\":[").map_err(broken)?;
             let read = |page: &Page| view.members(environment.id, &segment.key, which, page);
-            list(out, read, |key| key, |out, key| put(out, key))?;
+            list(out, EXPORT_ITEMS_PER_READ, read, |key| key, |out, key| put(out, key))?;
             text(out, "]")?;
         }
         text(out, "}")
     };
-    list(out, read, |segment| &segment.key, write)
+    list(out, EXPORT_OBJECTS_PER_READ, read, |segment| &segment.key, write)
 }
 
 fn tenants(view: &dyn View, environment: &Environment, out: &mut dyn Write) -> Result<(), Fault> {
@@ -152,7 +153,7 @@ fn tenants(view: &dyn View, environment: &Environment, out: &mut dyn Write) -> R
         let definition = parse(&tenant.document)?;
         put(out, &ExportedTenant { key: &tenant.key, definition })
     };
-    list(out, read, |tenant| &tenant.key, write)
+    list(out, EXPORT_ITEMS_PER_READ, read, |tenant| &tenant.key, write)
 }
 
 fn put(out: &mut dyn Write, value: &impl Serialize) -> Result<(), Fault> {

@@ -4,7 +4,7 @@ use flags_core::{Change, Document, Object, ObjectChange, Revision};
 
 use super::fault::Fault;
 use crate::limits::{CHANGES_PER_FOLD, FOLDED_BYTES};
-use crate::store::{Environment, LoggedChange, ObjectKind, View};
+use crate::store::{Environment, LoggedChange, ObjectKind, View, unreadable};
 
 /// Why a change log adds up to nothing: what is wrong with it, and where.
 pub(crate) fn damaged(revision: Revision, what: impl std::fmt::Display) -> Fault {
@@ -14,8 +14,8 @@ pub(crate) fn damaged(revision: Revision, what: impl std::fmt::Display) -> Fault
 /// What one entry of the log says, which has to say of itself what its row says.
 pub(crate) fn read(logged: &LoggedChange) -> Result<Change, Fault> {
     let revision = logged.revision;
-    let change: Change =
-        serde_json::from_str(&logged.change).map_err(|error| damaged(revision, error))?;
+    let change: Change = serde_json::from_str(&logged.change)
+        .map_err(|error| damaged(revision, unreadable(&error)))?;
     if (change.revision, change.previous) != (revision, revision.saturating_sub(1)) {
         let (from, to) = (change.previous, change.revision);
         return Err(damaged(revision, format!("its change leads from {from} to {to}")));
@@ -30,7 +30,8 @@ pub(crate) fn beginning(view: &dyn View, environment: &Environment) -> Result<Do
         return Ok(Document::empty(epoch));
     };
     let document: Document = serde_json::from_str(&checkpoint.document)
-        .map_err(|error| damaged(checkpoint.revision, format!("its checkpoint: {error}")))?;
+        .map_err(|error| format!("its checkpoint: {}", unreadable(&error)))
+        .map_err(|what| damaged(checkpoint.revision, what))?;
     if document.revision != checkpoint.revision {
         return Err(damaged(checkpoint.revision, "its checkpoint is of another revision"));
     }

@@ -51,6 +51,23 @@ impl MembersEdit {
         Ok(Self::sorted(included, excluded))
     }
 
+    /// What there will be, if all of it changes something.
+    pub(super) fn applied_to(&self, counts: MemberCounts) -> MemberCounts {
+        let list = |before: u64, change: &KeysChange| {
+            (before + change.add.len() as u64).saturating_sub(change.remove.len() as u64)
+        };
+        let bytes = |keys: [&Vec<String>; 2]| {
+            keys.into_iter().flatten().map(|key| key.len() as u64).sum::<u64>()
+        };
+        let added = bytes([&self.included.add, &self.excluded.add]);
+        let removed = bytes([&self.included.remove, &self.excluded.remove]);
+        MemberCounts {
+            included: list(counts.included, &self.included),
+            excluded: list(counts.excluded, &self.excluded),
+            bytes: (counts.bytes + added).saturating_sub(removed),
+        }
+    }
+
     pub(super) fn sorted(mut included: KeysChange, mut excluded: KeysChange) -> Self {
         for keys in [&mut included, &mut excluded] {
             keys.add.sort_unstable();

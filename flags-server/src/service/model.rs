@@ -2,6 +2,7 @@
 
 use flags_core::{
     Condition, FlagDefinition, FlagState, FlagType, Object, Revision, Serve, Timestamp, Variant,
+    condition_needs, flag_needs,
 };
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -65,6 +66,7 @@ impl FlagDocument {
         FlagState {
             on: false,
             off_variant: or(&self.beginning.off_variant, variants.last()),
+            requires: None,
             salt: None,
             prerequisites: Vec::new(),
             targets: Vec::new(),
@@ -134,12 +136,12 @@ pub(crate) fn parse<T: DeserializeOwned>(document: &str) -> Result<T, Fault> {
     serde_json::from_str(document).map_err(|error| StoreError::new(error).into())
 }
 
-/// Writes a document.
-/// Something of which the form was checked.
+/// Reads something of which the form was checked.
 pub(crate) fn parse_value<T: DeserializeOwned>(value: Value) -> Result<T, Fault> {
     serde_json::from_value(value).map_err(|error| Fault::Internal(error.to_string()))
 }
 
+/// Writes a document.
 pub(crate) fn json(value: &impl Serialize) -> Result<String, Fault> {
     serde_json::to_string(value).map_err(not_json)
 }
@@ -152,7 +154,9 @@ pub(crate) fn wire_flag(
     shared: &SharedFlag,
 ) -> Result<Object, Fault> {
     let definition = shared.with_state(parse(document)?);
-    Object::new(ObjectKind::Flag.name(), key, version, &definition).map_err(not_json)
+    let needs = flag_needs(&definition.state).iter().map(|need| (*need).to_owned()).collect();
+    let object = Object::new(ObjectKind::Flag.name(), key, version, &definition);
+    Ok(Object { needs, ..object.map_err(not_json)? })
 }
 
 /// A segment in the form that SDKs get.
@@ -174,7 +178,10 @@ pub(crate) fn wire_segment(
     let (included, excluded) = lists.into_json().map_err(not_json)?;
     let SegmentDocument { kind, when } = document;
     let definition = Definition { kind, included, excluded, when };
-    Object::new(ObjectKind::Segment.name(), key, version, &definition).map_err(not_json)
+    let needs = when.as_ref().map_or(&[][..], condition_needs);
+    let needs = needs.iter().map(|need| (*need).to_owned()).collect();
+    let object = Object::new(ObjectKind::Segment.name(), key, version, &definition);
+    Ok(Object { needs, ..object.map_err(not_json)? })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]

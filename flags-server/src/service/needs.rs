@@ -63,6 +63,12 @@ impl<'v> Needs<'v> {
                 }
             }
         }
+        if let Some(requires) = &state.requires {
+            // No environment stores features.
+            let (environment, feature) = (self.environment, &requires.feature);
+            let message = format!("the environment `{environment}` has no feature `{feature}`");
+            faults.push(diagnostic("/requires/feature", "unknown_feature", message));
+        }
         let mut named = Vec::new();
         for (index, rule) in state.rules.iter().enumerate() {
             segments_of(&rule.when, &format!("/rules/{index}/when"), &mut named);
@@ -155,6 +161,7 @@ mod tests {
         FlagState {
             on: true,
             off_variant: "off".into(),
+            requires: None,
             salt: None,
             prerequisites: prerequisites.iter().map(prerequisite).collect(),
             targets: Vec::new(),

@@ -44,7 +44,7 @@ pub(crate) fn proposed(view: &dyn View, write: Write) -> Result<Option<ObjectCha
     // What it is now is what it is compared with, whichever version that has.
     let present = &Precondition::Exists;
     let state = |wanted: Result<(state::Place, _), Fault>| {
-        wanted.and_then(|(place, after)| place.proposed(&after))
+        wanted.and_then(|(place, after)| place.proposed(view, &after))
     };
     let segment = |path: &segment::Path, body, take_over| {
         segment::wanted(view, path, present, body, take_over)?.proposed(view)

@@ -12,7 +12,7 @@ use super::fault::Fault;
 use super::member_lists::MemberLists;
 use super::members::MembersEdit;
 use super::model::{Revisions, SegmentDocument, SharedFlag, json, wire_flag, wire_segment};
-use super::sizes::{Sizes, check_document};
+use super::sizes::{Sizes, check_document, wire_bytes};
 use super::tenant;
 use super::writer::panic_message;
 use crate::store::{
@@ -232,8 +232,7 @@ impl Unit<'_> {
             key: key.to_owned(),
             version: revision,
             members: MemberCounts::default(),
-            // As SDKs get it: with the variants of a flag, without the keys of a segment.
-            bytes: wire.definition.get().len() as u64,
+            bytes: wire_bytes(wire),
             document,
         };
         match edit {

@@ -17,7 +17,7 @@ use super::precondition::Precondition;
 use super::project;
 use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
-use super::sizes::check_document;
+use super::sizes::{Sizes, check_document, wire_bytes};
 use crate::limits::{MAX_DEFINITION_BYTES, MAX_SEGMENTS, MAX_SHOWN_MEMBERS};
 use crate::store::{
     Environment, EnvironmentId, Listed, MemberCounts, MemberList, ObjectKind, Page, Project, Scope,
@@ -201,6 +201,8 @@ pub(super) fn merged(present: &SegmentDocument, received: &mut Received) {
 pub(super) struct Wanted {
     place: Place,
     present: Segment,
+    /// What it counts for now, without its keys.
+    bytes: u64,
     document: SegmentDocument,
     members: MembersEdit,
 }
@@ -213,6 +215,7 @@ pub(super) fn wanted(
     take_over: fn(&SegmentDocument, &mut Received),
 ) -> Result<Wanted, Fault> {
     let (project, environment, object) = find(view, path)?;
+    let bytes = object.bytes;
     let present = read_whole(view, environment.id, object)?;
     precondition.check(Some(present.version))?;
     let mut received = Received::new(body)?;
@@ -240,7 +243,7 @@ pub(super) fn wanted(
         change(MemberList::Excluded, excluded)?,
     );
     let document = SegmentDocument { kind, when };
-    Ok(Wanted { place, present, document, members })
+    Ok(Wanted { place, present, bytes, document, members })
 }
 
 impl Wanted {
@@ -253,7 +256,7 @@ impl Wanted {
             let revision = Some(self.place.environment.revision);
             return Ok(Segment { revision, ..self.present });
         }
-        let Self { place, present, document, members } = self;
+        let Self { place, present, document, members, .. } = self;
         place.save(unit, action, Some(&present), &document, &members)
     }
 
@@ -262,10 +265,14 @@ impl Wanted {
         if self.is_present() {
             return Ok(None);
         }
-        let Self { place: Place { environment, key, .. }, present, document, members } = self;
+        let Self { place: Place { environment, key, .. }, present, bytes, document, members } =
+            self;
         members.check_counts()?;
         check_document(&to_json(&document)?, "")?;
         let version = environment.revision + 1;
+        let bare = wire_segment(&key, version, &document, MemberLists::default())?;
+        let counts = (present.members, members.applied_to(present.members));
+        Sizes::check_replaced(view, environment.id, (bytes, wire_bytes(&bare)), counts)?;
         // Its keys are not read where they stay and nothing else does not.
         if document == present.document {
             let (kind, MembersEdit { included, excluded }) = (SEGMENT_KIND.to_owned(), members);

@@ -13,7 +13,7 @@ use super::precondition::Precondition;
 use super::prerequisites::{Prerequisites, Violation};
 use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
-use super::sizes::check_document;
+use super::sizes::{Sizes, check_document, wire_bytes};
 use super::{flag, project, rule_ids};
 use crate::store::{
     Environment, Listed, ObjectKind, Page, Project, Reference, StoredFlag, StoredObject, View,
@@ -45,6 +45,7 @@ pub(super) struct Place {
     key: String,
     pub(super) document: FlagDocument,
     version: u64,
+    bytes: u64,
     pub(super) state: FlagState,
 }
 
@@ -61,7 +62,8 @@ impl Place {
         let object = object.ok_or_else(|| flag::not_found(&stored.key))?;
         precondition.check(Some(object.version))?;
         let state = parse(&object.document)?;
-        Ok(Self { project, environment, key: stored.key, document, version: object.version, state })
+        let StoredObject { version, bytes, .. } = object;
+        Ok(Self { project, environment, key: stored.key, document, version, bytes, state })
     }
 
     /// That the flag has the variant which a request names as `variant`.
@@ -119,15 +121,24 @@ impl Place {
     }
 
     /// What [`save`](Self::save) would publish; nothing where it is the present state.
-    pub(super) fn proposed(self, after: &FlagState) -> Result<Option<ObjectChange>, Fault> {
+    pub(super) fn proposed(
+        self,
+        view: &dyn View,
+        after: &FlagState,
+    ) -> Result<Option<ObjectChange>, Fault> {
         if *after == self.state {
             return Ok(None);
         }
         let (next, document) = (self.environment.revision + 1, to_json(after)?);
-        if self.is_limited(after) {
+        let limited = self.is_limited(after);
+        if limited {
             check_document(&document, "")?;
         }
         let wire = wire_flag(&self.key, next, &document, &self.document.shared)?;
+        if limited {
+            let bytes = (self.bytes, wire_bytes(&wire));
+            Sizes::check_replaced(view, self.environment.id, bytes, Default::default())?;
+        }
         Ok(Some(ObjectChange::Upsert(wire)))
     }
 

@@ -58,10 +58,7 @@ impl StoreError {
     /// What happened, without what stands in a document that cannot be read.
     pub(crate) fn logged(&self) -> String {
         match self.cause.downcast_ref::<serde_json::Error>() {
-            Some(error) => {
-                let (line, column) = (error.line(), error.column());
-                format!("{:?} error at line {line}, column {column}", error.classify())
-            }
+            Some(error) => unreadable(error),
             None => self.to_string(),
         }
     }
@@ -78,7 +75,11 @@ impl StoreError {
     /// The same for somebody else who waited for it.
     pub(crate) fn again(&self) -> Self {
         let Self { cause, obstacle, is_damage } = self;
-        Self { cause: cause.to_string().into(), obstacle: *obstacle, is_damage: *is_damage }
+        let cause = match cause.downcast_ref::<serde_json::Error>() {
+            Some(error) => unreadable(error),
+            None => cause.to_string(),
+        };
+        Self { cause: cause.into(), obstacle: *obstacle, is_damage: *is_damage }
     }
 }
 
@@ -96,6 +97,12 @@ impl StdError for StoreError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         Some(&*self.cause)
     }
+}
+
+/// Where a document cannot be read, without what stands there: that may be somebody's key.
+pub(crate) fn unreadable(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    format!("{:?} error at line {line}, column {column}", error.classify())
 }
 
 pub(crate) type StoreResult<T> = Result<T, StoreError>;

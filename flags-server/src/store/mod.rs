@@ -25,7 +25,7 @@ pub(crate) use self::answer::{Answers, StoredAnswer};
 pub(crate) use self::audit::{
     AuditEntry, AuditFilter, AuditLog, AuditPage, AuditPosition, AuditRecord,
 };
-pub(crate) use self::error::{Damage, Obstacle, StoreError, StoreResult};
+pub(crate) use self::error::{Damage, Obstacle, StoreError, StoreResult, unreadable};
 pub(crate) use self::listed::Listed;
 pub(crate) use self::log::{ChangeLog, Checkpoint, LoggedChange};
 pub(crate) use self::member::{MemberCounts, MemberList, Members};

@@ -10,7 +10,8 @@ use serde_json::Map;
 
 use super::Slot;
 use crate::compile::compile_attributes;
-use crate::context::AttributeValue;
+use crate::condition::Derived;
+use crate::context::{AttributeValue, Strings};
 use crate::diagnostic::Diagnostic;
 use crate::entitlement::{
     Catalogue, Contract, Contracts, Entitlement, EntitlementReason, Feature, Place, Touched,
@@ -57,17 +58,34 @@ impl Tenants {
         record::find(record, number, name)
     }
 
+    /// What rules can ask of the contract of a tenant, at an instant that is asked for only where it
+    /// matters.
+    pub(crate) fn derived(
+        &self,
+        key: &str,
+        derived: Derived,
+        now: impl FnOnce() -> i64,
+    ) -> Option<AttributeValue<'_>> {
+        let standing = self.contracts.standing(self.place(key)?, now)?;
+        Some(match derived {
+            Derived::Plan => AttributeValue::String(standing.plan()?),
+            Derived::Addons => AttributeValue::List(Strings::Packed(standing.addons())),
+            Derived::Features => AttributeValue::List(Strings::Features(standing.features())),
+        })
+    }
+
     /// What the contract of a tenant grants of a feature.
     #[inline]
     pub(crate) fn entitlement<'r>(
         &'r self,
         key: &str,
-        feature: Result<(Slot, &'r Feature), EntitlementReason>,
+        feature: impl FnOnce() -> Result<(Slot, &'r Feature), EntitlementReason>,
     ) -> Entitlement<'r> {
+        // Before the feature: that is close by, and found while this is waited for.
         let Some(record) = self.records.text(key) else {
-            return Entitlement::none(self.absence(key, feature.err()));
+            return Entitlement::none(self.absence(key, feature().err()));
         };
-        match feature {
+        match feature() {
             Ok((slot, feature)) => {
                 let (place, plan_since) = record::contract(record);
                 self.contracts.entitlement(place, slot, feature, plan_since)

@@ -24,7 +24,7 @@ pub(super) fn write_contract(place: Place, plan_since: Option<i64>) -> String {
             write_number('s', number, &mut record);
             let mut bits = String::new();
             write_integer(instant, &mut bits);
-            write_text(&bits, &mut record);
+            Length::write_text(&bits, &mut record);
         }
         (Place::Special(number), _) => write_number('o', number, &mut record),
         (Place::Broken, _) => record.push('b'),
@@ -73,14 +73,14 @@ pub(super) fn write_attributes(
             }
             JsonAttribute::String(text) => {
                 record.push('s');
-                write_text(text, record);
+                Length::write_text(text, record);
             }
             JsonAttribute::List(texts) => {
                 let mut packed = String::new();
                 Length(texts.len()).write(&mut packed);
-                texts.iter().for_each(|text| write_text(text, &mut packed));
+                texts.iter().for_each(|text| Length::write_text(text, &mut packed));
                 record.push('l');
-                write_text(&packed, record);
+                Length::write_text(&packed, record);
             }
         }
     }
@@ -98,14 +98,9 @@ fn write_name(name: &str, names: &mut KeyTable<u32>, record: &mut String) {
         Some(number) => Length(number as usize).write(record),
         None => {
             Length(0).write(record);
-            write_text(name, record);
+            Length::write_text(name, record);
         }
     }
-}
-
-fn write_text(text: &str, record: &mut String) {
-    Length(text.len()).write(record);
-    record.push_str(text);
 }
 
 /// Small ones of both signs are short.

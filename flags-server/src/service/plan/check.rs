@@ -16,7 +16,7 @@ use crate::service::needs::Needs;
 use crate::service::prerequisites::Prerequisites;
 use crate::service::received::all_right;
 use crate::service::segment::{difference, read_whole};
-use crate::service::sizes::{Sizes, check_document};
+use crate::service::sizes::{Sizes, check_document, wire_bytes};
 use crate::service::tenant::TenantsEdit;
 use crate::store::{Environment, MemberCounts, MemberList, ObjectKind, Page, Project, Scope, View};
 
@@ -102,7 +102,7 @@ impl Plan {
             check_document(&json(&document)?, &at)?;
             let wire = wire_segment(&key, version, &document, MemberLists::default())?;
             let present = before.as_ref().map(|before| before.members).unwrap_or_default();
-            self.replace((bytes, wire.definition.get().len()), (present, counts));
+            self.sizes.1.replace((bytes, wire_bytes(&wire)), (present, counts));
             let after = Segment { key, document, lists, members: counts, version, revision: None };
             self.segments.push(PlannedSegment { at, before, after, members });
         }
@@ -144,11 +144,11 @@ impl Plan {
             let text = json(&state)?;
             check_document(&text, &at)?;
             let of = |text: &str| wire_flag(&key, 0, text, &document.shared);
-            self.replace((bytes, of(&text)?.definition.get().len()), Default::default());
+            self.sizes.1.replace((bytes, wire_bytes(&of(&text)?)), Default::default());
             if before.is_none() {
                 flag::stored_json(&document).map_err(|fault| fault.below(beside))?;
                 let first = of(&json(&document.first_state())?)?;
-                self.elsewhere += first.definition.get().len() as u64;
+                self.elsewhere += wire_bytes(&first);
             }
             self.flags.push(PlannedFlag { at, key, document, before, after: state });
         }
@@ -219,7 +219,8 @@ impl Plan {
     fn add_deleted(&mut self, view: &dyn View, gone: Vec<String>) -> Result<(), Fault> {
         for key in gone {
             if let Some(object) = view.object(self.environment.id, ObjectKind::Segment, &key)? {
-                self.replace((object.bytes, 0), (object.members, MemberCounts::default()));
+                let gone = (object.members, MemberCounts::default());
+                self.sizes.1.replace((object.bytes, 0), gone);
                 self.deleted.push(read_whole(view, self.environment.id, object)?);
             }
         }
@@ -251,17 +252,6 @@ impl Plan {
             }
         }
         Ok(())
-    }
-
-    /// Counts an object with its members in place of what it was.
-    fn replace(&mut self, bytes: (u64, usize), members: (MemberCounts, MemberCounts)) {
-        let Sizes { definition_bytes, members: keys, member_bytes, .. } = &mut self.sizes.1;
-        let replace = |sum: &mut u64, before: u64, after: u64| {
-            *sum = (*sum + after).saturating_sub(before);
-        };
-        replace(definition_bytes, bytes.0, bytes.1 as u64);
-        replace(keys, members.0.keys(), members.1.keys());
-        replace(member_bytes, members.0.bytes, members.1.bytes);
     }
 
     /// Refuses more than one request may do, while others wait.
