@@ -124,9 +124,9 @@ impl Shared {
         });
     }
 
-    /// The server was heard then, in an earlier run.
+    /// The server was heard then, in an earlier run; not in the future, whatever the disk says.
     pub(crate) fn was_heard(&self, at: Timestamp) {
-        self.time.heard(at);
+        self.time.heard(at.min(self.time.clock.now()));
     }
 
     /// When the server was last heard, if it ever was.

@@ -415,6 +415,7 @@ async fn a_start_from_the_disk_knows_when_the_server_was_heard() {
     assert!(client.entitlement(&AGING, "acme").is_allowed());
     drop(client);
     server.always(Some(Canned::status(503)));
+    let future = SystemTime::now() + 2 * DAY;
     for (number, ago, access) in [(1, DAY / 2, Access::Full), (2, 2 * DAY, Access::None)] {
         // The writer of the client before may still be about to finish.
         let copy = folder.path().join(format!("copy-{number}"));
@@ -427,6 +428,12 @@ async fn a_start_from_the_disk_knows_when_the_server_was_heard() {
         assert_eq!(client.status().heard.unwrap().as_millis(), i64::try_from(heard).unwrap());
         assert_eq!(client.entitlement(&AGING, "acme").access, access, "{}", client.status());
         assert!(client.entitlement(&EXPORTS, "acme").is_allowed());
+        // A file from the future, after a clock that was wrong, is from now.
+        let open = std::fs::OpenOptions::new().write(true).open(&copy).unwrap();
+        open.set_modified(future).unwrap();
+        let client = server.builder().cache_file(&copy).connect().await.unwrap();
+        let heard = client.status().heard.unwrap();
+        assert!(heard.as_millis() <= now(), "{heard}");
     }
 }
 

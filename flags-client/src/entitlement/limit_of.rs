@@ -15,7 +15,7 @@ use crate::snapshot::{Held, Snapshot};
 /// The product counts what is used, and says it with each question. Two requests at the same time
 /// that count, ask and add may both be told yes for the last one: where that matters, count and add
 /// in one transaction of the product's database, and ask in between.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct LimitOf<'a, S> {
     pub(crate) asked: &'a S,
     pub(crate) feature: &'a Feature<Limit>,
