@@ -279,6 +279,12 @@ impl Length {
         }
     }
 
+    /// Whether a byte is a length by itself: its own value.
+    #[inline]
+    pub(crate) fn is_all(byte: u8) -> bool {
+        byte < Self::TWO_BYTES
+    }
+
     /// The length that stands at `start`, and how many bytes it takes itself.
     #[inline]
     pub(crate) fn read(text: &[u8], start: usize) -> (Self, usize) {

@@ -17,7 +17,10 @@ impl Body {
         let mut body = Self { properties: Map::new(), required: Vec::new() };
         let Shape::Object(fields) = shape else { return body };
         for field in *fields {
-            let schema = of_shape(field.shape(), generator);
+            let mut schema = of_shape(field.shape(), generator);
+            if !field.meaning().is_empty() {
+                schema.insert("description".to_owned(), field.meaning().into());
+            }
             body.properties.insert(field.name().to_owned(), schema.to_value());
             if field.is_required() {
                 body.required.push(field.name().into());

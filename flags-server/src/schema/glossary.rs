@@ -15,6 +15,7 @@ const GLOSSARY: &[(&str, &str)] = &[
     ("PreviewPage.items", "What each tenant would get."),
     ("Segment.excluded", "Keys that are not in it; left out where there are more than 1,000."),
     ("Segment.included", "Keys that are in it; left out where there are more than 1,000."),
+    ("access", "What the tenant may do."),
     ("action", "What was done, such as `flag_state.off`."),
     ("actor", "Who did it."),
     ("added", "How many keys came."),
@@ -48,6 +49,7 @@ const GLOSSARY: &[(&str, &str)] = &[
     ("diff", "The places that differ."),
     ("dry_run", "Whether nothing was done."),
     ("ended_at", "When it was done, failed or was cancelled."),
+    ("entitlement", "Why the tenant is entitled to it, or not."),
     ("environment", "The key of an environment."),
     (
         "environment_bytes",
@@ -64,6 +66,7 @@ const GLOSSARY: &[(&str, &str)] = &[
         "Requests of each address without a valid token, in a minute.",
     ),
     ("fallthrough", "What everybody gets for whom nothing else is said."),
+    ("feature", "The key of a feature."),
     ("flag", "The key of the flag."),
     ("flags", "Flags."),
     ("format", "The form of the document; there is one."),
@@ -159,6 +162,7 @@ const GLOSSARY: &[(&str, &str)] = &[
     ("when", "A condition: whoever meets it is in it."),
     ("why", "Why."),
     ("window_ms", "Over how many milliseconds receipts are to be spread."),
+    ("write", "Whether to read is not enough."),
 ];
 
 fn meaning(name: &str) -> Option<&'static str> {

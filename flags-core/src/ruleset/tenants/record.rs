@@ -40,16 +40,24 @@ fn write_number(letter: char, number: u32, record: &mut String) {
 /// Where the contract is, and when the tenant came to its plan, as far as the record knows.
 #[inline]
 pub(super) fn contract(record: &str) -> (Place, PlanSince<'_>) {
-    let mut reader = Reader { record, at: 0 };
-    let place = reader.place();
+    let place = match record.as_bytes() {
+        // Nearly all.
+        [b'p' | b's', number, ..] if Length::is_all(*number) => Place::Package((*number).into()),
+        _ => Reader { record, at: 0 }.place(),
+    };
     let plan_since = match record.as_bytes().first() {
-        Some(b's') => {
-            let bits = record.get(reader.at + 1..).unwrap_or_default();
-            PlanSince::Stored(bits, |bits| Reader { record: bits, at: 0 }.integer())
-        }
+        Some(b's') => PlanSince::Stored(record, plan_since),
         _ => PlanSince::Known(None),
     };
     (place, plan_since)
+}
+
+/// When the tenant came to its plan, of a record that knows.
+fn plan_since(record: &str) -> Option<i64> {
+    let mut reader = Reader { record, at: 0 };
+    reader.place();
+    reader.length();
+    reader.integer()
 }
 
 /// Writes attributes behind what is there; a name that has no number gets one.
@@ -182,7 +190,6 @@ impl<'r> Reader<'r> {
         Some((bits >> 1) as i64 ^ -((bits & 1) as i64))
     }
 
-    #[inline]
     fn place(&mut self) -> Place {
         match self.byte() {
             Some(b'p' | b's') => Place::Package(self.length() as u32),
