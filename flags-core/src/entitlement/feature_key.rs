@@ -30,6 +30,13 @@ impl<'k> FeatureKey<'k> {
     }
 }
 
+impl<'k> From<&'k alloc::string::String> for FeatureKey<'k> {
+    #[inline]
+    fn from(key: &'k alloc::string::String) -> Self {
+        key.as_str().into()
+    }
+}
+
 impl<'k> From<&'k str> for FeatureKey<'k> {
     #[inline]
     fn from(key: &'k str) -> Self {

@@ -1,5 +1,6 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::course::{Course, Situation};
 use super::decision::{Access, EntitlementReason};
@@ -105,11 +106,18 @@ impl Besides {
 }
 
 /// The stages of a tenant, asked for one feature. Neighbours may say the same of that.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Stages<'r> {
     pub(super) stages: &'r [Stage],
     pub(super) packages: &'r Packages,
     pub(super) slot: Slot,
+}
+
+impl fmt::Debug for Stages<'_> {
+    /// Without the packages, which are those of all tenants.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.stages).finish()
+    }
 }
 
 impl<'r> Stages<'r> {
