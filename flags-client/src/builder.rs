@@ -14,11 +14,10 @@ use crate::backoff::Pace;
 use crate::cache::{Cache, Identity};
 use crate::client::Client;
 use crate::driver::Driver;
-use crate::misuse::Misuses;
 use crate::receipts::{self, Receipts, is_name};
 use crate::shared::Shared;
 use crate::source::http::Server;
-use crate::status::{ProblemKind, Source, State, Status};
+use crate::status::{ProblemKind, Source, Status};
 
 /// How long [`Builder::connect`] waits for the first ruleset, unless told otherwise.
 const FIRST_SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -195,8 +194,7 @@ impl Builder {
         let cache = self
             .cache_file
             .map(|path| Cache::new(path, Identity::new(server.base(), self.token.expose_secret())));
-        let (state, source) = (State::Starting, Source::Nothing);
-        let shared = Arc::new(Shared::new(state, source, self.decoders, Misuses::new(true)));
+        let shared = Arc::new(Shared::following(self.decoders));
         let shared_with_driver = Arc::clone(&shared);
         let server = Arc::new(server);
         let pace = self.pace;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flags_core::{
-    Context, Decoders, Document, Epoch, Flag, FlagValue, Override, Revision, Ruleset,
+    Context, Decoders, Document, Epoch, Flag, FlagValue, Limit, Override, Revision, Ruleset,
 };
 use secrecy::SecretString;
 use tokio::runtime::Handle;
@@ -13,6 +13,8 @@ use tokio::select;
 use tokio::sync::oneshot;
 
 use crate::builder::Builder;
+use crate::clock::Time;
+use crate::entitlement::{Feature, FeatureValue, LimitOf, Ruling};
 use crate::layer::Layer;
 use crate::misuse::Misuses;
 use crate::shared::Shared;
@@ -112,7 +114,7 @@ impl Client {
     /// ```
     #[must_use]
     pub fn fixed_with(document: &Document, decoders: Decoders) -> Self {
-        Self::of_document(document, decoders, Misuses::new(true))
+        Self::of_document(document, decoders, Misuses::new(true), Time::fixed())
     }
 
     /// A [fixed](Self::fixed) client without any flag: what a test overrides flags on. It does not
@@ -120,11 +122,16 @@ impl Client {
     #[must_use]
     pub fn empty() -> Self {
         let document = Document::empty(Epoch::new("fixed"));
-        Self::of_document(&document, Decoders::new(), Misuses::new(false))
+        Self::of_document(&document, Decoders::new(), Misuses::new(false), Time::fixed())
     }
 
-    fn of_document(document: &Document, decoders: Decoders, misuses: Misuses) -> Self {
-        let shared = Shared::new(State::Fixed, Source::Fixed, decoders, misuses);
+    pub(crate) fn of_document(
+        document: &Document,
+        decoders: Decoders,
+        misuses: Misuses,
+        time: Time,
+    ) -> Self {
+        let shared = Shared::fixed(decoders, misuses, time);
         shared.install(document, State::Fixed, Source::Fixed);
         Self::new(Arc::new(shared), None)
     }
@@ -158,6 +165,49 @@ impl Client {
     #[inline]
     pub fn is_on(&self, flag: &Flag<bool>, context: &(impl Context + ?Sized)) -> bool {
         self.get(flag, context)
+    }
+
+    /// What a tenant's contract grants of a feature at this moment.
+    ///
+    /// No lock, no allocation; [`Snapshot::entitlement`] says what is read, and lends what this
+    /// leaves out: options, JSON values, and where a value comes from.
+    ///
+    /// ```
+    /// use flags_client::{Client, Feature, Verdict};
+    ///
+    /// const SSO: Feature = Feature::new("sso");
+    ///
+    /// fn page(flags: &Client, tenant: &str) -> String {
+    ///     match flags.entitlement(&SSO, tenant).verdict() {
+    ///         Verdict::Allowed => "the settings".to_owned(),
+    ///         Verdict::ReadOnly(_) => "the settings, to look at".to_owned(),
+    ///         Verdict::Refused(refusal) => format!("{refusal}. {}", refusal.hint()),
+    ///     }
+    /// }
+    /// assert_eq!(page(&Client::empty(), "acme"), "there is no contract. Ask support.");
+    /// ```
+    #[inline]
+    pub fn entitlement<T: FeatureValue>(&self, feature: &Feature<T>, tenant: &str) -> Ruling {
+        self.pinned().ruling(feature, tenant)
+    }
+
+    /// A tenant's limit, to be asked whether more may be had beside what is used.
+    ///
+    /// ```
+    /// use flags_client::{Client, Feature, Limit};
+    ///
+    /// const SEATS: Feature<Limit> = Feature::new("seats");
+    ///
+    /// fn invite(flags: &Client, tenant: &str, members: u64) -> Result<(), String> {
+    ///     let ruling = flags.limit(&SEATS, tenant).check(members); // one more
+    ///     ruling.require_full().map_err(|refusal| format!("{refusal}. {}", refusal.hint()))
+    /// }
+    /// assert!(invite(&Client::empty(), "acme", 3).is_err());
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn limit<'a>(&'a self, feature: &'a Feature<Limit>, tenant: &'a str) -> LimitOf<'a, Self> {
+        LimitOf { asked: self, feature, tenant }
     }
 
     /// One consistent view for a unit of work, a request say; it may be held across an `await`.
@@ -349,8 +399,7 @@ impl CopyValue for f64 {}
 impl From<Ruleset> for Client {
     /// A [fixed](Client::fixed) client of a compiled ruleset.
     fn from(ruleset: Ruleset) -> Self {
-        let (decoders, misuses) = (Decoders::new(), Misuses::new(true));
-        let shared = Shared::new(State::Fixed, Source::Fixed, decoders, misuses);
+        let shared = Shared::fixed(Decoders::new(), Misuses::new(true), Time::fixed());
         shared.status.send_modify(|status| status.position = ruleset.position().cloned());
         shared.layers.replace(ruleset);
         Self::new(Arc::new(shared), None)

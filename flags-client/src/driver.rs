@@ -65,6 +65,10 @@ impl Driver {
         let loading = spawn_blocking(move || {
             let document = cache.load(&shared);
             if let Some(document) = &document {
+                // First, so that no answer takes it for something that was never heard.
+                if let Some(heard) = cache.heard() {
+                    shared.was_heard(heard);
+                }
                 shared.install(document, State::Stale, Source::Disk);
             }
             (cache, document.map(|document| document.position()))
@@ -212,8 +216,11 @@ impl Connection {
     }
 
     /// A sign of life, and the moment to free what nobody reads any more.
-    fn heard(&self) {
+    fn heard(&mut self) {
         self.shared.heard();
+        if let Some(writer) = &mut self.writer {
+            writer.heard();
+        }
         if self.shared.layers.has_retired() {
             let shared = Arc::clone(&self.shared);
             spawn_blocking(move || shared.layers.sweep());

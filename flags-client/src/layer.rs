@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use arc_swap::ArcSwap;
 use flags_core::{Override, Ruleset};
 
+use crate::clock::Time;
 use crate::misuse::Misuses;
 
 /// What one handle reads: the live ruleset with the overrides of that handle.
@@ -15,11 +16,13 @@ pub(crate) struct Layer {
     overrides: Box<[Override]>,
 }
 
-/// A ruleset in place, and where its answers report what is missing: one load gives both.
+/// A ruleset in place, what time it is, and where answers report what is missing: one load gives
+/// all of it.
 #[derive(Debug)]
 pub struct Loaded {
     pub(crate) ruleset: Ruleset,
     pub(crate) misuses: Arc<Misuses>,
+    pub(crate) time: Arc<Time>,
 }
 
 /// The base layer, and the layers with overrides that handles have made on it.
@@ -34,13 +37,20 @@ pub(crate) struct Layers {
     /// frees all of it; that must not be a request.
     retired: Mutex<Vec<Arc<Loaded>>>,
     misuses: Arc<Misuses>,
+    time: Arc<Time>,
 }
 
 impl Layers {
-    pub(crate) fn new(ruleset: Ruleset, misuses: Arc<Misuses>) -> Self {
-        let loaded = Loaded { ruleset, misuses: Arc::clone(&misuses) };
+    pub(crate) fn new(ruleset: Ruleset, misuses: Arc<Misuses>, time: Arc<Time>) -> Self {
+        let loaded = Loaded { ruleset, misuses: Arc::clone(&misuses), time: Arc::clone(&time) };
         let base = Layer { loaded: ArcSwap::from_pointee(loaded), overrides: Box::default() };
-        Self { base: Arc::new(base), derived: Mutex::default(), retired: Mutex::default(), misuses }
+        Self {
+            base: Arc::new(base),
+            derived: Mutex::default(),
+            retired: Mutex::default(),
+            misuses,
+            time,
+        }
     }
 
     pub(crate) fn base(&self) -> &Arc<Layer> {
@@ -64,7 +74,7 @@ impl Layers {
         // known to those who replace it.
         let mut derived = lock(&self.derived);
         let ruleset = self.base.loaded.load().ruleset.overriding(&overrides);
-        let loaded = ArcSwap::new(self.with_misuses(ruleset));
+        let loaded = ArcSwap::new(self.load(ruleset));
         let layer = Arc::new(Layer { loaded, overrides: overrides.into() });
         derived.retain(|layer| layer.strong_count() > 0);
         derived.push(Arc::downgrade(&layer));
@@ -86,12 +96,13 @@ impl Layers {
     }
 
     fn swap(&self, layer: &Layer, ruleset: Ruleset) {
-        let old = layer.loaded.swap(self.with_misuses(ruleset));
+        let old = layer.loaded.swap(self.load(ruleset));
         lock(&self.retired).push(old);
     }
 
-    fn with_misuses(&self, ruleset: Ruleset) -> Arc<Loaded> {
-        Arc::new(Loaded { ruleset, misuses: Arc::clone(&self.misuses) })
+    fn load(&self, ruleset: Ruleset) -> Arc<Loaded> {
+        let (misuses, time) = (Arc::clone(&self.misuses), Arc::clone(&self.time));
+        Arc::new(Loaded { ruleset, misuses, time })
     }
 
     /// Frees the replaced rulesets that nobody reads any more. Takes time: not for an async thread.
@@ -127,7 +138,7 @@ mod tests {
     }
 
     fn layers(revision: u64) -> Layers {
-        Layers::new(ruleset(revision), Arc::new(Misuses::new(true)))
+        Layers::new(ruleset(revision), Arc::new(Misuses::new(true)), Arc::new(Time::fixed()))
     }
 
     fn read(layer: &Layer) -> (bool, i64, u64) {

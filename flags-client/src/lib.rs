@@ -77,6 +77,71 @@
 //! inside of it, once for each version of the flag. [`Ruleset::misfit`] tells it beforehand, for a
 //! check at the start.
 //!
+//! # Entitlements
+//!
+//! A flag says what is released, an entitlement what was sold. The client holds the contracts of
+//! all tenants of its environment beside the flags, and answers for them in the same way: from
+//! memory, to the millisecond, also while the server is away. (With a token whose scope has no
+//! tenants it holds none, and every tenant is `tenant_unknown`.) Features are constants, too:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use flags_client::{Client, Feature, Limit, Refusal, Verdict, WhenStale};
+//!
+//! const DAY: Duration = Duration::from_secs(24 * 3600);
+//!
+//! const SSO: Feature = Feature::new("sso");
+//! const SEATS: Feature<Limit> = Feature::new("seats");
+//! const EXPORTS: Feature = Feature::new("exports").when_stale(DAY, WhenStale::ReadOnly);
+//!
+//! fn settings(flags: &Client, tenant: &str) -> String {
+//!     match flags.entitlement(&SSO, tenant).verdict() {
+//!         Verdict::Allowed => "single sign-on: on or off".to_owned(),
+//!         Verdict::ReadOnly(_) => "single sign-on: on".to_owned(),
+//!         Verdict::Refused(why) => format!("no single sign-on, as {why}. {}", why.hint()),
+//!     }
+//! }
+//!
+//! fn invite(flags: &Client, tenant: &str, members: u64) -> Result<(), Refusal> {
+//!     flags.limit(&SEATS, tenant).check(members).require_full()?; // room for one more?
+//!     // … insert the member, in the transaction that has counted them
+//!     Ok(())
+//! }
+//!
+//! // A test of it: real definitions, a real client, a clock of its own.
+//! use flags_client::Remedy;
+//! use flags_client::testing::TestFlags;
+//!
+//! let test = TestFlags::new()
+//!     .at("2026-11-20T12:00:00Z")
+//!     .tenant("acme")
+//!     .plan("pro")
+//!     .without(&SSO)
+//!     .limit(&SEATS, 5)
+//!     .used(&SEATS, 4)
+//!     .ends_at("2027-01-01T00:00:00Z");
+//! let flags = test.client();
+//! assert_eq!(
+//!     settings(&flags, "acme"),
+//!     "no single sign-on, as `sso` is not included. Upgrade to a plan that includes it.",
+//! );
+//! let members = test.usage(&SEATS, "acme");
+//! assert!(invite(&flags, "acme", members).is_ok());
+//! assert_eq!(invite(&flags, "acme", members + 1).unwrap_err().remedy(), Remedy::BuyMore);
+//!
+//! test.clock().set("2027-01-01T00:00:00Z");
+//! let refusal = invite(&flags, "acme", members).unwrap_err();
+//! assert_eq!((refusal.status(), refusal.remedy()), (402, Remedy::Renew));
+//! # let _ = EXPORTS;
+//! ```
+//!
+//! A [`Refusal`] is what a service can answer with: it has a status (402 where money helps, else
+//! 403), serialises as a problem of RFC 9457, and says what can be done as a [`Remedy`]. With the
+//! feature `axum` it is a response of a handler, and `Guard` a layer that asks for a feature of
+//! each request's tenant. [`Snapshot::entitlement`] tells besides where a value comes from, and
+//! lends options and JSON values.
+//!
 //! # A test
 //!
 //! Overrides belong to a client value, so tests that run at the same time cannot meet. There is
@@ -122,6 +187,7 @@
 //! | the server sends what makes no sense | the last good ruleset | `Stale`, until it makes sense |
 //! | the token is refused | the last good ruleset | `Stale` or `Starting`; logged as an error |
 //! | one flag cannot be evaluated | the code's default for that flag alone | `Live`, with the flag in `invalid` |
+//! | a feature or a contract cannot be read | no access, `feature_invalid`, to that feature or for that tenant alone | `Live`, with the object in `invalid` |
 //! | a value cannot be decoded into the service's type | the code's default where that value would be | `Live`, with the flag in `undecodable` |
 //!
 //! The client goes on trying by itself, for ever: after pauses that grow up to a minute and are
@@ -137,7 +203,8 @@
 //! thread registers it once, and the first that meets a flag which is not as the code says reports
 //! it: both allocate. Definitions are read and compiled on blocking threads, and a replaced
 //! ruleset is freed there too, not by the last request that read it. A change of one flag compiles
-//! that flag.
+//! that flag. An entitlement costs the same: the clock is read only where something of it is still
+//! to come, or where the feature names an age.
 //!
 //! # Contexts
 //!
@@ -187,6 +254,10 @@
 //! # Features
 //!
 //! - `rustls` (on unless turned off): `https`, with the certificates of the operating system
+//! - `axum`: `Guard`, a layer that asks for a feature of a request's tenant, and refusals as
+//!   responses. It needs `axum-core` 0.5, and nothing else that is not there anyway but `mime`.
+//! - `testing`: the module `testing`, with contracts, flags and a clock for a service's tests. It
+//!   adds no dependency; have it among the dev-dependencies.
 
 #![forbid(unsafe_code)]
 
@@ -196,6 +267,7 @@ mod cache;
 mod client;
 mod clock;
 mod driver;
+mod entitlement;
 mod layer;
 mod limits;
 mod misuse;
@@ -205,9 +277,17 @@ mod snapshot;
 mod source;
 mod status;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use builder::{BuildError, Builder};
 pub use client::{Client, CopyValue};
+pub use entitlement::{
+    Asked, Feature, FeatureValue, Json, LimitOf, Options, Refusal, Remedy, Ruling, Verdict,
+    WhenStale,
+};
+#[cfg(feature = "axum")]
+pub use entitlement::{Guard, GuardFuture, Guarded};
 /// What is known about a request, and the derive of it for a service's own struct.
 ///
 /// ```
@@ -248,11 +328,13 @@ pub use flags_core::__client::Context;
 #[doc(hidden)]
 pub use flags_core::__private;
 pub use flags_core::{
-    Answer, Attribute, AttributeValue, Change, ContextKey, Decoded, Decoders, Diagnostic, Document,
-    Entity, Epoch, Evaluation, Explanation, FLAG_KIND, Flag, FlagKey, FlagType, FlagValue, Gap,
-    InvalidObject, JsonContext, KeysChange, MembersChange, Misfit, Now, Object, ObjectChange,
-    Outcome, Override, OverrideValue, PackedStrings, Position, Question, Reason, Report, Revision,
-    Ruleset, SEGMENT_KIND, SplitOutcome, Step, Strings, TENANT_KIND, Timestamp, Undecodable, Value,
+    ADDON_KIND, Access, Answer, Attribute, AttributeValue, Change, ContextKey, Decision, Decoded,
+    Decoders, Diagnostic, Document, Entitlement, EntitlementReason, EntitlementSource, Entity,
+    Epoch, Evaluation, Explanation, FEATURE_KIND, FLAG_KIND, FeatureKey, FeatureType, Flag,
+    FlagKey, FlagType, FlagValue, Gap, Granted, GrantedOptions, InvalidObject, JsonContext,
+    KeysChange, Lane, Limit, MembersChange, Misfit, Now, Object, ObjectChange, Outcome, Override,
+    OverrideValue, PLAN_KIND, PackedStrings, Position, Question, Reason, Report, Revision, Ruleset,
+    SEGMENT_KIND, SplitOutcome, Step, Strings, TENANT_KIND, Timestamp, Undecodable, Value,
 };
 pub use limits::{MAX_CACHE_BYTES, MAX_EVENT_BYTES, MAX_SNAPSHOT_BYTES};
 pub use misuse::Misuse;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use flags_core::{
     Change, Decoders, Document, Epoch, FLAG_KIND, Gap, InvalidObject, ObjectChange, Position,
-    Report, Ruleset, Undecodable,
+    Report, Ruleset, Timestamp, Undecodable,
 };
 use tokio::sync::watch;
 
-use crate::clock;
+use crate::clock::Time;
 use crate::layer::Layers;
 use crate::misuse::{Misuses, Reported};
 use crate::status::{Failure, Problem, ProblemKind, Source, State, Status};
@@ -27,18 +27,31 @@ pub(crate) struct Shared {
     /// All of the status but the misuses, which answers report: none takes this lock.
     pub(crate) status: watch::Sender<Status>,
     pub(crate) misuses: Arc<Misuses>,
+    time: Arc<Time>,
     decoders: Decoders,
 }
 
 impl Shared {
-    pub(crate) fn new(state: State, source: Source, decoders: Decoders, misuses: Misuses) -> Self {
+    /// For a client that follows a server.
+    pub(crate) fn following(decoders: Decoders) -> Self {
+        let (misuses, time) = (Misuses::new(true), Time::following());
+        Self::new(State::Starting, Source::Nothing, decoders, misuses, time)
+    }
+
+    /// For a client of a ruleset that never changes.
+    pub(crate) fn fixed(decoders: Decoders, misuses: Misuses, time: Time) -> Self {
+        Self::new(State::Fixed, Source::Fixed, decoders, misuses, time)
+    }
+
+    fn new(state: State, source: Source, decoders: Decoders, misuses: Misuses, time: Time) -> Self {
         let decoders = decoders.guarded(catch_panic);
-        let misuses = Arc::new(misuses);
+        let (misuses, time) = (Arc::new(misuses), Arc::new(time));
         let ruleset = Ruleset::with_decoders(decoders.clone());
         Self {
-            layers: Layers::new(ruleset, Arc::clone(&misuses)),
-            status: watch::Sender::new(Status::new(state, source, clock::now())),
+            status: watch::Sender::new(Status::new(state, source, time.clock.now())),
+            layers: Layers::new(ruleset, Arc::clone(&misuses), Arc::clone(&time)),
             misuses,
+            time,
             decoders,
         }
     }
@@ -47,6 +60,7 @@ impl Shared {
     pub(crate) fn status(&self) -> Status {
         let mut status = self.status.borrow().clone();
         let Reported { listed, unlisted } = self.misuses.reported();
+        status.heard = self.time.heard_at();
         status.misused = listed;
         status.counters.unlisted_misuses = unlisted;
         status
@@ -99,13 +113,25 @@ impl Shared {
 
     /// The server is heard, so what is in place is up to date.
     pub(crate) fn heard(&self) {
+        let now = self.time.clock.now();
+        self.time.heard(now);
         self.status.send_if_modified(|status| {
-            let news = status.enter(State::Live, Source::Server, clock::now());
+            let news = status.enter(State::Live, Source::Server, now);
             if news {
                 log_live(status);
             }
             news
         });
+    }
+
+    /// The server was heard then, in an earlier run; not in the future, whatever the disk says.
+    pub(crate) fn was_heard(&self, at: Timestamp) {
+        self.time.heard(at.min(self.time.clock.now()));
+    }
+
+    /// When the server was last heard, if it ever was.
+    pub(crate) fn heard_at(&self) -> Option<Timestamp> {
+        self.time.heard_at()
     }
 
     /// An event with an unknown name came by.
@@ -121,7 +147,7 @@ impl Shared {
     /// An attempt failed, or the stream did.
     pub(crate) fn failed(&self, failure: &Failure) {
         self.status.send_modify(|status| {
-            let at = clock::now();
+            let at = self.time.clock.now();
             let was_well = status.state == State::Live;
             let state = match status.source {
                 Source::Nothing => State::Starting,
@@ -155,7 +181,7 @@ impl Shared {
             if status.cache_error.as_ref().is_none_or(|known| known.message != message) {
                 tracing::warn!(problem = %message, "the cache of flags has a problem");
             }
-            let (kind, at) = (ProblemKind::Cache, clock::now());
+            let (kind, at) = (ProblemKind::Cache, self.time.clock.now());
             status.cache_error = Some(Problem { kind, message, at });
             status.counters.cache_errors += 1;
         });
@@ -173,9 +199,13 @@ impl Shared {
     }
 
     fn update(&self, state: State, source: Source, update: impl FnOnce(&mut Status)) {
+        let now = self.time.clock.now();
+        if source == Source::Server {
+            self.time.heard(now);
+        }
         self.status.send_modify(|status| {
             update(status);
-            if status.enter(state, source, clock::now()) && state == State::Live {
+            if status.enter(state, source, now) && state == State::Live {
                 log_live(status);
             }
         });

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use arc_swap::Guard;
 use flags_core::{
-    Answer, Context, Evaluation, Explanation, Flag, FlagKey, FlagValue, Position, Reason, Revision,
-    Ruleset,
+    Answer, Context, Decision, Evaluation, Explanation, Flag, FlagKey, FlagValue, Limit, Position,
+    Reason, Revision, Ruleset,
 };
 
-use crate::clock;
+use crate::entitlement::{Asking, Feature, FeatureValue, LimitOf, Ruling};
 use crate::layer::Loaded;
 
 /// One consistent view of all flags: what a unit of work asks.
@@ -130,8 +130,8 @@ impl<R: Held> Snapshot<R> {
         flag: &Flag<T>,
         context: &(impl Context + ?Sized),
     ) -> Answer<'_, T::Ref<'_>> {
-        let Loaded { ruleset, misuses } = self.held.loaded();
-        ruleset.get_or_notice(flag, context, clock::now, |reason| {
+        let Loaded { ruleset, misuses, time } = self.held.loaded();
+        ruleset.get_or_notice(flag, context, time.clock.reader(), |reason| {
             misuses.notice(flag, reason, ruleset);
         })
     }
@@ -149,8 +149,8 @@ impl<R: Held> Snapshot<R> {
         flag: &Flag<T>,
         context: &(impl Context + ?Sized),
     ) -> T::Ref<'_> {
-        let Loaded { ruleset, misuses } = self.held.loaded();
-        ruleset.value_or_notice(flag, context, clock::now, |reason| {
+        let Loaded { ruleset, misuses, time } = self.held.loaded();
+        ruleset.value_or_notice(flag, context, time.clock.reader(), |reason| {
             misuses.notice(flag, reason, ruleset);
         })
     }
@@ -171,9 +171,9 @@ impl<R: Held> Snapshot<R> {
         flag: impl Into<FlagKey<'k>>,
         context: &(impl Context + ?Sized),
     ) -> Evaluation<'_> {
-        let Loaded { ruleset, misuses } = self.held.loaded();
+        let Loaded { ruleset, misuses, time } = self.held.loaded();
         let key = flag.into();
-        let evaluation = ruleset.evaluate(key, context, clock::now);
+        let evaluation = ruleset.evaluate(key, context, time.clock.reader());
         if evaluation.value.is_some() {
             return evaluation;
         }
@@ -201,7 +201,8 @@ impl<R: Held> Snapshot<R> {
         &'s self,
         context: &'c (impl Context + ?Sized),
     ) -> impl Iterator<Item = (&'s str, Evaluation<'s>)> {
-        self.ruleset().evaluate_all(context, clock::now)
+        let Loaded { ruleset, time, .. } = self.held.loaded();
+        ruleset.evaluate_all(context, time.clock.reader())
     }
 
     /// The same with every step that led to the answer, for people and tools. It allocates.
@@ -221,7 +222,54 @@ impl<R: Held> Snapshot<R> {
         flag: impl Into<FlagKey<'k>>,
         context: &(impl Context + ?Sized),
     ) -> Explanation<'_> {
-        self.ruleset().explain(flag, context, clock::now)
+        let Loaded { ruleset, time, .. } = self.held.loaded();
+        ruleset.explain(flag, context, time.clock.reader())
+    }
+
+    /// What a tenant's contract grants of a feature at this moment, and why: the access, the value
+    /// and where it comes from.
+    ///
+    /// A client holds all tenants of its environment, or none, as its token's scope is: where it
+    /// holds none, and before the first ruleset, every tenant is `tenant_unknown`.
+    ///
+    /// It allocates nothing, and reads the clock where the contract has something to come, or the
+    /// feature [an age](Feature::when_stale). To ask by a key that is known at run time only, or
+    /// at another instant, there is [`Ruleset::entitlement`].
+    ///
+    /// ```
+    /// use flags_client::{Access, Client, EntitlementReason, Feature};
+    ///
+    /// const SSO: Feature = Feature::new("sso");
+    ///
+    /// let flags = Client::empty().snapshot();
+    /// let decision = flags.entitlement(&SSO, "acme");
+    /// assert_eq!(decision.access, Access::None);
+    /// assert_eq!(decision.reason, EntitlementReason::TenantUnknown);
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn entitlement<T: FeatureValue>(&self, feature: &Feature<T>, tenant: &str) -> Decision<'_> {
+        self.loaded().decide(feature, tenant, Asking::Value)
+    }
+
+    /// A tenant's limit, to be asked whether more may be had: [`Client::limit`] has an example.
+    ///
+    /// [`Client::limit`]: crate::Client::limit
+    #[must_use]
+    #[inline]
+    pub fn limit<'a>(&'a self, feature: &'a Feature<Limit>, tenant: &'a str) -> LimitOf<'a, Self> {
+        LimitOf { asked: self, feature, tenant }
+    }
+
+    /// The decision without what is lent.
+    #[inline]
+    pub(crate) fn ruling<T: FeatureValue>(&self, feature: &Feature<T>, tenant: &str) -> Ruling {
+        Ruling::of_value(feature.key(), &self.entitlement(feature, tenant))
+    }
+
+    #[inline(always)]
+    pub(crate) fn loaded(&self) -> &Loaded {
+        self.held.loaded()
     }
 
     /// Where it stands; `None` while the client has no ruleset.

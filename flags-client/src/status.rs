@@ -30,6 +30,10 @@ pub struct Status {
     pub since: Timestamp,
     /// Where the ruleset stands; `None` while there is none.
     pub position: Option<Position>,
+    /// When the server was last heard: with a snapshot, a change or a sign of life, in this run or,
+    /// if the ruleset is from the disk, in an earlier one. `None` where it never was, and of a fixed
+    /// client.
+    pub heard: Option<Timestamp>,
     /// What the cache file holds, that is, what a start without the server would begin with;
     /// `None` without a file or while there is nothing of use in it. It follows `position` within
     /// about a second.
@@ -157,6 +161,7 @@ impl Status {
             source,
             since,
             position: None,
+            heard: None,
             cached: None,
             last_error: None,
             cache_error: None,

@@ -6,8 +6,12 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::thread;
+use std::time::Duration;
 
-use flags_client::{Client, Decoded, Decoders, Document, Entity, Flag, Reason};
+use flags_client::testing::TestFlags;
+use flags_client::{
+    Client, Decoded, Decoders, Document, Entity, Feature, Flag, Limit, Reason, WhenStale,
+};
 
 struct Counting;
 
@@ -155,6 +159,48 @@ fn reading_does_not_allocate() {
             black_box(flags.evaluate("rule", &context).variant);
             let flags = client.snapshot();
             black_box(flags.get(&TEXT, &context).reason);
+        });
+        assert_eq!(count, 0);
+    }
+}
+
+#[test]
+fn asking_for_entitlements_does_not_allocate() {
+    const SSO: Feature = Feature::new("sso");
+    const UNKNOWN: Feature = Feature::new("unknown");
+    const MISTYPED: Feature = Feature::new("seats");
+    const SEATS: Feature<Limit> = Feature::new("seats");
+    const HOUR: Duration = Duration::from_secs(3600);
+    const AGING: Feature<Limit> = Feature::new("seats").when_stale(HOUR, WhenStale::ReadOnly);
+    let test = TestFlags::new()
+        .last_heard("2000-01-01T00:00:00Z")
+        .tenant("acme")
+        .feature(&SSO)
+        .limit(&SEATS, 5)
+        .tenant("globex")
+        .limit(&SEATS, 5)
+        .at_least_until(&SEATS, 50, "2100-01-01T00:00:00Z")
+        .ends_at("2101-01-01T00:00:00Z");
+    // By the system's clock, and by one of a test.
+    for client in [Client::from(test.client().snapshot().ruleset().clone()), test.client()] {
+        assert!(client.entitlement(&SSO, "acme").is_allowed());
+        assert!(client.limit(&SEATS, "globex").check(49).is_allowed());
+        let count = allocations(|| {
+            for tenant in ["acme", "globex", "initech"] {
+                for feature in [&SSO, &UNKNOWN, &MISTYPED] {
+                    black_box(client.entitlement(feature, tenant).verdict());
+                }
+                for feature in [&SEATS, &AGING] {
+                    let limit = client.limit(feature, tenant);
+                    black_box(limit.check(5).require_full().is_ok());
+                    let _ = black_box(limit.check_more(4, 2));
+                    let _ = black_box(limit.standing(60));
+                    let flags = client.pinned();
+                    black_box(flags.entitlement(feature, tenant).source);
+                    let _ = black_box(flags.limit(feature, tenant).check(1));
+                    black_box(client.snapshot().entitlement(feature, tenant).value);
+                }
+            }
         });
         assert_eq!(count, 0);
     }

@@ -3,10 +3,12 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
-use flags_core::Document;
+use flags_core::{Document, Timestamp};
 
 use super::format::{self, HEADER, Identity, Unusable};
+use crate::clock::IntoTimestamp;
 use crate::limits::MAX_CACHE_BYTES;
 
 /// Changes of fewer bytes are not folded into the snapshot, however small that is.
@@ -78,6 +80,27 @@ impl CacheFile {
             changes: contents.end as u64,
         });
         Ok(Some(contents.document))
+    }
+
+    /// When the server was last heard, which is the file's time of modification: it needs no place
+    /// in the file, and whoever writes the file otherwise has heard the server, too.
+    pub(super) fn heard(&self) -> Option<Timestamp> {
+        self.extent?;
+        let modified = fs::metadata(&self.path).and_then(|metadata| metadata.modified());
+        modified.ok().map(IntoTimestamp::into_timestamp)
+    }
+
+    /// Notes when the server was last heard.
+    pub(super) fn note_heard(&self, at: Timestamp) -> Result<(), CacheError> {
+        let Some(at) = u64::try_from(at.as_millis())
+            .ok()
+            .and_then(|millis| UNIX_EPOCH.checked_add(Duration::from_millis(millis)))
+            .filter(|_| self.extent.is_some())
+        else {
+            return Ok(());
+        };
+        let note = || OpenOptions::new().write(true).open(&self.path)?.set_modified(at);
+        note().map_err(|error| CacheError::Io("date", error))
     }
 
     /// Whether the file has what was written last; otherwise it waits for a snapshot.

@@ -10,9 +10,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use flags_core::{Document, Position};
+use flags_core::{Document, Position, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use crate::layer::lock;
 use crate::limits::MAX_PENDING_CACHE_BYTES;
@@ -22,6 +23,9 @@ pub(crate) use format::Identity;
 
 /// How many times longer than usual the next attempt waits after one that failed.
 const PATIENCE: u32 = 30;
+
+/// How old the file's word of when the server was last heard becomes, while it is heard.
+const HEARD_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A cache file that has been read and is not being written yet.
 #[derive(Debug)]
@@ -44,12 +48,17 @@ impl Cache {
         document
     }
 
+    /// When the server was last heard by those who wrote the file, to about a minute.
+    pub(crate) fn heard(&self) -> Option<Timestamp> {
+        self.file.heard()
+    }
+
     /// Starts a task that writes what it is given, at most once in `interval`.
     pub(crate) fn start(self, shared: Arc<Shared>, interval: Duration) -> Writer {
         let desk = Arc::new(Desk::default());
         let (open, closing) = watch::channel(());
         tokio::spawn(write(self.file, Arc::clone(&desk), closing, shared, interval));
-        Writer { desk, _open: open }
+        Writer { desk, heard: None, _open: open }
     }
 }
 
@@ -57,6 +66,8 @@ impl Cache {
 #[derive(Debug)]
 pub(crate) struct Writer {
     desk: Arc<Desk>,
+    /// When the file was last told that the server is heard.
+    heard: Option<Instant>,
     _open: watch::Sender<()>,
 }
 
@@ -66,6 +77,14 @@ impl Writer {
         *lock(&self.desk.pending) =
             Pending { snapshot: Some(bytes), position: Some(position), ..Pending::default() };
         self.desk.wake.notify_one();
+    }
+
+    /// The server says that nothing is new.
+    pub(crate) fn heard(&mut self) {
+        if self.heard.is_none_or(|told| told.elapsed() >= HEARD_INTERVAL) {
+            self.heard = Some(Instant::now());
+            self.desk.wake.notify_one();
+        }
     }
 
     /// A change that follows everything before it.
@@ -122,7 +141,7 @@ impl Pending {
     }
 
     /// Writes everything, and forgets what has been written.
-    fn write(&mut self, file: &mut CacheFile) -> Result<(), CacheError> {
+    fn write(&mut self, file: &mut CacheFile, heard: Option<Timestamp>) -> Result<(), CacheError> {
         if self.broken {
             return Err(CacheError::Behind);
         }
@@ -135,7 +154,8 @@ impl Pending {
             self.changes.clear();
             self.change_bytes = 0;
         }
-        file.compact()
+        file.compact()?;
+        heard.map_or(Ok(()), |heard| file.note_heard(heard))
     }
 }
 
@@ -152,8 +172,9 @@ async fn write(
             _ = closing.changed() => true,
         };
         let mut pending = std::mem::take(&mut *lock(&desk.pending));
+        let heard = shared.heard_at();
         let job = spawn_blocking(move || {
-            let outcome = pending.write(&mut file);
+            let outcome = pending.write(&mut file, heard);
             (file, pending, outcome)
         });
         // Only a fault in writing ends it; the client goes on without a cache.
@@ -186,8 +207,6 @@ async fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::misuse::Misuses;
-    use crate::status::{Source, State};
     use flags_core::{Change, Decoders, Epoch};
     use std::path::Path;
 
@@ -210,8 +229,7 @@ mod tests {
     }
 
     fn shared() -> Arc<Shared> {
-        let (decoders, misuses) = (Decoders::new(), Misuses::new(true));
-        Arc::new(Shared::new(State::Starting, Source::Nothing, decoders, misuses))
+        Arc::new(Shared::following(Decoders::new()))
     }
 
     async fn until_it_holds(folder: &Path, revision: u64) {
@@ -236,6 +254,33 @@ mod tests {
         until_it_holds(folder.path(), 3).await;
         let mut status = shared.status.subscribe();
         status.wait_for(|status| status.cached == Some(position(3))).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_file_tells_when_the_server_was_last_heard() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = shared();
+        let mut writer = cache(folder.path()).start(Arc::clone(&shared), Duration::ZERO);
+        let path = folder.path();
+        let tells = |at: Timestamp| async move {
+            let tells = || {
+                let mut cache = cache(path);
+                cache.load(&self::shared()).and_then(|_| cache.heard()) == Some(at)
+            };
+            let told = async {
+                while !tells() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(20), told).await.unwrap();
+        };
+        let (first, second) = (Timestamp::from_millis(1_001), Timestamp::from_millis(2_002));
+        shared.was_heard(first);
+        writer.snapshot(snapshot(1), position(1));
+        tells(first).await;
+        shared.was_heard(second);
+        writer.heard();
+        tells(second).await;
     }
 
     #[test]
@@ -265,7 +310,7 @@ mod tests {
         for _ in 0..9 {
             pending.push(change(2));
             assert!(pending.broken && pending.snapshot.is_none() && pending.changes.is_empty());
-            assert!(matches!(pending.write(&mut file), Err(CacheError::Behind)));
+            assert!(matches!(pending.write(&mut file, None), Err(CacheError::Behind)));
         }
         let mut since = Pending::default();
         since.push(change(3));

@@ -146,6 +146,8 @@ pub enum EntitlementReason {
     /// The feature, or something that counts for it, cannot be read; or the feature is not a limit
     /// and one was asked for.
     FeatureInvalid,
+    /// What is known is too old: given by clients alone, for features that say so.
+    Stale,
 }
 
 impl EntitlementReason {
@@ -168,6 +170,7 @@ impl EntitlementReason {
             Self::TenantUnknown => "tenant_unknown",
             Self::FeatureUnknown => "feature_unknown",
             Self::FeatureInvalid => "feature_invalid",
+            Self::Stale => "stale",
         }
     }
 }

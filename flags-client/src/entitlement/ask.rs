@@ -1,0 +1,58 @@
+//! The one way from a feature and a tenant to a decision.
+
+use flags_core::{Decision, Entitlement, Now};
+
+use super::feature::{Feature, FeatureValue};
+use crate::layer::Loaded;
+
+/// What is asked of an entitlement.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Asking {
+    /// What is granted.
+    Value,
+    /// Whether so much more may be had.
+    Amount { used: u64, requested: u64 },
+}
+
+impl Asking {
+    #[inline(always)]
+    fn of<'r>(self, entitlement: Entitlement<'r>, now: impl Now) -> Decision<'r> {
+        match self {
+            Self::Value => entitlement.check(now),
+            Self::Amount { used, requested } => entitlement.check_limit(used, requested, now),
+        }
+    }
+}
+
+impl Loaded {
+    /// What holds for a tenant and a feature, by what is known and by how old that is.
+    #[inline(always)]
+    pub(crate) fn decide<T: FeatureValue>(
+        &self,
+        feature: &Feature<T>,
+        tenant: &str,
+        asking: Asking,
+    ) -> Decision<'_> {
+        let entitlement = self.ruleset.entitlement(tenant, feature.key);
+        if feature.age.is_some() {
+            return self.decide_by_age(feature, entitlement, asking);
+        }
+        feature.of_this_type(asking.of(entitlement, self.time.clock.reader()))
+    }
+
+    /// An age is a boundary, so that the clock is read, once.
+    #[inline(never)]
+    fn decide_by_age<'r, T: FeatureValue>(
+        &self,
+        feature: &Feature<T>,
+        entitlement: Entitlement<'r>,
+        asking: Asking,
+    ) -> Decision<'r> {
+        let now = self.time.clock.now();
+        let known = feature.of_this_type(asking.of(entitlement, now));
+        match feature.age {
+            Some(age) if self.time.is_older_than(age.after, now) => age.then.judge(known, T::TYPE),
+            _ => known,
+        }
+    }
+}
