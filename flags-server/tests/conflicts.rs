@@ -15,6 +15,8 @@ use server::{ADMIN, Answer, DEADLINE, FLAGS, PRODUCTION, TestServer, answer};
 
 const PROJECTS: &str = "/api/v1/projects";
 const TOKENS: &str = "/api/v1/tokens";
+const ANY: Option<(&str, &str)> = Some(("if-match", "*"));
+const NEW: Option<(&str, &str)> = Some(("if-none-match", "*"));
 
 /// The operations of which the document has this refusal.
 fn documented(status: &str) -> BTreeSet<String> {
@@ -47,7 +49,8 @@ impl<'s> Refused<'s> {
         header: Option<(&str, &str)>,
         (status, code): (u16, &str),
     ) {
-        let (name, _) = self.contract.operation(&method, path).expect("an operation");
+        let place = path.split('?').next().unwrap();
+        let (name, _) = self.contract.operation(&method, place).expect("an operation");
         self.operations.insert(name.to_owned());
         let mut request = self.server.request(method, path, ADMIN);
         if !body.is_null() {
@@ -101,10 +104,71 @@ async fn done(server: &TestServer, schedule: &str) -> Value {
     created
 }
 
+fn regions(options: &[&str]) -> Value {
+    json!({"key": "regions", "type": "options", "combine": "union", "options": options})
+}
+
+fn exception() -> Value {
+    json!({"id": "c-7", "feature": "regions", "mode": "deny", "end": "2100-01-01T00:00:00Z",
+        "reason": "embargo"})
+}
+
+/// A feature that got a second option, a plan of two versions and an add-on, and a tenant that has all
+/// of them; gives the revision before that option came.
+async fn sell(server: &TestServer) -> Value {
+    let features = format!("{PRODUCTION}/features");
+    let created = server.post(&features, regions(&["eu"])).await.is(201);
+    let path = format!("{features}/regions");
+    let version = created["version"].as_u64().unwrap();
+    server.patch(&path, version, json!({"options": ["eu", "us"]})).await.is(200);
+    let pro = json!({"key": "pro", "versions": [{"grants": {"regions": ["us"]}}, {}]});
+    server.post(&format!("{PRODUCTION}/plans"), pro).await.is(201);
+    let more = json!({"key": "more", "grants": {"regions": ["us"]}});
+    server.post(&format!("{PRODUCTION}/addons"), more).await.is(201);
+    let acme = json!({"key": "acme", "plan": "pro", "plan_version": 1,
+        "addons": [{"addon": "more", "quantity": 1}]});
+    server.post(&format!("{PRODUCTION}/tenants"), json!({"tenants": [acme]})).await.is(200);
+    server.post(&format!("{PRODUCTION}/tenants/acme/overrides"), exception()).await.is(201);
+    created["version"].clone()
+}
+
+/// Everything of what is sold that is in the way of something.
+async fn what_is_sold_conflicts(refused: &mut Refused<'_>) {
+    let before = sell(refused.server).await;
+    let of = |path: &str| format!("{PRODUCTION}/{path}");
+    let taken = "key_conflict";
+    for (kind, new) in [
+        ("features", regions(&["eu"])),
+        ("plans", json!({"key": "pro", "versions": [{}]})),
+        ("addons", json!({"key": "more"})),
+    ] {
+        refused.conflict(Method::POST, &of(kind), new.clone(), None, taken).await;
+        let like = of(&format!("{kind}/{}", new["key"].as_str().unwrap().to_uppercase()));
+        let mut new = new;
+        new.as_object_mut().unwrap().remove("key");
+        refused.conflict(Method::PUT, &like, new, NEW, taken).await;
+    }
+    let overrides = of("tenants/acme/overrides");
+    refused.conflict(Method::POST, &overrides, exception(), None, taken).await;
+
+    let needed = "in_use";
+    for path in ["features/regions", "plans/pro", "addons/more", "plans/pro/versions/1"] {
+        refused.conflict(Method::DELETE, &of(path), Value::Null, ANY, needed).await;
+    }
+    let fewer = json!({"options": ["eu"]});
+    refused.conflict(Method::PATCH, &of("features/regions"), fewer, ANY, needed).await;
+    let development = PRODUCTION.replace("production", "development");
+    refused.server.post(&format!("{development}/features"), regions(&["eu"])).await.is(201);
+    let (copy, from) = (of("features/regions/copy"), json!({"from": "development"}));
+    refused.conflict(Method::POST, &copy, from, None, needed).await;
+    let exported = refused.server.get(&format!("{development}/export")).await.is(200);
+    refused.conflict(Method::POST, &of("import"), exported, None, needed).await;
+    let (revert, then) = (of("revert?include=catalogue"), json!({"revision": before}));
+    refused.conflict(Method::POST, &revert, then, None, needed).await;
+}
+
 #[tokio::test]
 async fn conflicts_come_where_the_document_says() {
-    const ANY: Option<(&str, &str)> = Some(("if-match", "*"));
-    const NEW: Option<(&str, &str)> = Some(("if-none-match", "*"));
     let server = TestServer::start().await;
     let (segments, schedule) = (format!("{PRODUCTION}/segments"), format!("{PRODUCTION}/schedule"));
     server.create_flag("a").await;
@@ -177,6 +241,7 @@ async fn conflicts_come_where_the_document_says() {
 
     // A flag that is archived is not replaced either.
     refused.conflict(Method::PUT, &gone, json!({}), ANY, "archived").await;
+    what_is_sold_conflicts(&mut refused).await;
     assert_eq!(refused.operations, documented("409"));
 }
 
@@ -186,27 +251,29 @@ async fn what_says_what_something_is_to_be_says_of_which_version() {
     server.create_flag("f").await;
     let segment = json!({"key": "s", "kind": "tenant"});
     server.post(&format!("{PRODUCTION}/segments"), segment).await.is(201);
-    let tenants = json!({"tenants": [{"key": "acme"}]});
-    server.post(&format!("{PRODUCTION}/tenants"), tenants).await.is(200);
+    sell(&server).await;
     let change = json!({"at": later(60_000), "change": {"action": "flag_state.on", "key": "f"}});
     let scheduled = server.post(&format!("{PRODUCTION}/schedule"), change).await.is(201);
     let scheduled = format!("schedule/{}", id(&scheduled));
     let state = json!({"on": true, "off_variant": "off", "fallthrough": {"variant": "off"}});
     let mut refused = Refused::by(&server);
-    for (path, whole, part) in [
-        (format!("{FLAGS}/f"), Some(json!({})), Some(json!({}))),
-        (format!("{PRODUCTION}/flags/f"), Some(state), Some(json!({}))),
-        (format!("{PRODUCTION}/segments/s"), Some(json!({"kind": "tenant"})), Some(json!({}))),
-        (format!("{PRODUCTION}/tenants/acme"), Some(json!({})), Some(json!({}))),
-        (format!("{PRODUCTION}/{scheduled}"), None, Some(json!({}))),
+    let (whole, part, gone) = (Method::PUT, Method::PATCH, Method::DELETE);
+    let refusal = (428, "precondition_required");
+    for (path, methods, body) in [
+        (format!("{FLAGS}/f"), vec![&whole, &part], json!({})),
+        (format!("{PRODUCTION}/flags/f"), vec![&whole, &part], state),
+        (format!("{PRODUCTION}/{scheduled}"), vec![&part], json!({})),
+        (format!("{PRODUCTION}/segments/s"), vec![&whole, &part, &gone], json!({"kind": "tenant"})),
+        (format!("{PRODUCTION}/features/regions"), vec![&whole, &part, &gone], regions(&["eu"])),
+        (format!("{PRODUCTION}/plans/pro"), vec![&whole, &part, &gone], json!({})),
+        (format!("{PRODUCTION}/plans/pro/versions/1"), vec![&gone], json!({})),
+        (format!("{PRODUCTION}/addons/more"), vec![&whole, &part, &gone], json!({})),
+        (format!("{PRODUCTION}/tenants/acme"), vec![&whole, &part, &gone], json!({})),
+        (format!("{PRODUCTION}/tenants/acme/overrides/c-7"), vec![&whole, &gone], exception()),
     ] {
-        for (method, body) in [(Method::PUT, whole), (Method::PATCH, part)] {
-            let Some(body) = body else { continue };
-            refused.ask(method, &path, body, None, (428, "precondition_required")).await;
-        }
-        if path.contains("/segments/") || path.contains("/tenants/") {
-            let refusal = (428, "precondition_required");
-            refused.ask(Method::DELETE, &path, Value::Null, None, refusal).await;
+        for method in methods {
+            let body = if *method == gone { Value::Null } else { body.clone() };
+            refused.ask(method.clone(), &path, body, None, refusal).await;
         }
     }
     assert_eq!(refused.operations, documented("428"));

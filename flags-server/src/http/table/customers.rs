@@ -186,7 +186,6 @@ pub(super) fn tenant_routes(routes: Routes) -> Routes {
                     .with_etag(),
                 put(EDIT, contract::put)
                     .says::<contract::Shown>("Replace or make an exception")
-                    .or_refuses(409)
                     .with_etag()
                     .or_creates(),
                 delete(EDIT, contract::delete).says::<write::Deleted>("Take an exception away"),
