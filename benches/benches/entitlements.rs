@@ -88,6 +88,7 @@ fn key(number: usize) -> String {
 }
 
 /// Half of them have `plan-1`; one in five has add-ons, one in so many overrides.
+#[expect(clippy::indexing_slicing, reason = "members of an object that is made here")]
 fn tenant(number: usize, overridden: usize, edition: usize) -> Object {
     let level = if number.is_multiple_of(2) { Some(&1) } else { [0, 2, 3].get(number / 2 % 3) };
     let level = level.copied().unwrap_or_default();

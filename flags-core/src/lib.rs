@@ -316,11 +316,11 @@ pub use definition::{
 };
 pub use diagnostic::Diagnostic;
 pub use entitlement::{
-    ADDON, Access, AddonDefinition, AddonQuantity, BlockDefinition, BlockEffect, CONTRACT,
-    CONTRACT_FIELDS, Catalogue, Combine, Contract, ContractDefinition, ContractOverride, Decision,
-    Entitlement, EntitlementReason, EntitlementSource, FEATURE, FeatureDefinition, FeatureKey,
-    FeatureList, FeatureType, Granted, GrantedOptions, Lane, Limit, OVERRIDE_FIELDS, OverLimit,
-    OverLimitPolicy, OverrideMode, PLAN, PLAN_VERSION, PlanDefinition, PlanReference,
+    ADDON, Access, AddonDefinition, AddonQuantity, BLOCK_FIELDS, BlockDefinition, BlockEffect,
+    CONTRACT, CONTRACT_FIELDS, Catalogue, Combine, Contract, ContractDefinition, ContractOverride,
+    Decision, Entitlement, EntitlementReason, EntitlementSource, FEATURE, FeatureDefinition,
+    FeatureKey, FeatureList, FeatureType, Granted, GrantedOptions, Lane, Limit, OVERRIDE_FIELDS,
+    OverLimit, OverLimitPolicy, OverrideMode, PLAN, PLAN_VERSION, PlanDefinition, PlanReference,
     PlanVersionDefinition, SubscriptionDefinition, SubscriptionState, Timeline, TrialDefinition,
     check_addon, check_contract, check_feature, check_grant, check_override, check_plan,
 };

@@ -5,7 +5,8 @@ use crate::key::{
     is_attribute, is_attribute_name, is_context_key, is_key, is_kind, is_unit, is_variant_name,
 };
 use crate::limits::{
-    MAX_CONTEXT_KEY_BYTES, MAX_KEY_BYTES, MAX_VARIANT_NAME_BYTES, MAX_VERSION_BYTES,
+    MAX_CONTEXT_KEY_BYTES, MAX_CONTRACT_REFERENCE_BYTES, MAX_KEY_BYTES, MAX_VARIANT_NAME_BYTES,
+    MAX_VERSION_BYTES,
 };
 use crate::time::Timestamp;
 
@@ -34,7 +35,8 @@ pub struct Text {
 }
 
 impl Text {
-    /// The key of a flag, a segment, a project or an environment, and the id of a rule.
+    /// The key of a flag, a segment, a project, an environment or something that is sold, an option of a
+    /// feature, and the id of a rule or an override.
     pub const KEY: Self = Self::new(is_key, "^[A-Za-z0-9][A-Za-z0-9._-]*$").bytes(1, MAX_KEY_BYTES);
 
     /// A kind of context, such as `tenant`: a key without a dot.
@@ -73,6 +75,11 @@ impl Text {
         r"^[vV]?[0-9]+(\.[0-9]+){0,2}(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$",
     )
     .bytes(1, MAX_VERSION_BYTES);
+
+    /// Where an override of a contract is agreed, in one line.
+    pub const CONTRACT_REFERENCE: Self =
+        Self::new(|text| !text.contains(char::is_control), PRINTABLE)
+            .bytes(1, MAX_CONTRACT_REFERENCE_BYTES);
 
     /// Texts of any length for which `form` holds; of those, `pattern` matches the same, by ECMA 262.
     #[must_use]
@@ -159,11 +166,12 @@ mod tests {
     use super::*;
 
     /// Kinds of texts with texts that are nearly of that kind.
-    const KINDS: [(Text, &str); 8] = [
+    const KINDS: [(Text, &str); 9] = [
         (Text::KEY, r"[A-Za-z0-9._-]{0,3}[A-Za-z0-9._ é\n-]?[A-Za-z0-9]{0,126}"),
         (Text::KIND, r"[A-Za-z0-9_-]{0,3}[A-Za-z0-9._ é\n-]?[A-Za-z0-9]{0,126}"),
         (Text::CONTEXT_KEY, r"[a.\x00-\xa0\u{2028}]{0,4}(x{508,512})?"),
         (Text::VARIANT_NAME, r"[a.\x00-\xa0\u{2028}]{0,4}(x{124,128})?"),
+        (Text::CONTRACT_REFERENCE, r"[a.\x00-\xa0\u{2028}]{0,4}(x{196,200})?"),
         (Text::ATTRIBUTE, r"[A-Za-z_-]{0,3}(a{125,128})?[.é]?[a.$\n]{0,2}(b{125,128})?"),
         (Text::UNIT, r"[A-Za-z_-]{0,3}(a{125,128})?[.é]?[a.$\n]{0,2}(b{125,128})?"),
         (Text::ATTRIBUTE_NAME, r"key|[$ke\n]{0,4}(y{123,128})?"),
@@ -229,6 +237,7 @@ mod tests {
             (Text::KIND, "tenant", "a.b"),
             (Text::CONTEXT_KEY, "...", ".."),
             (Text::VARIANT_NAME, "10 %", "a\n"),
+            (Text::CONTRACT_REFERENCE, "..", ""),
             (Text::ATTRIBUTE, "tenant.a.b\n", "tenant"),
             (Text::UNIT, "tenant", "tenant."),
             (Text::ATTRIBUTE_NAME, "keys", "key"),

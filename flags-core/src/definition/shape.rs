@@ -63,8 +63,9 @@ pub enum Shape {
     Within(RangeInclusive<u64>, &'static Shape),
     /// An object of attributes, whose fields are [names of attributes](Text::ATTRIBUTE_NAME).
     Attributes,
-    /// An object with any fields.
-    Members,
+    /// An object of what is granted, whose fields are the [keys](Text::KEY) of features, up to
+    /// [`MAX_GRANTS`](crate::MAX_GRANTS), and whose values are not `null`.
+    Grants,
     /// An object with these fields and no others.
     Object(&'static [Field]),
     /// An object whose shape follows from the first of these fields that it has.
@@ -170,7 +171,7 @@ impl Shape {
                 inner.walk(value, diagnostics);
                 true
             }
-            Self::Attributes | Self::Members => value.is_object(),
+            Self::Attributes | Self::Grants => value.is_object(),
             Self::Object(fields) => value.as_object().is_some_and(|object| {
                 for (name, member) in object {
                     diagnostics.at(name, |d| match fields.iter().find(|f| f.name == name) {
@@ -223,7 +224,7 @@ impl Shape {
             Self::Number => "a number",
             Self::Nullable(inner) | Self::Within(_, inner) => return inner.expectation(),
             Self::List(_) => "a list",
-            Self::Attributes | Self::Members | Self::Object(_) | Self::Choice(_) => "an object",
+            Self::Attributes | Self::Grants | Self::Object(_) | Self::Choice(_) => "an object",
         })
     }
 }
@@ -264,12 +265,12 @@ pub static VARIANTS: Shape = Shape::Within(
     ])),
 );
 
-static KEY: Shape = Shape::Text(&Text::KEY);
+pub(crate) static KEY: Shape = Shape::Text(&Text::KEY);
 static KIND: Shape = Shape::Text(&Text::KIND);
 static CONTEXT_KEYS: Shape = Shape::List(&Shape::Text(&Text::CONTEXT_KEY));
 static VARIANT_NAME: Shape = Shape::Text(&Text::VARIANT_NAME);
 static UNIT: Shape = Shape::Text(&Text::UNIT);
-static TIME: Shape = Shape::Text(&Text::TIME);
+pub(crate) static TIME: Shape = Shape::Text(&Text::TIME);
 
 /// A share, in thousandths of a per cent.
 static SHARE: Shape = Shape::Within(0..=TOTAL_WEIGHT as u64, &Shape::U32);

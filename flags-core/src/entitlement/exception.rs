@@ -13,7 +13,7 @@ use super::plan::check_key;
 use super::window::Window;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::key::is_key;
-use crate::limits::MAX_CONTRACT_REFERENCE_BYTES;
+use crate::text::Text;
 
 /// An override of a contract, not yet known to fit its feature.
 #[derive(Debug)]
@@ -151,8 +151,8 @@ impl Exception {
 }
 
 fn check_reference(text: &str, d: &mut Diagnostics) {
-    let most = MAX_CONTRACT_REFERENCE_BYTES;
-    if !(1..=most).contains(&text.len()) || text.chars().any(char::is_control) {
+    if !Text::CONTRACT_REFERENCE.fits(text) {
+        let most = Text::CONTRACT_REFERENCE.most_bytes();
         let text = format!("a reference is a line of 1 to {most} bytes");
         d.report("invalid_reference", text);
     }

@@ -169,13 +169,13 @@ pub(super) fn check_grace(grace_ms: u64, d: &mut Diagnostics) {
 }
 
 fn check_combine(definition: &FeatureDefinition, d: &mut Diagnostics) {
-    let (fitting, names): (&[Combine], _) = match definition.feature_type {
-        FeatureType::Boolean => (&[Combine::Any], "a boolean combine by `any`"),
-        FeatureType::Limit => (&[Combine::Max, Combine::Sum], "a limit combine by `max` or `sum`"),
-        FeatureType::Options => (&[Combine::Union], "options combine by `union`"),
-        FeatureType::Json => (&[Combine::Priority], "JSON combine by `priority`"),
+    let names = match definition.feature_type {
+        FeatureType::Boolean => "a boolean combine by `any`",
+        FeatureType::Limit => "a limit combine by `max` or `sum`",
+        FeatureType::Options => "options combine by `union`",
+        FeatureType::Json => "JSON combine by `priority`",
     };
-    if !fitting.contains(&definition.combine) {
+    if !definition.feature_type.combines().contains(&definition.combine) {
         d.report("wrong_combine", format!("grants of {names}"));
     }
 }

@@ -68,7 +68,7 @@ pub use decision::{
     Access, Decision, EntitlementReason, EntitlementSource, Granted, GrantedOptions,
 };
 pub use definition::shape::{
-    ADDON, CONTRACT, CONTRACT_FIELDS, FEATURE, OVERRIDE_FIELDS, PLAN, PLAN_VERSION,
+    ADDON, BLOCK_FIELDS, CONTRACT, CONTRACT_FIELDS, FEATURE, OVERRIDE_FIELDS, PLAN, PLAN_VERSION,
 };
 pub use definition::{
     AddonDefinition, AddonQuantity, BlockDefinition, BlockEffect, Combine, ContractDefinition,

@@ -43,6 +43,11 @@ pub(super) trait Named: Sold {
     fn of_whole(body: Body) -> Body {
         body
     }
+
+    /// What its members let each other have.
+    fn of_all(schema: Schema) -> Schema {
+        schema
+    }
 }
 
 impl Named for FeatureDefinition {
@@ -56,6 +61,10 @@ impl Named for FeatureDefinition {
         ("WholeFeature", r#"{"name": "Seats", "type": "limit", "combine": "max"}"#);
     const PATCHED: (&'static str, &'static str) =
         ("FeaturePatch", r#"{"name": "Users", "over_limit": null}"#);
+
+    fn of_all(schema: Schema) -> Schema {
+        schema::with_types(schema)
+    }
 }
 
 impl Named for PlanDefinition {
@@ -129,7 +138,7 @@ impl<D: Named> Form for New<D> {
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         let body = D::of_new(Body::of(D::SHAPE, generator)).presented();
-        body.sent_back().requires("key").schema()
+        D::of_all(body.sent_back_as_new().requires("key").schema())
     }
 }
 
@@ -138,7 +147,8 @@ impl<D: Named> Form for Whole<D> {
     const EXAMPLE: &'static str = D::WHOLE.1;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        D::of_whole(Body::of(D::SHAPE, generator)).presented().sent_back().schema()
+        let body = D::of_whole(Body::of(D::SHAPE, generator)).presented();
+        D::of_all(body.sent_back().schema())
     }
 }
 

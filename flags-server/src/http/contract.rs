@@ -7,11 +7,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use flags_core::BlockDefinition;
+use flags_core::{BlockDefinition, Text};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::body::{Checked, Definition, Form, Nothing, Shaped};
 use super::list::ListQuery;
@@ -20,7 +20,7 @@ use super::post::Post;
 use super::problem::Problem;
 use super::tenant::{Triple, path as tenant_path};
 use super::write::{Deleted, etag};
-use crate::schema::{self, Body};
+use crate::schema::{self, Body, text, with_modes};
 use crate::service::contract::NotedOverride;
 use crate::service::contract::blocks::{self, Block, Blocks};
 use crate::service::contract::overrides::{self, Override, Path};
@@ -52,8 +52,11 @@ pub(super) struct ShownBlocks {
     revision: Option<u64>,
 }
 
-/// An override that is to be.
+/// An override that is to be made.
 pub(super) struct New;
+
+/// One that is to be what a body says, and may be there already.
+pub(super) struct Whole;
 
 impl Form for New {
     const NAME: &'static str = "NewOverride";
@@ -61,8 +64,20 @@ impl Form for New {
         "end": "2027-01-01T00:00:00Z", "contract": "order 4711", "reason": "signed before the price change"}"#;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let body = Body::of(&NEW_OVERRIDE, generator).may_lack("id");
+        with_modes(body.sent_back_as_new().schema())
+    }
+}
+
+impl Form for Whole {
+    const NAME: &'static str = "WholeOverride";
+    const EXAMPLE: &'static str = r#"{"feature": "seats", "mode": "at_least", "value": 60,
+        "review_at": "2027-06-01T00:00:00Z", "reason": "they stay"}"#;
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
         let body = Body::of(&NEW_OVERRIDE, generator).may_lack("id").sent_back();
-        body.with("created_at", json!({"type": "string"})).with("actor", Value::Bool(true)).schema()
+        let body = body.with("created_at", text(&Text::TIME)).with("actor", Value::Bool(true));
+        with_modes(body.schema())
     }
 }
 
@@ -129,7 +144,7 @@ pub(super) async fn put(
     keys: Quadruple,
     precondition: Precondition,
     author: Author,
-    Definition(body, ..): Definition<New>,
+    Definition(body, ..): Definition<Whole>,
 ) -> Result<Response, Problem> {
     let path = path(keys);
     let (creates, tenant) = (precondition == Precondition::Absent, path.tenant.clone());

@@ -1,8 +1,9 @@
-use flags_core::Shape;
+use flags_core::{Shape, Text};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::{member, nullable};
+use super::{member, nullable, text};
+use crate::service::text::{DESCRIPTION, NAME};
 
 /// The body of a request that says a definition: the definition's members, and what may stand
 /// beside them.
@@ -96,9 +97,8 @@ impl Body {
 
     /// With what people call something, and its key.
     pub(crate) fn presented(self) -> Self {
-        let text = || json!({"type": ["string", "null"]});
-        let body = self.with("name", text()).with("description", text());
-        body.with("key", json!({"type": "string"}))
+        let body = self.with("name", nullable(text(&NAME)));
+        body.with("description", nullable(text(&DESCRIPTION))).with("key", text(&Text::KEY))
     }
 
     /// One member need not be there.

@@ -2,8 +2,8 @@
 //! the flag's type. That it is as the core checks it is tested.
 
 use flags_core::{
-    CONDITION, Comparand, FlagType, MAX_PATTERN_BYTES, MAX_TENANT_ATTRIBUTES, Operator, Shape,
-    Text, Values,
+    CONDITION, Comparand, FeatureType, FlagType, MAX_GRANTS, MAX_PATTERN_BYTES,
+    MAX_TENANT_ATTRIBUTES, Operator, OverrideMode, Shape, Text, Values,
 };
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
@@ -102,6 +102,64 @@ pub(super) fn attributes() -> Schema {
     })
 }
 
+/// What is granted.
+pub(super) fn grants() -> Schema {
+    json_schema!({
+        "type": "object",
+        "propertyNames": text(&Text::KEY),
+        "maxProperties": MAX_GRANTS,
+        "additionalProperties": anything(),
+    })
+}
+
+/// Any value but `null`.
+fn anything() -> Value {
+    json!({"type": ["boolean", "number", "string", "array", "object"]})
+}
+
+/// Says of a feature what its type lets it have.
+pub(crate) fn with_types(mut feature: Schema) -> Schema {
+    let of = |of: FeatureType| {
+        let (options, required) = match of {
+            FeatureType::Options => (json!({"minItems": 1}), json!(["options"])),
+            _ => (json!({"maxItems": 0}), json!([])),
+        };
+        let mut properties = Map::new();
+        let mut say = |name: &str, schema: Value| drop(properties.insert(name.to_owned(), schema));
+        say("type", json!({"const": of}));
+        say("combine", json!({"enum": of.combines()}));
+        say("options", options);
+        if of != FeatureType::Limit {
+            say("over_limit", json!({"type": "null"}));
+        }
+        json!({"properties": properties, "required": required})
+    };
+    feature.insert("anyOf".to_owned(), json!(FeatureType::ALL.map(of)));
+    feature
+}
+
+/// Says of an override what its mode does something with.
+pub(crate) fn with_modes(mut exception: Schema) -> Schema {
+    let integer = |least: i64| json!({"type": "integer", "minimum": least, "maximum": i64::MAX, "format": "int64"});
+    let limit = json!([integer(0), {"const": "unlimited"}]);
+    let change = json!([integer(i64::MIN), {"type": "array"}]);
+    let of = |modes: &[OverrideMode], ways: Value| {
+        let about = "What it does it with, of the feature's type.";
+        let value = json!({"anyOf": ways, "description": about});
+        json!({"properties": {"mode": {"enum": modes}, "value": value}, "required": ["value"]})
+    };
+    let nothing = json!({"type": "null", "description": "To deny has no value."});
+    let ways = [
+        json!({"properties": {"mode": {"const": OverrideMode::Deny}, "value": nothing}}),
+        of(&[OverrideMode::Set], json!([anything()])),
+        of(&[OverrideMode::Add], change),
+        of(&[OverrideMode::Remove], json!([{"type": "array"}])),
+        of(&[OverrideMode::AtLeast, OverrideMode::AtMost], limit),
+    ];
+    exception.insert("anyOf".to_owned(), json!(ways));
+    exception
+}
+
 /// What is changed of it; `null` takes an attribute away.
 pub(crate) fn patched_attributes() -> Value {
     json!({
@@ -169,8 +227,10 @@ pub(crate) fn with_values(mut flag: Schema, required: &[&str], may_be_plain: boo
 #[cfg(test)]
 mod tests {
     use flags_core::{
-        FLAG, FlagDefinition, JsonContext, SegmentDefinition, TENANT, TenantDefinition, check_flag,
-        check_segment, check_tenant,
+        CONTRACT, CONTRACT_FIELDS, ContractDefinition, ContractOverride, FEATURE, FLAG,
+        FeatureDefinition, FlagDefinition, JsonContext, MAX_GRACE_MS, PLAN, PlanDefinition,
+        SegmentDefinition, TENANT, TenantDefinition, check_contract, check_feature, check_flag,
+        check_plan, check_segment, check_tenant,
     };
     use jsonschema::Validator;
 
@@ -274,6 +334,156 @@ mod tests {
                 let fits = unsaid || check_flag(&read).is_empty();
                 assert_eq!(described.is_valid(&flag), fits, "{flag_type}: {value}");
             }
+        }
+    }
+
+    #[test]
+    fn features_are_described_as_they_are_checked() {
+        let described =
+            validator(|generator| with_types(super::super::Body::of(&FEATURE, generator).schema()));
+        let combines = ["any", "max", "sum", "union", "priority"];
+        let options = [json!([]), json!(["eu"]), json!(["e u"]), json!(vec!["eu"; 257])];
+        let over = |grace: u64| json!({"policy": "none", "grace_ms": grace});
+        let mut right = 0;
+        for of in FeatureType::ALL {
+            for combine in combines {
+                for options in &options {
+                    for over in [Value::Null, over(0), over(MAX_GRACE_MS), over(MAX_GRACE_MS + 1)] {
+                        let feature = json!({"type": of, "combine": combine, "options": options,
+                            "over_limit": over});
+                        let read: FeatureDefinition =
+                            serde_json::from_value(feature.clone()).unwrap();
+                        let found = check_feature(&read);
+                        let is_valid = described.is_valid(&feature);
+                        assert_eq!(is_valid, found.is_empty(), "{feature}: {found:?}");
+                        right += usize::from(is_valid);
+                    }
+                }
+            }
+        }
+        assert_eq!(right, 1 + 2 * 3 + 1 + 1);
+        let none = json!({"type": "options", "combine": "union"});
+        assert!(!described.is_valid(&none));
+    }
+
+    #[test]
+    fn plans_are_described_as_they_are_checked() {
+        let described = validator(|generator| of_shape(&PLAN, generator));
+        let features = |count: usize| -> Map<String, Value> {
+            (0..count).map(|index| (format!("f{index}"), true.into())).collect()
+        };
+        let version = |member: &str, value: Value| {
+            let mut version = json!({"version": 1});
+            version[member] = value;
+            version
+        };
+        let mut versions = vec![
+            version("version", json!(0)),
+            version("version", json!(u32::MAX)),
+            version("grace_ms", json!(MAX_GRACE_MS)),
+            version("grace_ms", json!(MAX_GRACE_MS + 1)),
+            version("grants", json!({"a feature": true})),
+            version("grants", features(MAX_GRANTS).into()),
+            version("grants", features(MAX_GRANTS + 1).into()),
+            version("fallback", json!({"plan": "a b", "version": 1})),
+            version("fallback", json!({"plan": "free", "version": 0})),
+            version("fallback", json!({"plan": "free", "version": 1})),
+        ];
+        versions.extend(values().into_iter().map(|value| version("grants", json!({"sso": value}))));
+        let mut right = 0;
+        for version in versions {
+            let plan = json!({"versions": [version]});
+            let read: PlanDefinition = serde_json::from_value(plan.clone()).unwrap();
+            let found = check_plan(&read);
+            assert_eq!(described.is_valid(&plan), found.is_empty(), "{version}: {found:?}");
+            right += usize::from(found.is_empty());
+        }
+        assert_eq!(right, 4 + values().len() - 1);
+        for count in [0, 1, 1_000, 1_001] {
+            let versions: Vec<Value> =
+                (1..=count).map(|number| json!({"version": number})).collect();
+            let plan = json!({"versions": versions});
+            let read: PlanDefinition = serde_json::from_value(plan.clone()).unwrap();
+            assert_eq!(described.is_valid(&plan), check_plan(&read).is_empty(), "{count}");
+        }
+    }
+
+    #[test]
+    fn overrides_are_described_as_they_are_checked() {
+        let described = validator(|generator| {
+            let [.., overrides, _] = &CONTRACT_FIELDS;
+            let Shape::Within(_, Shape::List(one)) = overrides.shape() else { panic!() };
+            with_modes(of_shape(one, generator))
+        });
+        let mut values = values();
+        values.extend([json!(u64::MAX), json!("unlimited"), json!(i64::MIN)]);
+        let mut right = 0;
+        for mode in ["deny", "set", "add", "remove", "at_least", "at_most"] {
+            for value in &values {
+                let exception =
+                    json!({"id": "c-7", "feature": "seats", "mode": mode, "value": value});
+                let read: ContractOverride = serde_json::from_value(exception.clone()).unwrap();
+                let contract = ContractDefinition { overrides: vec![read], ..Default::default() };
+                let found = check_contract(&contract);
+                let is_valid = described.is_valid(&exception);
+                assert_eq!(is_valid, found.is_empty(), "{exception}: {found:?}");
+                right += usize::from(is_valid);
+            }
+        }
+        assert!(right > 30, "{right}");
+        for mode in ["deny", "set"] {
+            let exception = json!({"id": "c-7", "feature": "seats", "mode": mode});
+            assert_eq!(described.is_valid(&exception), mode == "deny");
+        }
+    }
+
+    #[test]
+    fn contracts_are_described_as_they_are_checked() {
+        let described = validator(|generator| of_shape(&CONTRACT, generator));
+        let (start, end) = ("2026-11-20T00:00:00Z", "2026-12-20T00:00:00Z");
+        let trial = |plan: &str, version: u32, start: &str| json!({"trial": {"plan": plan, "plan_version": version, "start": start, "end": end}});
+        let had = |addon: &str, quantity: u32| json!({"addons": [{"addon": addon, "quantity": quantity}]});
+        let exception = |member: &str, value: Value| {
+            let mut exception = json!({"id": "c-7", "feature": "seats", "mode": "deny"});
+            exception[member] = value;
+            json!({"overrides": [exception]})
+        };
+        let block = |count: usize, end: &str| json!({"blocks": vec![json!({"lane": "legal", "effect": "none", "end": end}); count]});
+        for (contract, is_right) in [
+            (json!({"plan": "pro", "plan_version": 1}), true),
+            (json!({"plan": "p r o", "plan_version": 1}), false),
+            (json!({"plan": "pro", "plan_version": 0}), false),
+            (json!({"plan_since": start}), true),
+            (json!({"plan_since": "yesterday"}), false),
+            (trial("max", 1, start), true),
+            (trial("m x", 1, start), false),
+            (trial("max", 0, start), false),
+            (trial("max", 1, "2026"), false),
+            (had("more", 1_000_000), true),
+            (had("more", 1_000_001), false),
+            (had("more", 0), false),
+            (had("m re", 1), false),
+            (json!({"subscription": {"ends_at": end}}), true),
+            (json!({"subscription": {"ends_at": "soon"}}), false),
+            (json!({"subscription": {"state": "past_due", "unpaid_since": "soon"}}), false),
+            (exception("contract", json!("order 4711")), true),
+            (exception("contract", json!("")), false),
+            (exception("contract", json!("order\n4711")), false),
+            (exception("contract", json!("x".repeat(201))), false),
+            (exception("id", json!("c 7")), false),
+            (exception("feature", json!("s ats")), false),
+            (exception("start", json!("2026")), false),
+            (block(64, end), true),
+            (block(65, end), false),
+            (block(1, "never"), false),
+        ] {
+            let read: ContractDefinition = serde_json::from_value(contract.clone()).unwrap();
+            let found = check_contract(&read);
+            assert_eq!(
+                (described.is_valid(&contract), found.is_empty()),
+                (is_right, is_right),
+                "{contract}: {found:?}"
+            );
         }
     }
 

@@ -103,6 +103,7 @@ const GLOSSARY: &[(&str, &str)] = &[
     ("max", "The longest."),
     ("member_counts", "How many keys it has."),
     ("members_per_request", "Keys of segments that one request adds and removes."),
+    ("mode", "What an override does."),
     ("name", "What people call it."),
     ("next_cursor", "Names the next page, while there is one."),
     ("object", "What it was done to."),

@@ -17,8 +17,12 @@ pub(crate) use self::core::{
     blocks, condition, decision, diagnostics, document, evaluation, explanation, exported_tenant,
     flag_state, flag_type, noted_override, segment, sold, tenant, variants,
 };
-pub(crate) use self::definition::{context, patched_attributes, with_values};
+pub(crate) use self::definition::{
+    context, patched_attributes, with_modes, with_types, with_values,
+};
 pub(crate) use self::glossary::explain;
+
+use crate::service::tenant::shape::EXPORTED_OVERRIDE;
 
 /// The `next_cursor` of a page.
 pub(crate) const CURSOR: &str = "^[A-Za-z0-9_-]+$";
@@ -81,7 +85,10 @@ fn unnamed(shape: &'static Shape, generator: &mut SchemaGenerator) -> Schema {
         }
         Shape::Within(range, inner) => within(range, of_shape(inner, generator)),
         Shape::Attributes => definition::attributes(),
-        Shape::Members => json_schema!({"type": "object"}),
+        Shape::Grants => definition::grants(),
+        Shape::Object(_) if std::ptr::eq(shape, &EXPORTED_OVERRIDE) => {
+            with_modes(Body::of(shape, generator).schema())
+        }
         Shape::Object(fields) => {
             let members = fields
                 .iter()

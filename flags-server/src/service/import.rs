@@ -24,7 +24,7 @@ use super::{project, rule_ids};
 use crate::limits::{
     MAX_ADDONS, MAX_FEATURES, MAX_FLAGS, MAX_IMPORTED_TENANTS, MAX_SEGMENTS, MAX_SOLD_PLANS,
 };
-use crate::schema::{Body, text, with_values};
+use crate::schema::{Body, text, with_types, with_values};
 use crate::store::{ObjectKind, ProjectId, Scope, View};
 
 /// What the audit log calls it.
@@ -82,13 +82,10 @@ impl Imported {
         let segment = Body::of(&SEGMENT, generator).with("key", key).requires("key").schema();
         let list =
             |most: u64, items: Schema| json!({"type": "array", "items": items, "maxItems": most});
-        let mut sold = |most, shape, complete: fn(Body) -> Body| {
-            let body = complete(Body::of(shape, generator)).presented().requires("key");
-            list(most, body.schema())
-        };
-        let features = sold(MAX_FEATURES, &FEATURE, |body| body);
-        let plans = sold(MAX_SOLD_PLANS, &PLAN, Body::versions_without_numbers);
-        let addons = sold(MAX_ADDONS, &ADDON, |body| body);
+        let mut sold = |shape| Body::of(shape, generator).presented().requires("key");
+        let features = list(MAX_FEATURES, with_types(sold(&FEATURE).schema()));
+        let plans = list(MAX_SOLD_PLANS, sold(&PLAN).versions_without_numbers().schema());
+        let addons = list(MAX_ADDONS, sold(&ADDON).schema());
         Body::of(&DOCUMENT, generator)
             .with("features", features)
             .with("plans", plans)

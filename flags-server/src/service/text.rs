@@ -14,10 +14,16 @@ pub(crate) const TAG: Text = Text::new(is_line, LINE).bytes(0, MAX_TAG_BYTES);
 /// Why something is written.
 pub(crate) const REASON: Text = Text::new(is_line, LINE).bytes(0, MAX_REASON_BYTES);
 
+/// A reason that cannot be left out.
+pub(crate) const WORDS: Text =
+    Text::new(|text| is_line(text) && !is_blank(text), WITH_WORDS).bytes(1, MAX_REASON_BYTES);
+
 /// What a flag is for.
 pub(crate) const DESCRIPTION: Text = Text::new(is_text, LINES).bytes(0, MAX_DESCRIPTION_BYTES);
 
 const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$";
+/// A line in which something stands that is neither a space nor what a line has not.
+const WITH_WORDS: &str = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028-\u202f\u205f\u2066-\u2069\u3000][^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$";
 const LINES: &str =
     r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$";
 
@@ -45,6 +51,11 @@ fn is_line(text: &str) -> bool {
 /// The same of a text that may have several lines, and tabs.
 fn is_text(text: &str) -> bool {
     !text.contains(|char| breaks_out(char) && !matches!(char, '\n' | '\r' | '\t'))
+}
+
+/// Whether a text says nothing.
+pub(crate) fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
 }
 
 /// Control characters, and what Unicode has like them for lines and directions.

@@ -29,6 +29,28 @@ pub enum FeatureType {
     Json,
 }
 
+impl FeatureType {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Boolean, Self::Limit, Self::Options, Self::Json];
+
+    /// How grants of a feature of this type may combine.
+    ///
+    /// ```
+    /// use flags_core::{Combine, FeatureType};
+    ///
+    /// assert_eq!(FeatureType::Limit.combines(), [Combine::Max, Combine::Sum]);
+    /// ```
+    #[must_use]
+    pub const fn combines(self) -> &'static [Combine] {
+        match self {
+            Self::Boolean => &[Combine::Any],
+            Self::Limit => &[Combine::Max, Combine::Sum],
+            Self::Options => &[Combine::Union],
+            Self::Json => &[Combine::Priority],
+        }
+    }
+}
+
 impl fmt::Display for FeatureType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

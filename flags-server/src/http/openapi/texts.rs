@@ -10,13 +10,14 @@ use crate::http::sdk_telemetry::INSTANCE_NAME;
 use crate::schema;
 use crate::service::audit::ACTION;
 use crate::service::erase::ERASABLE;
-use crate::service::text::{DESCRIPTION, NAME, REASON, TAG};
+use crate::service::text::{DESCRIPTION, NAME, REASON, TAG, WORDS};
 
 /// Kinds of texts, with texts that are nearly of that kind.
-const KINDS: [(Text, &str); 10] = [
+const KINDS: [(Text, &str); 11] = [
     (NAME, r"[a\x00-\xa0\u{2020}-\u{2070}]{0,3}(x{196,200})?"),
     (TAG, r"[a\x00-\xa0\u{2020}-\u{2070}]{0,3}(x{60,64})?"),
     (REASON, r"[a\x00-\xa0\u{2020}-\u{2070}]{0,3}(x{996,1000})?"),
+    (WORDS, r"[a \x00-\xa0\u{1680}\u{2000}-\u{2070}\u{3000}\u{feff}]{0,3}(x{996,1000})?"),
     (DESCRIPTION, r"[a\n\r\t\x00-\xa0\u{2020}-\u{2070}]{0,3}(x{9996,10000})?"),
     (INSTANCE_NAME, r"[ -~é]{0,2}(x{62,64})?"),
     (ERASABLE, r"\[erased\]|\.{0,3}|[a\x00-\xa0]{0,3}(x{508,512})?"),

@@ -1,6 +1,8 @@
 //! Blocks of a tenant: one of each lane.
 
-use flags_core::{BlockDefinition, BlockEffect, Field, Lane, Revision, Shape, check_contract};
+use flags_core::{
+    BLOCK_FIELDS, BlockDefinition, BlockEffect, Field, Lane, Revision, Shape, check_contract,
+};
 use serde::Deserialize;
 
 use crate::service::fault::Fault;
@@ -20,14 +22,14 @@ pub(crate) struct Block {
 
 impl Block {
     /// The shape of a body.
-    pub(crate) const SHAPE: &'static Shape = &Shape::Object(&[
-        Field::required("effect", &Shape::Word(&["none", "read_only"])).says("What is left."),
-        Field::optional("start", &Shape::Nullable(&Shape::String))
-            .says("When it begins; it is always there where it is left out."),
-        Field::optional("end", &Shape::Nullable(&Shape::String))
-            .says("When it is over; never where it is left out."),
-    ]);
+    pub(crate) const SHAPE: &'static Shape = &Shape::Object(&FIELDS);
 }
+
+/// The lane stands in the path.
+static FIELDS: [Field; 3] = {
+    let [_, effect, start, end] = BLOCK_FIELDS;
+    [effect, start, end]
+};
 
 /// The blocks of a tenant, the tenant's version and, after a write, the revision of the environment.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use flags_core::{ContractOverride, Diagnostic, Revision, Timestamp};
+use flags_core::{ContractOverride, Diagnostic, Revision, Text, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -48,7 +48,7 @@ impl Note {
     /// Everything that is wrong with it; pointers lead into the override.
     pub(crate) fn faults(&self, definition: &ContractOverride) -> Vec<Diagnostic> {
         let mut faults = Vec::new();
-        if self.reason.trim().is_empty() {
+        if text::is_blank(&self.reason) {
             faults.push(diagnostic("/reason", "empty", "an override has a reason"));
         }
         faults.extend(text::faults("/reason", "a reason", &text::REASON, &self.reason));
@@ -56,6 +56,15 @@ impl Note {
             let message = "a review is at a time such as `2027-01-31T12:00:00Z`";
             faults.push(diagnostic("/review_at", "invalid_time", message));
         }
+        if Timestamp::parse(&self.created_at).is_none() {
+            let message = "it was made at a time such as `2027-01-31T12:00:00Z`";
+            faults.push(diagnostic("/created_at", "invalid_time", message));
+        }
+        if !Text::KEY.fits(&self.actor.id) {
+            let message = "the id of a token follows the grammar of keys";
+            faults.push(diagnostic("/actor/id", "invalid_key", message));
+        }
+        faults.extend(text::faults("/actor/name", "a name", &text::NAME, &self.actor.name));
         if definition.end.is_none() && self.review_at.is_none() {
             let message =
                 "`end` or `review_at` is missing: an exception for good is looked at again";

@@ -1,8 +1,9 @@
 //! What bodies and answers have of a tenant.
 
-use flags_core::{CONTRACT_FIELDS, Field, OVERRIDE_FIELDS, Shape, Text};
+use flags_core::{CONTRACT_FIELDS, Field, MAX_TENANT_OVERRIDES, OVERRIDE_FIELDS, Shape, Text};
 
 use crate::limits::MAX_TENANTS_PER_REQUEST;
+use crate::service::text::{NAME, WORDS};
 
 /// What a body says of a tenant; `null` takes a part of its contract away.
 pub(crate) static WHOLE: Shape = Shape::Object(&WHOLE_FIELDS);
@@ -23,6 +24,9 @@ pub(crate) static EXPORTED_ONE: Shape = Shape::Object(&EXPORTED_FIELDS);
 /// An override with what people say of it, as it is written.
 pub(crate) static NEW_OVERRIDE: Shape = Shape::Object(&NEW_OVERRIDE_FIELDS);
 
+static TIME: Shape = Shape::Text(&Text::TIME);
+static NULLABLE_TIME: Shape = Shape::Nullable(&TIME);
+
 static NULLABLE_ADDONS: Shape = {
     let [_, _, _, addons, ..] = CONTRACT_FIELDS;
     Shape::Nullable(addons.shape())
@@ -35,9 +39,10 @@ const ATTRIBUTES: Field = Field::optional("attributes", &Shape::Attributes);
 const KEY: Field = Field::required("key", &Shape::Text(&Text::CONTEXT_KEY))
     .says("The key of the tenant, as services name it.");
 
-const REASON: Field = Field::required("reason", &Shape::String).says("Why the tenant has it.");
+const REASON: Field =
+    Field::required("reason", &Shape::Text(&WORDS)).says("Why the tenant has it.");
 
-const REVIEW_AT: Field = Field::optional("review_at", &Shape::Nullable(&Shape::String))
+const REVIEW_AT: Field = Field::optional("review_at", &NULLABLE_TIME)
     .says("When it is to be looked at again, in RFC 3339; needed where it has no end.");
 
 static WHOLE_FIELDS: [Field; 6] = {
@@ -60,23 +65,27 @@ static UPSERT_FIELDS: [Field; 7] = {
 static EXPORTED_FIELDS: [Field; 10] = {
     let [key, attributes, plan, version, addons, trial, subscription] = UPSERT_FIELDS;
     let [_, _, since, .., blocks] = CONTRACT_FIELDS;
-    let overrides = Field::optional("overrides", &Shape::List(&EXPORTED_OVERRIDE))
-        .says("Exceptions of the contract.");
+    let overrides =
+        Field::optional("overrides", &EXPORTED_OVERRIDES).says("Exceptions of the contract.");
     [key, attributes, plan, version, since, addons, trial, subscription, overrides, blocks]
 };
 
-static EXPORTED_OVERRIDE: Shape = Shape::Object(&EXPORTED_OVERRIDE_FIELDS);
+static EXPORTED_OVERRIDES: Shape =
+    Shape::Within(0..=MAX_TENANT_OVERRIDES as u64, &Shape::List(&EXPORTED_OVERRIDE));
+
+/// An override in an export.
+pub(crate) static EXPORTED_OVERRIDE: Shape = Shape::Object(&EXPORTED_OVERRIDE_FIELDS);
 
 static EXPORTED_OVERRIDE_FIELDS: [Field; 11] = {
     let [id, feature, mode, value, start, end, contract] = OVERRIDE_FIELDS;
     let actor = Field::required("actor", &ACTOR).says("Who wrote it.");
-    let created = Field::required("created_at", &Shape::String);
+    let created = Field::required("created_at", &TIME);
     [id, feature, mode, value, start, end, contract, REASON, REVIEW_AT, actor, created]
 };
 
 static ACTOR: Shape = Shape::Object(&[
-    Field::required("id", &Shape::String).says("The id of their token."),
-    Field::required("name", &Shape::String).says("What the token was called then."),
+    Field::required("id", &Shape::Text(&Text::KEY)).says("The id of their token."),
+    Field::required("name", &Shape::Text(&NAME)).says("What the token was called then."),
 ]);
 
 static NEW_OVERRIDE_FIELDS: [Field; 9] = {
