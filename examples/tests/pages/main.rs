@@ -1,5 +1,6 @@
-//! Follows `docs/product-manager.md` from its first command to its last, in one shell, against a
-//! real server with two real SDK clients, and compares what comes with what the page shows.
+//! Follows `docs/product-manager.md` and `docs/entitlements.md` from their first command to their last,
+//! each in one shell, against a real server with two real SDK clients, and compares what comes with what
+//! the page shows.
 
 #![cfg(test)]
 
@@ -10,28 +11,66 @@ mod shown;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use flags_client::{Client, Entity, Flag};
+use flags_client::{Client, Entity, Feature, Flag};
 use flags_server::{Bootstrap, Database, Quotas};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::book::{Shown, steps};
 use crate::session::Session;
 use crate::shown::Reading;
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/product-manager.md");
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/");
 const ADMIN: &str = "admin-token-for-tests-0123456789abcdef";
 const SDK: &str = "sdk-token-for-tests-0123456789abcdef";
 const NEW_CHECKOUT: Flag<bool> = Flag::new("new-checkout", false);
+const SSO: Feature = Feature::new("sso");
 
 /// How long anything may take that is waited for; far more than it does.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_tells_what_happens() {
-    let page = std::fs::read_to_string(PAGE).unwrap();
+async fn a_product_managers_days_are_told_as_they_happen() {
+    let shop = follow("product-manager.md").await;
+    for client in &shop.clients {
+        let on = client.is_on(&NEW_CHECKOUT, &Entity::tenant("acme"));
+        assert!(!on, "the kill switch is for everyone");
+    }
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_of_somebody_who_sells_is_told_as_it_happens() {
+    let shop = follow("entitlements.md").await;
+    for client in &shop.clients {
+        let ruling = client.entitlement(&SSO, "acme");
+        assert!(ruling.is_allowed(), "until the end of January");
+    }
+    shop.close().await;
+}
+
+/// A server and the services that have its rules.
+struct Shop {
+    clients: Vec<Client>,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<Result<(), flags_server::Error>>,
+    _folder: TempDir,
+}
+
+impl Shop {
+    async fn close(self) {
+        drop(self.clients);
+        self.stop.send(()).unwrap();
+        self.server.await.unwrap().unwrap();
+    }
+}
+
+/// Does what a page says; gives what the day came to, as the shop sees it.
+async fn follow(name: &str) -> Shop {
+    let page = std::fs::read_to_string(format!("{DOCS}{name}")).unwrap();
     let folder = TempDir::new().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -44,12 +83,12 @@ async fn the_page_tells_what_happens() {
     let server = tokio::spawn(server);
     let administrator = Administrator { url: url.clone(), http: reqwest::Client::new() };
     let token = administrator.token_of_ana().await;
-    let mut shop = Vec::new();
+    let mut clients = Vec::new();
     for instance in ["shop-1", "shop-2"] {
         let client = Client::builder(&url, SDK).app("shop").instance(instance);
-        shop.push(client.connect().await.unwrap());
+        clients.push(client.connect().await.unwrap());
     }
-    administrator.until_connected(shop.len()).await;
+    administrator.until_connected(clients.len()).await;
 
     // The reader's own address and token.
     let page = put(&page, "FLAGS_URL=http://127.0.0.1:8080", &format!("FLAGS_URL={url}"));
@@ -59,7 +98,7 @@ async fn the_page_tells_what_happens() {
     let mut differences = Vec::new();
     for step in steps(&page) {
         let script = reading.put_into(&step.script).unwrap_or_else(|why| {
-            panic!("docs/product-manager.md:{}: {why}\n{}", step.line, differences.join("\n"))
+            panic!("docs/{name}:{}: {why}\n{}", step.line, differences.join("\n"))
         });
         let done = session.run(&script).await;
         let wrong = match &step.shown {
@@ -76,7 +115,7 @@ async fn the_page_tells_what_happens() {
         });
         if let Some(wrong) = wrong {
             differences.push(format!(
-                "docs/product-manager.md:{}: {wrong}\n{}\nprints\n{}{}",
+                "docs/{name}:{}: {wrong}\n{}\nprints\n{}{}",
                 step.line,
                 script,
                 pretty(&done.out),
@@ -86,18 +125,13 @@ async fn the_page_tells_what_happens() {
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
     reading.in_order().unwrap();
-
-    // What the day came to, the shop sees.
-    let revision = administrator.revision().await;
-    for client in &shop {
-        client.wait_for(revision, PATIENCE).await.unwrap();
-        let on = client.is_on(&NEW_CHECKOUT, &Entity::tenant("acme"));
-        assert!(!on, "the kill switch is for everyone");
-    }
     session.end().await;
-    drop(shop);
-    stop.send(()).unwrap();
-    server.await.unwrap().unwrap();
+
+    let revision = administrator.revision().await;
+    for client in &clients {
+        client.wait_for(revision, PATIENCE).await.unwrap();
+    }
+    Shop { clients, stop, server, _folder: folder }
 }
 
 /// Puts what is the reader's own in the place of what the page has for it.
