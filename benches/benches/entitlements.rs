@@ -260,6 +260,13 @@ fn checks() {
         };
         keys.iter().filter(granted).count() as u64
     };
+    // With the value, its source and its end, where the others ask for the access alone.
+    let whole = |ruleset: &Ruleset, keys: &[&str]| {
+        let granted = |key: &&&str| {
+            black_box(ruleset.entitlement(key, SEATS).check(|| NOW)).access == Access::Full
+        };
+        keys.iter().filter(granted).count() as u64
+    };
     let rows: Vec<Row<'_>> = vec![
         (
             "a bare probe, any of 100,000",
@@ -287,6 +294,19 @@ fn checks() {
         ),
         ("the feature by name", None, Box::new(|keys| named(&plain, keys)), &asked),
         ("check_limit", None, Box::new(|keys| limit(&plain, keys)), &asked),
+        (
+            "check_limit, each with overrides",
+            None,
+            Box::new(|keys| limit(&overridden, keys)),
+            &asked,
+        ),
+        ("everything that is decided", None, Box::new(|keys| whole(&plain, keys)), &asked),
+        (
+            "everything that is decided, each with overrides",
+            None,
+            Box::new(|keys| whole(&overridden, keys)),
+            &asked,
+        ),
         (
             "a bare probe, any of 1,000",
             None,

@@ -99,6 +99,8 @@ impl<'r> Decision<'r> {
     }
 
     /// The key of the feature that is required.
+    #[cold]
+    #[inline(never)]
     fn feature(&self) -> &'r str {
         let requires =
             self.flag.and_then(Flag::questions).and_then(|asked| asked.requires.as_ref());

@@ -9,6 +9,7 @@ use super::decision::EntitlementReason;
 use super::definition::{AddonDefinition, FeatureDefinition, FeatureType, PlanDefinition};
 use super::feature::Feature;
 use super::merge::merge;
+use super::moments::Intervals;
 use super::plan::{Grants, Plan, PlanId, PlanVersion};
 use super::timeline::Timeline;
 use crate::diagnostic::Diagnostic;
@@ -132,12 +133,13 @@ impl Catalogue {
     /// ```
     #[must_use]
     pub fn timeline(&self, contract: &Contract, feature: &str) -> Timeline {
-        match self.features.find_by_key(feature).map(|known| &known.feature) {
-            Some(Some(compiled)) => {
-                let intervals = merge(self, contract, feature, compiled);
-                Timeline::new(Arc::clone(compiled), contract.plan_since, intervals)
+        match self.features.find_by_key(feature) {
+            Some(Known { slot, feature: Some(compiled) }) => {
+                let mut intervals = Intervals::default();
+                merge(self, contract, feature, (*slot, compiled), &mut intervals);
+                Timeline::new(Some(Arc::clone(compiled)), contract.plan_since, intervals)
             }
-            Some(None) => Timeline::none(EntitlementReason::FeatureInvalid),
+            Some(Known { feature: None, .. }) => Timeline::none(EntitlementReason::FeatureInvalid),
             None => Timeline::none(EntitlementReason::FeatureUnknown),
         }
     }

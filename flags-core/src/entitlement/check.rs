@@ -1,3 +1,6 @@
+use alloc::sync::Arc;
+
+use super::contract::Contract;
 use super::decision::{Decision, EntitlementReason};
 use super::feature::Feature;
 use super::over_time::{OverTime, Said};
@@ -17,6 +20,8 @@ pub struct Entitlement<'r> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum PlanSince<'r> {
     Known(Option<i64>),
+    /// As the contract says it.
+    Of(&'r Arc<Contract>),
     /// As it is stored, and what reads that.
     Stored(&'r str, fn(&str) -> Option<i64>),
 }
@@ -25,6 +30,7 @@ impl PlanSince<'_> {
     pub(crate) fn instant(self) -> Option<i64> {
         match self {
             Self::Known(instant) => instant,
+            Self::Of(contract) => contract.plan_since,
             Self::Stored(text, read) => read(text),
         }
     }

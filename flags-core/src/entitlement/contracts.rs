@@ -1,5 +1,6 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use smol_str::SmolStr;
 
@@ -7,15 +8,15 @@ use super::catalogue::Catalogue;
 use super::check::{Entitlement, PlanSince};
 use super::contract::Contract;
 use super::course::Course;
-use super::decision::EntitlementReason;
+use super::decision::{Access, EntitlementReason};
 use super::feature::Feature;
 use super::feature_list::FeatureList;
 use super::merge::merge;
+use super::moments::{self, Intervals, Moment, Moments, place, stages};
 use super::over_time::OverTime;
 use super::package::{Inputs, Package};
 use super::packages::Packages;
-use super::stages::{self, PackageNumbers, Stage, Stages};
-use super::timeline::Interval;
+use super::stages::{PackageNumbers, stages_of};
 use super::touched::Touched;
 use crate::context::PackedStrings;
 use crate::numbered::Numbered;
@@ -27,7 +28,7 @@ use crate::ruleset::Slot;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Contracts {
     packages: Packages,
-    specials: Numbered<Arc<Special>>,
+    specials: Numbered<Special>,
 }
 
 /// Where the contract of one tenant is.
@@ -43,30 +44,28 @@ pub(crate) enum Place {
 
 /// A contract in which time or an override plays a part.
 #[derive(Debug, Clone)]
-struct Special {
-    contract: Arc<Contract>,
-    /// The contract's, which lies elsewhere.
-    plan_since: Option<i64>,
-    packages: PackageNumbers,
-    stages: Box<[Stage]>,
-    /// Features that there are and that have overrides, by their keys.
-    overridden: Box<[Overridden]>,
+pub(super) struct Special {
+    /// All that a check reads: the intervals of features that have overrides, by their slots, and
+    /// then stages.
+    moments: Arc<[Moment]>,
+    rest: Arc<Rest>,
 }
 
-/// A feature of which a tenant has overrides.
-#[derive(Debug, Clone)]
-pub(super) struct Overridden {
-    slot: Slot,
-    pub(super) key: SmolStr,
-    pub(super) intervals: Box<[Interval]>,
+#[derive(Debug)]
+struct Rest {
+    contract: Arc<Contract>,
+    packages: PackageNumbers,
+    /// Features that there are and that have overrides, by their keys.
+    overridden: Box<[(SmolStr, Slot)]>,
 }
 
 /// What counts for a tenant at an instant.
 pub(crate) struct Standing<'r> {
-    packages: &'r Packages,
+    contracts: &'r Contracts,
+    place: Place,
     package: &'r Package,
     is_blocked: bool,
-    overridden: &'r [Overridden],
+    special: Option<&'r Special>,
     now: i64,
 }
 
@@ -86,13 +85,8 @@ impl Contracts {
         }
         let with_trial = contract.trial.is_some().then(|| take(inputs(true, false)));
         let after_end = contract.ends_at.is_some().then(|| take(inputs(false, true)));
-        let number = self.specials.insert(Arc::new(Special {
-            plan_since: contract.plan_since,
-            contract: Arc::new(contract),
-            packages: PackageNumbers { regular, with_trial, after_end },
-            stages: [].into(),
-            overridden: [].into(),
-        }));
+        let packages = PackageNumbers { regular, with_trial, after_end };
+        let number = self.specials.insert(Special::unknown(contract, packages));
         touched.specials.insert(number);
         Place::Special(number)
     }
@@ -103,7 +97,7 @@ impl Contracts {
             Place::Package(number) => self.packages.release(number),
             Place::Special(number) => {
                 if let Some(special) = self.specials.remove(number) {
-                    special.packages.all().for_each(|number| self.packages.release(number));
+                    special.rest.packages.all().for_each(|number| self.packages.release(number));
                 }
             }
             Place::Broken => {}
@@ -116,8 +110,9 @@ impl Contracts {
         let mut numbers = touched.specials.clone();
         if touched.is_of_the_catalogue() {
             let depends = |special: &Special| {
-                special.packages.all().any(|number| packages.contains(&number))
-                    || special.contract.overridden().any(|key| touched.features.contains(key))
+                let Rest { contract, packages: counting, .. } = &*special.rest;
+                counting.all().any(|number| packages.contains(&number))
+                    || contract.overridden().any(|key| touched.features.contains(key))
             };
             let dependent = self.specials.iter().filter(|(_, special)| depends(special));
             numbers.extend(dependent.map(|(number, _)| number));
@@ -125,7 +120,7 @@ impl Contracts {
         for number in numbers {
             // One that was new may be gone again.
             if let Some(special) = self.specials.get_mut(number) {
-                *special = Arc::new(special.settled(catalogue));
+                *special = special.settled(catalogue);
             }
         }
     }
@@ -151,20 +146,18 @@ impl Contracts {
 
     /// What counts for a tenant at an instant, which is asked for only where it matters; `None` for a
     /// contract that cannot be read.
-    pub(crate) fn standing(&self, place: Place, now: impl FnOnce() -> i64) -> Option<Standing<'_>> {
-        let packages = &self.packages;
-        let (number, is_blocked, overridden, now) = match place {
+    pub(crate) fn standing(&self, at: Place, now: impl FnOnce() -> i64) -> Option<Standing<'_>> {
+        let ((number, is_blocked), special, now) = match at {
             Place::Broken => return None,
-            Place::Package(number) => (number, false, &[][..], 0),
+            Place::Package(number) => ((number, false), None, 0),
             Place::Special(number) => {
-                let Special { stages, overridden, .. } = &**self.specials.get(number)?;
-                let now = now();
-                let stage = stages.get(stages::place(stages, now))?;
-                (stage.package, stage.is_blocked(), &**overridden, now)
+                let special = self.specials.get(number)?;
+                let (now, stages) = (now(), stages(&special.moments));
+                (stages.get(place(stages, now))?.package(), Some(special), now)
             }
         };
-        let package = packages.package(number)?;
-        Some(Standing { packages, package, is_blocked, overridden, now })
+        let package = self.packages.package(number)?;
+        Some(Standing { contracts: self, place: at, package, is_blocked, special, now })
     }
 
     #[inline(never)]
@@ -172,16 +165,12 @@ impl Contracts {
         let Some(special) = self.specials.get(number) else {
             return Entitlement::none(EntitlementReason::FeatureInvalid);
         };
-        let overridden = special.overridden.iter().find(|overridden| overridden.slot == slot);
-        let over_time = match overridden {
-            Some(Overridden { intervals, .. }) => OverTime::Intervals(intervals),
-            None => {
-                let (stages, packages) = (&special.stages, &self.packages);
-                OverTime::Stages(Stages { stages, packages, slot })
-            }
-        };
-        let plan_since = PlanSince::Known(special.plan_since);
-        Entitlement::new(Some(feature), over_time, plan_since)
+        let intervals = moments::of(&special.moments, slot);
+        let is_overridden = !intervals.is_empty();
+        let moments = if is_overridden { intervals } else { stages(&special.moments) };
+        let packages = Some((&self.packages, slot));
+        let over_time = OverTime::Moments(Moments { moments, packages });
+        Entitlement::new(Some(feature), over_time, PlanSince::Of(&special.rest.contract))
     }
 }
 
@@ -197,35 +186,62 @@ impl<'r> Standing<'r> {
     }
 
     /// The features to which the tenant has access.
-    pub(crate) fn features(&self) -> FeatureList<'r> {
-        let Self { packages, package, overridden, now, .. } = *self;
-        let packed = if self.is_blocked { "" } else { packages.features(package) };
-        FeatureList { packed, overridden, now }
+    pub(crate) fn feature_list(&self) -> FeatureList<'r> {
+        let Self { contracts, place, now, .. } = *self;
+        FeatureList { contracts, now, place }
+    }
+
+    /// Those of the package, sorted, each after its length; and where there are some that have
+    /// overrides: these decide there.
+    pub(super) fn features(self) -> (&'r str, Option<&'r Special>) {
+        let packages = &self.contracts.packages;
+        let packed = if self.is_blocked { "" } else { packages.features(self.package) };
+        (packed, self.special)
     }
 }
 
 impl Special {
+    /// One of which nothing is known before it is settled.
+    fn unknown(contract: Contract, packages: PackageNumbers) -> Self {
+        let (contract, overridden) = (Arc::new(contract), Box::default());
+        let rest = Arc::new(Rest { contract, packages, overridden });
+        Self { moments: Arc::default(), rest }
+    }
+
     fn settled(&self, catalogue: &Catalogue) -> Self {
-        let Self { contract, packages, .. } = self;
+        let Rest { contract, packages, .. } = &*self.rest;
         let overridden = contract.overridden().filter_map(|key| {
             let (slot, feature) = catalogue.valid_feature(key)?;
-            let intervals = merge(catalogue, contract, key, feature);
-            Some(Overridden { slot, key: key.clone(), intervals })
+            Some((key, slot, feature))
         });
-        Self {
-            contract: Arc::clone(contract),
-            plan_since: contract.plan_since,
-            packages: *packages,
-            stages: stages::stages(&Course::of(catalogue, contract), *packages),
-            overridden: overridden.collect(),
+        let mut overridden: Vec<_> = overridden.collect();
+        let keys = overridden.iter().map(|(key, slot, _)| ((*key).clone(), *slot)).collect();
+        overridden.sort_unstable_by_key(|(_, slot, _)| *slot);
+        let mut intervals = Intervals::default();
+        for (key, slot, feature) in overridden {
+            merge(catalogue, contract, key, (slot, feature), &mut intervals);
         }
+        let stages = stages_of(&Course::of(catalogue, contract), *packages);
+        let (contract, packages) = (Arc::clone(contract), *packages);
+        let rest = Arc::new(Rest { contract, packages, overridden: keys });
+        Self { moments: intervals.and(stages).into(), rest }
+    }
+
+    /// The features that there are and that have overrides, by their keys.
+    pub(super) fn overridden(&self) -> impl Iterator<Item = &(SmolStr, Slot)> {
+        self.rest.overridden.iter()
+    }
+
+    /// The access to a feature that has overrides.
+    pub(super) fn access(&self, slot: Slot, now: i64) -> Access {
+        let intervals = moments::of(&self.moments, slot);
+        intervals.get(place(intervals, now)).map_or(Access::None, Moment::access)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
     use serde_json::json;
 
     #[test]

@@ -1,17 +1,28 @@
-use super::contracts::Overridden;
+use core::fmt;
+
+use super::contracts::{Contracts, Place, Special, Standing};
 use super::decision::Access;
-use super::over_time::place;
+use crate::context::AttributeValue;
 use crate::key_map::Length;
 
 /// The keys of the features to which a tenant has access at an instant, sorted.
-#[derive(Debug, Clone, Copy)]
+///
+/// It is looked for where it is read: every attribute of every context is as large as the largest, and
+/// copied often.
+#[derive(Clone, Copy)]
 pub struct FeatureList<'r> {
-    /// Those of its package, sorted, each after its length.
-    pub(super) packed: &'r str,
-    /// Those that have overrides, sorted: here these decide.
-    pub(super) overridden: &'r [Overridden],
+    pub(super) contracts: &'r Contracts,
     /// When that is.
     pub(super) now: i64,
+    pub(super) place: Place,
+}
+
+const _: () = assert!(size_of::<AttributeValue<'_>>() <= 24);
+
+impl fmt::Debug for FeatureList<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
 }
 
 impl<'r> FeatureList<'r> {
@@ -29,11 +40,14 @@ impl<'r> FeatureList<'r> {
 
     /// The keys in order.
     pub fn iter(self) -> impl Iterator<Item = &'r str> {
-        let mut packed = Length::texts(self.packed).peekable();
-        let mut overridden = self.overridden.iter().peekable();
+        let standing = self.contracts.standing(self.place, || self.now);
+        let (packed, special) = standing.map(Standing::features).unwrap_or_default();
+        let mut packed = Length::texts(packed).peekable();
+        let overridden = special.into_iter().flat_map(Special::overridden);
+        let mut overridden = overridden.peekable();
         core::iter::from_fn(move || {
             loop {
-                let next = overridden.peek().map(|other| &*other.key);
+                let next = overridden.peek().map(|(key, _)| &**key);
                 match (packed.peek().copied(), next) {
                     (Some(key), other) if other.is_none_or(|other| key < other) => {
                         return packed.next();
@@ -43,9 +57,8 @@ impl<'r> FeatureList<'r> {
                         if key == other {
                             packed.next();
                         }
-                        let Overridden { key, intervals, .. } = overridden.next()?;
-                        let now = intervals.get(place(intervals, self.now));
-                        if now.is_some_and(|now| now.state.access > Access::None) {
+                        let (key, slot) = overridden.next()?;
+                        if special?.access(*slot, self.now) > Access::None {
                             return Some(key);
                         }
                     }

@@ -3,7 +3,6 @@
 //! The steps are those of docs/semantics.md, "What holds at an instant". What is said once is read
 //! once ([`Inputs::gather`]); what holds between two boundaries is decided at the first of them.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::catalogue::Catalogue;
@@ -15,25 +14,23 @@ use super::definition::BlockEffect;
 use super::exception::Effect;
 use super::exceptions::{InForce, apply};
 use super::feature::Feature;
-use super::timeline::{Interval, Source, State};
+use super::moments::Intervals;
+use super::timeline::{GrantedBy, Source, State};
 use super::window::Window;
+use crate::ruleset::Slot;
 
-/// What a contract grants of a feature over all of time; neighbours differ.
+/// Adds what a contract grants of a feature over all of time; neighbours differ.
 pub(super) fn merge(
     catalogue: &Catalogue,
     contract: &Contract,
     key: &str,
-    feature: &Feature,
-) -> Box<[Interval]> {
+    (slot, feature): (Slot, &Feature),
+    intervals: &mut Intervals,
+) {
     let inputs = Inputs::gather(catalogue, contract, key, feature);
-    let mut intervals: Vec<Interval> = Vec::new();
     for start in [i64::MIN].into_iter().chain(inputs.boundaries()) {
-        let state = inputs.state_at(start);
-        if intervals.last().is_none_or(|before| before.state != state) {
-            intervals.push(Interval { start, state });
-        }
+        intervals.push(start, slot, inputs.state_at(start));
     }
-    intervals.into()
 }
 
 struct Inputs<'a> {
@@ -113,7 +110,8 @@ impl<'a> Inputs<'a> {
         }
         if let Some(deny) = find(|effect| matches!(effect, Effect::Deny)) {
             let source = Some(Source::Override(deny.id.clone()));
-            return State { source, ..State::without_access(EntitlementReason::Denied) };
+            let granted = GrantedBy { value: None, source };
+            return State { granted, ..State::without_access(EntitlementReason::Denied) };
         }
 
         let base = match set.map(|set| (set.id, &set.effect)) {
@@ -137,6 +135,6 @@ impl<'a> Inputs<'a> {
             Some((_, lane)) => (Access::ReadOnly, EntitlementReason::Blocked(lane)),
             None => (Access::Full, reason),
         };
-        State { access, value: Some(value), reason, source: Some(source) }
+        State::with(access, reason, value, source)
     }
 }

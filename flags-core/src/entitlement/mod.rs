@@ -21,8 +21,9 @@
 //! - **Stages** are the steps 1 to 3, which are the same for all features of a tenant: up to this
 //!   instant this package and no block, from then on that package. A tenant that pays, tries nothing
 //!   and is not blocked has no stages, only its package.
-//! - **Timelines** are there only for a feature of which a tenant has overrides, beside the contract
-//!   that they are made from.
+//! - **Timelines** are there only for a feature of which a tenant has overrides. With the stages behind
+//!   them they are one piece of memory, a line for each [moment](moments::Moment); the contract that
+//!   they are made from lies elsewhere.
 //!
 //! A check finds the tenant's record ([`crate::ruleset`] keeps it). Most lead to a package, and there by
 //! the feature's slot to a state: no search, no clock. Otherwise it goes to what is special about the
@@ -48,6 +49,7 @@ mod feature_key;
 mod feature_list;
 mod limit;
 mod merge;
+mod moments;
 mod option_set;
 mod over_limit;
 mod over_time;

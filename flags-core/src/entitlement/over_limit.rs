@@ -48,7 +48,7 @@ impl<'r> Entitlement<'r> {
 
     /// Since when the limit is below `used` without a pause; `None` where that is always.
     fn below_since(self, place: usize, used: u64) -> Option<i64> {
-        let is_below = |place: &usize| match self.over_time.said(*place).value {
+        let is_below = |place: &usize| match self.over_time.said(*place).value() {
             Some(Grant::Limit(limit)) => !limit.holds(used),
             _ => true,
         };

@@ -228,9 +228,7 @@ impl<'c> Counting<'c> {
             return State::without_access(EntitlementReason::FeatureInvalid);
         }
         match granted(feature.combine, inputs(), trial.as_ref()) {
-            Some((value, reason, source)) => {
-                State { access: Access::Full, value: Some(value), reason, source: Some(source) }
-            }
+            Some((value, reason, source)) => State::with(Access::Full, reason, value, source),
             None => State::without_access(EntitlementReason::NotInPlan),
         }
     }

@@ -1,26 +1,16 @@
-use alloc::boxed::Box;
+//! What is the same for all features of a tenant, and is worked out once for all of them.
+
 use alloc::vec::Vec;
-use core::fmt;
 
 use super::course::{Course, Situation};
 use super::decision::{Access, EntitlementReason};
 use super::definition::{BlockEffect, Lane};
+use super::moments::Moment;
 use super::over_time::Said;
-use super::packages::Packages;
-use crate::ruleset::Slot;
-
-/// From an instant on, for all features of a tenant alike.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Stage {
-    start: i64,
-    /// The number of the package that counts.
-    pub(super) package: u32,
-    besides: Besides,
-}
 
 /// What holds beside a package.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Besides {
+pub(super) enum Besides {
     Nothing,
     Grace,
     ReadOnly(Lane),
@@ -53,12 +43,13 @@ impl PackageNumbers {
 }
 
 /// All of time in stages; neighbours differ.
-pub(super) fn stages(course: &Course<'_>, packages: PackageNumbers) -> Box<[Stage]> {
+pub(super) fn stages_of(course: &Course<'_>, packages: PackageNumbers) -> Vec<Moment> {
     let mut boundaries = course.boundaries();
     boundaries.push(i64::MIN);
     boundaries.sort_unstable();
     boundaries.dedup();
-    let mut stages: Vec<Stage> = Vec::with_capacity(boundaries.len());
+    let mut stages = Vec::with_capacity(boundaries.len());
+    let mut before = None;
     for start in boundaries {
         let now = course.at(start);
         let besides = match now.block {
@@ -68,32 +59,20 @@ pub(super) fn stages(course: &Course<'_>, packages: PackageNumbers) -> Box<[Stag
             None => Besides::Nothing,
         };
         let package = packages.at(now);
-        if stages.last().is_none_or(|last| (last.package, last.besides) != (package, besides)) {
-            stages.push(Stage { start, package, besides });
+        if before.replace((package, besides)) != Some((package, besides)) {
+            stages.push(Moment::stage(start, package, besides));
         }
     }
-    stages.into()
-}
-
-impl Stage {
-    /// Whether nothing is left of any package.
-    pub(super) fn is_blocked(&self) -> bool {
-        matches!(self.besides, Besides::Blocked(_))
-    }
-}
-
-/// Which stage an instant is in.
-pub(super) fn place(stages: &[Stage], instant: i64) -> usize {
-    stages.partition_point(|stage| stage.start <= instant).saturating_sub(1)
+    stages
 }
 
 impl Besides {
     /// What is left of what a package says.
-    fn leaves(self, said: Said<'_>) -> Said<'_> {
+    pub(super) fn leaves(self, said: Said<'_>) -> Said<'_> {
         match (self, said.reason) {
             (_, EntitlementReason::FeatureInvalid | EntitlementReason::Expired) => said,
             (Self::Blocked(lane), _) => Said::without_access(EntitlementReason::Blocked(lane)),
-            (Self::ReadOnly(lane), _) if said.value.is_some() => {
+            (Self::ReadOnly(lane), _) if said.value().is_some() => {
                 let (access, reason) = (Access::ReadOnly, EntitlementReason::Blocked(lane));
                 Said { access, reason, ..said }
             }
@@ -102,49 +81,5 @@ impl Besides {
             }
             _ => said,
         }
-    }
-}
-
-/// The stages of a tenant, asked for one feature. Neighbours may say the same of that.
-#[derive(Clone, Copy)]
-pub(super) struct Stages<'r> {
-    pub(super) stages: &'r [Stage],
-    pub(super) packages: &'r Packages,
-    pub(super) slot: Slot,
-}
-
-impl fmt::Debug for Stages<'_> {
-    /// Without the packages, which are those of all tenants.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.stages).finish()
-    }
-}
-
-impl<'r> Stages<'r> {
-    /// Which of them an instant is in.
-    pub(super) fn place(self, instant: i64) -> usize {
-        place(self.stages, instant)
-    }
-
-    pub(super) fn said(self, place: usize) -> Said<'r> {
-        match self.stages.get(place) {
-            Some(stage) => stage.besides.leaves(self.packages.said(stage.package, self.slot)),
-            None => Said::without_access(EntitlementReason::FeatureInvalid),
-        }
-    }
-
-    pub(super) fn start(self, place: usize) -> Option<i64> {
-        self.stages.get(place).filter(|_| place > 0).map(|stage| stage.start)
-    }
-
-    /// The next that says something else.
-    pub(super) fn next(self, place: usize) -> Option<usize> {
-        let said = self.said(place);
-        (place + 1..self.stages.len()).find(|later| self.said(*later) != said)
-    }
-
-    /// Whether all of them say the same.
-    pub(super) fn is_always(self) -> bool {
-        self.next(0).is_none()
     }
 }

@@ -6,8 +6,10 @@ use smol_str::SmolStr;
 use super::check::{Entitlement, PlanSince};
 use super::decision::{Access, Decision, EntitlementReason};
 use super::feature::{Feature, Grant};
+use super::moments::{Intervals, Moment, Moments};
 use super::over_time::{OverTime, Said};
 use super::plan::PlanId;
+use crate::ruleset::Slot;
 use crate::time::{Now, Timestamp};
 
 /// What a contract grants of a feature at every instant: intervals that are disjoint, in order and
@@ -22,22 +24,21 @@ pub struct Timeline {
     pub(super) feature: Option<Arc<Feature>>,
     plan_since: Option<i64>,
     /// In order; the first begins before all time.
-    intervals: Box<[Interval]>,
-}
-
-/// Until the next one begins.
-#[derive(Debug, Clone)]
-pub(super) struct Interval {
-    pub(super) start: i64,
-    pub(super) state: State,
+    moments: Box<[Moment]>,
 }
 
 /// What holds in an interval.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct State {
     pub(super) access: Access,
-    pub(super) value: Option<Grant>,
     pub(super) reason: EntitlementReason,
+    pub(super) granted: GrantedBy,
+}
+
+/// What is granted, and by whom; both may be absent.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct GrantedBy {
+    pub(super) value: Option<Grant>,
     pub(super) source: Option<Source>,
 }
 
@@ -50,29 +51,38 @@ pub(super) enum Source {
 
 impl State {
     pub(super) const fn without_access(reason: EntitlementReason) -> Self {
-        Self { access: Access::None, value: None, reason, source: None }
+        Self { access: Access::None, reason, granted: GrantedBy { value: None, source: None } }
+    }
+
+    pub(super) fn with(
+        access: Access,
+        reason: EntitlementReason,
+        value: Grant,
+        source: Source,
+    ) -> Self {
+        Self { access, reason, granted: GrantedBy { value: Some(value), source: Some(source) } }
     }
 
     #[inline]
     pub(super) fn lend(&self) -> Said<'_> {
-        let Self { access, value, reason, source } = self;
-        Said { access: *access, value: value.as_ref(), reason: *reason, source: source.as_ref() }
+        Said { access: self.access, reason: self.reason, granted: Some(&self.granted) }
     }
 }
 
 impl Timeline {
     pub(super) fn new(
-        feature: Arc<Feature>,
+        feature: Option<Arc<Feature>>,
         plan_since: Option<i64>,
-        intervals: Box<[Interval]>,
+        intervals: Intervals,
     ) -> Self {
-        Self { feature: Some(feature), plan_since, intervals }
+        Self { feature, plan_since, moments: intervals.and([]).into() }
     }
 
     /// No access at any time.
     pub(super) fn none(reason: EntitlementReason) -> Self {
-        let interval = Interval { start: i64::MIN, state: State::without_access(reason) };
-        Self { feature: None, plan_since: None, intervals: [interval].into() }
+        let mut intervals = Intervals::default();
+        intervals.push(i64::MIN, Slot::NOWHERE, State::without_access(reason));
+        Self::new(None, None, intervals)
     }
 
     /// What holds at `now`, which is asked for only where it matters.
@@ -97,7 +107,9 @@ impl Timeline {
 
     #[inline]
     fn entitlement(&self) -> Entitlement<'_> {
-        let over_time = OverTime::Intervals(&self.intervals);
-        Entitlement::new(self.feature.as_deref(), over_time, PlanSince::Known(self.plan_since))
+        let Self { feature, plan_since, moments } = self;
+        let moments = Moments { moments, packages: None };
+        let over_time = OverTime::Moments(moments);
+        Entitlement::new(feature.as_deref(), over_time, PlanSince::Known(*plan_since))
     }
 }

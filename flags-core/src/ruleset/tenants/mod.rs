@@ -70,7 +70,7 @@ impl Tenants {
         Some(match derived {
             Derived::Plan => AttributeValue::String(standing.plan()?),
             Derived::Addons => AttributeValue::List(Strings::Packed(standing.addons())),
-            Derived::Features => AttributeValue::List(Strings::Features(standing.features())),
+            Derived::Features => AttributeValue::List(Strings::Features(standing.feature_list())),
         })
     }
 
