@@ -23,11 +23,12 @@ use crate::store::{
 const AUDIT_ROWS: i64 = 2_345;
 
 fn versions() -> Vec<i32> {
-    migrations::migrations::runner()
-        .get_migrations()
-        .iter()
-        .map(|migration| migration.version())
-        .collect()
+    let runner = migrations::migrations::runner();
+    let mut versions: Vec<i32> =
+        runner.get_migrations().iter().map(|migration| migration.version()).collect();
+    // They come sorted by name.
+    versions.sort_unstable();
+    versions
 }
 
 /// A database as a server of that version left it.
