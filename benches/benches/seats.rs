@@ -96,7 +96,9 @@ async fn run(count: &mut Count) {
     let mut moments = [1..LIMIT, 1..LIMIT, 1..ATTEMPTS].map(fastrand::usize);
     moments.sort_unstable();
     for moment in moments {
+        let begin = Instant::now();
         while attempts.answered.load(Ordering::Relaxed) < moment {
+            assert!(begin.elapsed() < PATIENCE, "the assigners are stuck");
             sleep(PAUSE).await;
         }
         server.kill();
@@ -185,7 +187,7 @@ async fn list(Attempts { client, url, .. }: &Attempts) -> BTreeSet<String> {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let items = answer.get("items").and_then(Value::as_array).expect("a list");
         users.extend(items.iter().filter_map(|seat| text(seat.get("user")?)));
-        match answer.get("next_cursor").and_then(&text) {
+        match answer.get("next_cursor").and_then(text) {
             Some(cursor) => query = format!("limit=500&cursor={cursor}"),
             None => return users,
         }

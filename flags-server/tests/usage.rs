@@ -202,9 +202,9 @@ async fn seats_and_contracts_cross_thresholds_too() {
     // Who has no access crosses nothing, and nothing anew with it.
     let blocked = json!({"effect": "none"});
     any_version(&server, Method::PUT, &format!("{ACME}/blocks/fraud"), blocked).await;
-    assert_eq!(crossed(&server, last).await.0, [json!(0); 0]);
+    assert_eq!(crossed(&server, last).await, (vec![], last));
     any_version(&server, Method::DELETE, &format!("{ACME}/blocks/fraud"), json!({})).await;
-    assert_eq!(crossed(&server, last).await.0, [json!(0); 0]);
+    assert_eq!(crossed(&server, last).await, (vec![], last));
 
     // A lower limit is found when somebody looks, once.
     let small = json!({"plan": "small", "plan_version": 1});
@@ -212,12 +212,12 @@ async fn seats_and_contracts_cross_thresholds_too() {
     let (found, last) = crossed(&server, last).await;
     let calls = |threshold: u32| json!(["calls", "usage", threshold, 39, 40]);
     assert_eq!(found, [calls(80), calls(95), seats(95, 4, 4), seats(100, 4, 4)]);
-    assert_eq!(crossed(&server, last).await.0, [json!(0); 0]);
+    assert_eq!(crossed(&server, last).await, (vec![], last));
 
     // A higher one makes it count again.
     let pro = json!({"plan": "pro", "plan_version": 1});
     any_version(&server, Method::PATCH, ACME, pro).await;
-    assert_eq!(crossed(&server, last).await.0, [json!(0); 0]);
+    assert_eq!(crossed(&server, last).await, (vec![], last));
     answer(server.request(Method::PUT, &seat("e"), ADMIN)).await.is(201);
     let (found, last) = crossed(&server, last).await;
     assert_eq!(found, [seats(95, 5, 5), seats(100, 5, 5)]);

@@ -47,7 +47,7 @@ pub(crate) async fn refresh(
                     match Limited::find(unit.tx, &Path { tenant, feature }) {
                         Ok(limited) => observe(unit, &limited, counter)?,
                         // It has gone meanwhile.
-                        Err(Fault::NotFound(_)) => 0,
+                        Err(Fault::NotFound(_) | Fault::Invalid(_)) => 0,
                         Err(fault) => return Err(fault),
                     };
                 }
