@@ -105,7 +105,8 @@ fn create(path: &Path, version: i32) -> Connection {
         audit::chain_old_rows(&mut connection).unwrap();
     }
     if version >= 8 {
-        let tenant = "INSERT INTO tenant VALUES (1, 'acme', 1, '{\"attributes\":{}}')";
+        let tenant = "INSERT INTO tenant (environment_id, key, version, document)
+             VALUES (1, 'acme', 1, '{\"attributes\":{}}')";
         connection.execute(tenant, ()).unwrap();
         let counted = "UPDATE environment SET tenants = 1, tenant_bytes = 21";
         connection.execute(counted, ()).unwrap();
