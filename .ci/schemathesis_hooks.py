@@ -54,6 +54,7 @@ REFUSED = [
     ("missing_field", "^$", "_project_flag$", "what boolean flags may leave out"),
     ("missing_field", "(^|/body|/rollout)$", "rollout|schedule|preview", "`by`, where there is no split"),
     ("off_variant", "/variant$", "rollout|schedule|preview", "everybody else gets that one"),
+    ("not_a_limit", "^$", "_(seat|usage)$", "the type of the path's feature"),
     ("same_environment", "^/from$", "_copy$", "the one of the path"),
     ("cycle", ANYWHERE, ANY_OPERATION, "flags that need each other"),
     ("limit_exceeded", "/prerequisites(/[0-9]+/flag)?$", ANY_OPERATION, "flags that need each other"),
@@ -69,6 +70,7 @@ REFUSED = [
     # What the clock says.
     ("in_the_past", "/(at|expires_at)$", ANY_OPERATION, "the present time"),
     ("too_far", "/at$", ANY_OPERATION, "the present time"),
+    ("in_the_future", "/at$", "_usage$", "the present time"),
     # What several members say together.
     ("missing_field", "^(/tenants/[0-9]+)?$", "_tenants?$|_import$", "`plan` and `plan_version`, together"),
     ("missing_field", "^(/tenants/[0-9]+)?/subscription$", ANY_OPERATION, "what a state comes with"),

@@ -69,6 +69,25 @@ pub(crate) const MAX_TENANTS_PER_REQUEST: usize = 1_000;
 /// Most tenants in an imported document: the writer has time for nothing else meanwhile.
 pub(crate) const MAX_IMPORTED_TENANTS: u64 = 100_000;
 
+/// Most seats of an environment, of all tenants and features together.
+pub(crate) const MAX_SEATS: u64 = 10_000_000;
+
+/// How far ahead of the server's clock a product's may be that reports a use, in milliseconds.
+pub(crate) const MAX_USAGE_AHEAD_MS: i64 = 5 * 60 * 1_000;
+
+/// How long it is kept that a use came to a threshold, in milliseconds: 400 days.
+pub(crate) const CROSSINGS_KEPT_MS: i64 = 400 * 24 * 60 * 60 * 1_000;
+
+/// Most crossings that one write removes because they were kept long enough: more than the three that
+/// it adds.
+pub(crate) const MAX_FORGOTTEN_CROSSINGS: u32 = 16;
+
+/// Uses of limits that are read at once where all of them are looked at …
+pub(crate) const USES_PER_READ: u32 = 10_000;
+
+/// … and those of them that one operation looks at again: other writes wait for it.
+pub(crate) const USES_PER_WRITE: usize = 250;
+
 /// Most tokens that are not revoked; all of them are kept in memory.
 pub(crate) const MAX_TOKENS: u64 = 10_000;
 

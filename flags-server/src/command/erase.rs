@@ -87,6 +87,9 @@ fn text(report: &Report) -> String {
                 text.push_str(&format!("{what} {}; ", keys.join(", ")));
             }
         }
+        if touched.seats > 0 {
+            text.push_str(&format!("{} seats; ", touched.seats));
+        }
         text.push_str(&format!("{} entries of the change log; ", touched.changes));
         text.push_str(&format!("{} scheduled changes\n", touched.scheduled));
         let verb = if report.dry_run { "would be" } else { "is" };

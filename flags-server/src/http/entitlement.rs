@@ -20,7 +20,10 @@ use super::tenant::Triple;
 use crate::limits::MAX_PAGE_ITEMS;
 use crate::schema;
 use crate::service::past::Moment;
+use crate::service::tenant::Path as TenantPath;
+use crate::service::uses::{self, Standing};
 use crate::service::{Service, now};
+use crate::store::Counter;
 
 /// What holds of a feature at a time.
 #[derive(Serialize, JsonSchema)]
@@ -44,6 +47,12 @@ pub(super) struct Shown<'r> {
     #[schemars(schema_with = "schema::decision")]
     decision: Decision<'r>,
     timeline: Vec<Interval<'r>>,
+    /// How many seats are assigned now, where there are some and no other time is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seats: Option<Standing>,
+    /// What the product says is used now, where it does and no other time is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Standing>,
 }
 
 /// What holds from a time on.
@@ -170,7 +179,17 @@ pub(super) async fn get(
     Keys((project, environment, tenant, feature)): Keys<(String, String, String, String)>,
     at: At,
 ) -> Result<Response, Problem> {
+    let is_present = at.0.is_none();
     let (ruleset, at) = at.ruleset(&service, &project, &environment).await?;
+    let uses = match is_present {
+        true => {
+            let tenant = TenantPath { project, environment, tenant: tenant.clone() };
+            let path = uses::Path { tenant, feature: feature.clone() };
+            service.read(move |view| uses::of_feature(view, &path, at)).await?
+        }
+        false => Vec::new(),
+    };
+    let use_of = |counter| uses.iter().find(|(found, _)| *found == counter);
     let entitlement = ruleset.entitlement(&tenant, &*feature);
     let timeline = entitlement
         .intervals()
@@ -182,6 +201,8 @@ pub(super) async fn get(
         revision: ruleset.revision(),
         decision: entitlement.check(at),
         timeline: timeline.collect(),
+        seats: use_of(Counter::Seats).map(|(_, standing)| standing.clone()),
+        usage: use_of(Counter::Usage).map(|(_, standing)| standing.clone()),
     };
     Ok(Json(shown).into_response())
 }

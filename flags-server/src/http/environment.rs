@@ -21,7 +21,7 @@ use super::project::{Create, Rename};
 use crate::limits::{
     MAX_ADDONS, MAX_BODY_BYTES, MAX_BULK_BODY_BYTES, MAX_DEFINITION_BYTES, MAX_ENVIRONMENT_BYTES,
     MAX_FEATURES, MAX_FLAGS, MAX_IMPORTED_TENANTS, MAX_MEMBERS_PER_REQUEST, MAX_SCHEDULED,
-    MAX_SCHEDULED_BYTES, MAX_SEGMENT_MEMBER_BYTES, MAX_SEGMENT_MEMBERS, MAX_SEGMENTS,
+    MAX_SCHEDULED_BYTES, MAX_SEATS, MAX_SEGMENT_MEMBER_BYTES, MAX_SEGMENT_MEMBERS, MAX_SEGMENTS,
     MAX_SOLD_PLANS, MAX_STORED_TENANT_BYTES, MAX_TENANTS, MAX_TENANTS_PER_REQUEST,
 };
 use crate::quota::Quotas;
@@ -60,6 +60,8 @@ struct Limits {
     segment_member_bytes: u64,
     members_per_request: u64,
     tenants: u64,
+    /// Seats of all tenants and features together.
+    seats: u64,
     tenant_bytes: u64,
     tenants_per_request: usize,
     imported_tenants: u64,
@@ -90,6 +92,7 @@ fn limits(quotas: &Quotas) -> Limits {
         segment_member_bytes: MAX_SEGMENT_MEMBER_BYTES,
         members_per_request: MAX_MEMBERS_PER_REQUEST,
         tenants: MAX_TENANTS,
+        seats: MAX_SEATS,
         tenant_bytes: MAX_STORED_TENANT_BYTES,
         tenants_per_request: MAX_TENANTS_PER_REQUEST,
         imported_tenants: MAX_IMPORTED_TENANTS,

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Query};
-use axum::http::header::LINK;
+use axum::http::header::{HeaderName, LINK};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -74,6 +74,18 @@ pub(super) struct List<T> {
     /// Names the next page, while there is one.
     next_cursor: Option<String>,
 }
+
+/// A page of a list beside what all of it comes to.
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(super) struct Summed<S, T> {
+    #[serde(flatten)]
+    sums: S,
+    #[serde(flatten)]
+    list: List<T>,
+}
+
+type Link = [(HeaderName, String); 1];
 
 /// Which page of which list of a segment is asked for.
 pub(super) struct MembersQuery {
@@ -222,17 +234,42 @@ impl ListQuery {
         self.part(found.into_iter().map(show).collect(), next.as_deref())
     }
 
+    /// The same beside what all of the list comes to.
+    pub(super) fn answer_with<T, J: Serialize>(
+        self,
+        sums: impl Serialize,
+        mut found: Vec<T>,
+        key: impl Fn(&T) -> &str,
+        show: impl FnMut(T) -> J,
+    ) -> Response {
+        let limit = self.limit as usize;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|last| key(last).to_owned());
+        let (link, list) = self.linked(found.into_iter().map(show).collect(), next.as_deref());
+        respond(link, Summed { sums, list })
+    }
+
     /// The answer with a part of a list that knows where it goes on.
     pub(super) fn part<J: Serialize>(self, items: Vec<J>, next: Option<&str>) -> Response {
+        let (link, list) = self.linked(items, next);
+        respond(link, list)
+    }
+
+    /// A part of a list, and the header that leads to the next one.
+    fn linked<J>(self, items: Vec<J>, next: Option<&str>) -> (Option<Link>, List<J>) {
         let next_cursor = next.map(|next| URL_SAFE_NO_PAD.encode(next));
         let link = next_cursor.as_ref().map(|cursor| {
             let Self { path, which, limit, .. } = &self;
             [(LINK, format!("<{path}?{which}limit={limit}&cursor={cursor}>; rel=\"next\""))]
         });
-        let list = List { items, next_cursor };
-        match link {
-            Some(link) => (link, Json(list)).into_response(),
-            None => Json(list).into_response(),
-        }
+        (link, List { items, next_cursor })
+    }
+}
+
+fn respond(link: Option<Link>, body: impl Serialize) -> Response {
+    match link {
+        Some(link) => (link, Json(body)).into_response(),
+        None => Json(body).into_response(),
     }
 }

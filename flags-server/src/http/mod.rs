@@ -33,6 +33,7 @@ mod schedule;
 mod sdk_snapshot;
 mod sdk_stream;
 mod sdk_telemetry;
+mod seat;
 mod segment;
 mod state;
 mod stream_life;
@@ -40,6 +41,7 @@ mod table;
 mod tenant;
 mod token;
 mod trace;
+mod usage;
 mod write;
 
 #[cfg(test)]

@@ -57,6 +57,7 @@ pub(super) fn parameters(path: &str) -> impl Iterator<Item = Value> {
                 json!(1),
             ),
             "tenant" => ("Key of the tenant.", json!(text(&Text::CONTEXT_KEY)), json!("acme")),
+            "user" => ("Key of the user.", json!(text(&Text::CONTEXT_KEY)), json!("u-17")),
             "revision" => ("A revision.", json!({"type": "integer", "minimum": 0}), json!(57)),
             "schedule" => ("Id of the scheduled change.", json!({"type": "string"}), id()),
             _ => ("The id.", json!({"type": "string"}), id()),

@@ -208,6 +208,11 @@ impl From<Fault> for Problem {
                 "schedule_ended",
                 format!("this scheduled change is {state}, and does not change any more"),
             ),
+            Fault::NoSeat(standing) => {
+                let code = if standing.is_reached() { "limit_reached" } else { "not_entitled" };
+                let problem = Self::new(StatusCode::CONFLICT, code, standing.told());
+                Self { members: standing.members(), ..problem }
+            }
             Fault::PreconditionRequired => Self::new(
                 StatusCode::PRECONDITION_REQUIRED,
                 "precondition_required",

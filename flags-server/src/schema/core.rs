@@ -145,6 +145,20 @@ pub(crate) fn blocks(generator: &mut SchemaGenerator) -> Schema {
 }
 
 /// What holds of a feature, and why.
+pub(crate) fn limit(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"oneOf": [integer(), {"const": "unlimited"}]})
+}
+
+/// The same, where there may be none.
+pub(crate) fn nullable_limit(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"oneOf": [integer(), {"const": "unlimited"}, {"type": "null"}]})
+}
+
+/// Who blocks.
+pub(crate) fn lane(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"enum": ["billing", "fraud", "manual", "legal"]})
+}
+
 pub(crate) fn decision(_: &mut SchemaGenerator) -> Schema {
     let text = || json!({"type": "string"});
     let limit = json!({

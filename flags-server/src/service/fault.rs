@@ -1,5 +1,6 @@
 use flags_core::{Diagnostic, Revision};
 
+use super::uses::Standing;
 use crate::store::StoreError;
 
 /// Why something was refused or failed, in terms of the domain.
@@ -21,6 +22,8 @@ pub(crate) enum Fault {
     TokenEnded,
     /// A scheduled change that was made, failed or was cancelled: its state.
     ScheduleEnded(&'static str),
+    /// A seat that the contract does not grant: how its limit stands.
+    NoSeat(Box<Standing>),
     /// A write that has to say which version it changes.
     PreconditionRequired,
     /// The version that was named is not the current one; `None` where there is no object.

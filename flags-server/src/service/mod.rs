@@ -52,6 +52,7 @@ pub(crate) mod tenant;
 pub(crate) mod text;
 pub(crate) mod token;
 pub(crate) mod upkeep;
+pub(crate) mod uses;
 mod writer;
 
 pub(crate) use self::fault::{Fault, diagnostic};

@@ -16,6 +16,7 @@ mod object;
 mod page;
 mod place;
 mod schedule;
+mod seat;
 mod size;
 pub(crate) mod sqlite;
 mod tenant;
@@ -35,6 +36,7 @@ pub(crate) use self::place::{Environment, EnvironmentId, Places, Project, Projec
 pub(crate) use self::schedule::{
     NextChange, Schedule, ScheduleFilter, ScheduleState, ScheduledChange,
 };
+pub(crate) use self::seat::{Counted, Counter, Crossing, StoredSeat, StoredUse, Uses};
 pub(crate) use self::size::{DiskSize, StoreSize, WalProgress};
 pub(crate) use self::tenant::{StoredTenant, StoredTenants, TenantCounts, TenantReference};
 pub(crate) use self::token::{
@@ -72,6 +74,7 @@ pub(crate) trait View:
     + Objects
     + Members
     + StoredTenants
+    + Uses
     + ChangeLog
     + AuditLog
     + TokenRegister
@@ -182,8 +185,53 @@ pub(crate) trait Transaction: View {
         references: &[TenantReference],
     ) -> StoreResult<()>;
 
-    /// Deletes a tenant that is there.
+    /// Deletes a tenant that is there, with its seats and all that it uses.
     fn delete_tenant(&mut self, environment: EnvironmentId, key: &str) -> StoreResult<()>;
+
+    /// Gives a user of a tenant a seat of a feature: tenant, feature, user.
+    ///
+    /// # Errors
+    /// When the user has it already.
+    fn assign_seat(
+        &mut self,
+        environment: EnvironmentId,
+        seat: [&str; 3],
+        at: Timestamp,
+    ) -> StoreResult<()>;
+
+    /// Takes the seat of a user away: tenant, feature, user.
+    ///
+    /// # Errors
+    /// When the user has none.
+    fn release_seat(
+        &mut self,
+        environment: EnvironmentId,
+        seat: [&str; 3],
+        at: Timestamp,
+    ) -> StoreResult<()>;
+
+    /// Writes what the product says that a tenant uses of a feature.
+    fn put_usage(
+        &mut self,
+        environment: EnvironmentId,
+        of: [&str; 2],
+        used: u64,
+        at: Timestamp,
+    ) -> StoreResult<()>;
+
+    /// Says which threshold a use is at.
+    fn set_level(
+        &mut self,
+        environment: EnvironmentId,
+        of: &Counted,
+        level: u32,
+    ) -> StoreResult<()>;
+
+    /// Appends to the crossings of thresholds, under the next number.
+    fn add_crossing(&mut self, environment: EnvironmentId, crossing: &Crossing) -> StoreResult<()>;
+
+    /// Removes up to `limit` of the first crossings, if they are not from after `until`.
+    fn forget_crossings(&mut self, until: Timestamp, limit: u32) -> StoreResult<()>;
 
     /// Deletes up to `limit` of the keys that deleted segments listed; whether there were any.
     fn sweep(&mut self, limit: u32) -> StoreResult<bool>;

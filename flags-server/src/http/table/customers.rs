@@ -3,8 +3,11 @@
 use flags_core::{AddonDefinition, FeatureDefinition, PlanDefinition};
 
 use super::{EDIT, VIEW, at};
+use crate::http::list::Summed;
 use crate::http::routes::{Routes, delete, get, patch, post, put};
-use crate::http::{catalogue, contract, entitlement, history, plan, tenant, write};
+use crate::http::{catalogue, contract, entitlement, history, plan, seat, tenant, usage, write};
+use crate::service::uses::Standing;
+use crate::service::uses::usage::Usage;
 
 pub(super) fn catalogue_routes(routes: Routes) -> Routes {
     type FeatureShown = catalogue::Shown<FeatureDefinition>;
@@ -220,5 +223,43 @@ pub(super) fn tenant_routes(routes: Routes) -> Routes {
             [get(VIEW, entitlement::get).says::<entitlement::Shown<'_>>(
                 "What a tenant is entitled to of a feature, and why",
             )],
+        )
+}
+
+pub(super) fn use_routes(routes: Routes) -> Routes {
+    routes
+        .route(
+            &at("/tenants/{tenant}/seats/{feature}"),
+            [get(VIEW, seat::list)
+                .says::<Summed<Standing, seat::Shown>>("Who has a seat, and how many there are")
+                .with_header("Link")
+                .or_refuses(422)],
+        )
+        .route(
+            &at("/tenants/{tenant}/seats/{feature}/{user}"),
+            [
+                put(EDIT, seat::assign)
+                    .says::<Standing>("Assign a seat")
+                    .or_creates()
+                    .demands_no_version()
+                    .or_refuses(409),
+                delete(EDIT, seat::release).says::<Standing>("Release a seat").demands_no_version(),
+            ],
+        )
+        .route(
+            &at("/tenants/{tenant}/usage/{feature}"),
+            [
+                get(VIEW, usage::get)
+                    .says::<Usage>("What a product says that a tenant uses")
+                    .or_refuses(422),
+                put(EDIT, usage::put)
+                    .says::<Usage>("Say how much a tenant uses")
+                    .demands_no_version(),
+            ],
+        )
+        .route(
+            &at("/reports/thresholds"),
+            [get(VIEW, usage::thresholds)
+                .lists::<usage::Shown>("Who came to 80, 95 or 100 % of a limit")],
         )
 }

@@ -12,7 +12,7 @@ mod verbs;
 pub(crate) mod versions;
 
 pub(crate) use self::item::{Document, Item, Path, wire};
-pub(crate) use self::needs::Needs;
+pub(crate) use self::needs::{Needs, definition};
 pub(crate) use self::planned::{PlannedSold, WantedCatalogue, WantedSold};
 pub(crate) use self::sold::Sold;
 pub(crate) use self::verbs::{create, delete, get, list, not_found, patch, put, read};

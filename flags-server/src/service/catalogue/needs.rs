@@ -85,7 +85,8 @@ fn numbers(plan: &PlanDefinition) -> BTreeSet<u32> {
     plan.versions.iter().map(|version| version.version).collect()
 }
 
-fn definition<D: Sold>(
+/// The definition of something, without what people call it; `None` where it is not there.
+pub(crate) fn definition<D: Sold>(
     view: &dyn View,
     environment: EnvironmentId,
     key: &str,

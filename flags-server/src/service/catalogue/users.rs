@@ -28,6 +28,12 @@ impl Users {
             }
         }
         users.add_tenants(view, environment, (kind, key, None))?;
+        if kind == ObjectKind::Feature {
+            // They have seats of it, or it is known how much they use.
+            for tenant in view.tenants_that_use(environment, key, one_more())? {
+                users.add_one("tenant", &tenant);
+            }
+        }
         Ok(users)
     }
 
@@ -96,9 +102,7 @@ impl Users {
         environment: EnvironmentId,
         of: (ObjectKind, &str, Option<u32>),
     ) -> Result<(), Fault> {
-        // One more tells whether that is all.
-        let limit = u32::try_from(MAX_NAMED_USERS + 1).unwrap_or(u32::MAX);
-        for tenant in view.tenants_that_name(environment, of, limit)? {
+        for tenant in view.tenants_that_name(environment, of, one_more())? {
             self.add_one("tenant", &tenant);
         }
         Ok(())
@@ -109,8 +113,12 @@ impl Users {
     }
 
     fn add_one(&mut self, noun: &str, key: &str) {
+        let name = format!("the {noun} `{key}`");
+        if self.named.contains(&name) {
+            return;
+        }
         match self.named.len() < MAX_NAMED_USERS {
-            true => self.named.push(format!("the {noun} `{key}`")),
+            true => self.named.push(name),
             false => self.are_more = true,
         }
     }
@@ -126,4 +134,9 @@ impl Users {
         }
         Err(Fault::InUse(format!("{what}: needed by {}", named.join(", "))))
     }
+}
+
+/// So many tell whether those that are named are all.
+fn one_more() -> u32 {
+    u32::try_from(MAX_NAMED_USERS + 1).unwrap_or(u32::MAX)
 }

@@ -6,11 +6,13 @@ use flags_core::TENANT_KIND;
 use serde_json::Value;
 
 use super::Erasure;
+use super::seats::USER_KIND;
 use crate::limits::AUDIT_ROWS_PER_READ;
 use crate::service::fault::Fault;
 use crate::service::model::{json as to_json, parse};
 use crate::service::redact::{MARKER, Subject};
 use crate::service::schedule;
+use crate::service::uses::seat;
 use crate::store::View;
 use crate::store::chain::{AuditRow, ERASED, PARTS, Parts, Seals};
 
@@ -71,7 +73,10 @@ fn redact_row(row: AuditRow, subject: &Subject, by: i64) -> Result<Option<Redact
     let [key, reason, before, after] = parts;
     let is_tenant = object_kind == TENANT_KIND;
     let is_subject = is_tenant && key.as_deref().is_some_and(|key| subject.is_tenant(key));
-    let key = if is_subject { (Some(MARKER.to_owned()), true) } else { (key, false) };
+    let is_user = object_kind == seat::AUDIT_KIND
+        && subject.kind == USER_KIND
+        && key.as_deref() == Some(&*subject.key);
+    let key = if is_subject || is_user { (Some(MARKER.to_owned()), true) } else { (key, false) };
     let reason = match reason.as_deref().and_then(|reason| subject.redact_text(reason)) {
         Some(redacted) => (Some(redacted), true),
         None => (reason, false),

@@ -93,6 +93,7 @@ impl InForce {
             flags: self.flags.iter().map(|(key, ..)| key.clone()).collect(),
             segments: self.segments.iter().map(|(key, ..)| key.clone()).collect(),
             tenant: self.tenant.is_some(),
+            seats: 0,
             revision: environment.revision,
             changes: 0,
             scheduled: 0,

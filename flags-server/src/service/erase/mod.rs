@@ -8,6 +8,7 @@
 mod audit;
 mod change_log;
 mod in_force;
+mod seats;
 
 use flags_core::{Revision, Text};
 use schemars::JsonSchema;
@@ -82,6 +83,8 @@ pub(crate) struct Touched {
     pub(crate) segments: Vec<String>,
     /// Whether a tenant was stored by it.
     pub(crate) tenant: bool,
+    /// How many seats it had: the user's, or all of the tenant.
+    pub(crate) seats: u64,
     /// The revision at which it was in force no more.
     pub(crate) revision: Revision,
     /// Entries of the change log that named it.
@@ -158,7 +161,7 @@ pub(crate) async fn erase(
 impl Touched {
     fn is_any(&self) -> bool {
         let in_force = !self.flags.is_empty() || !self.segments.is_empty() || self.tenant;
-        in_force || self.changes > 0 || self.scheduled > 0
+        in_force || self.seats > 0 || self.changes > 0 || self.scheduled > 0
     }
 
     fn add(&mut self, reached: schedule::erase::Reached) {
@@ -183,6 +186,7 @@ pub(crate) fn look(
         let mut touched = found.touched(&environment);
         let checkpoint = redact_checkpoint(view, &environment, &erasure.subject)?;
         touched.changes += u64::from(checkpoint.is_some());
+        touched.seats = seats::count(view, environment.id, &erasure.subject)?;
         touched.add(schedule::erase::look(view, &environment, &erasure.subject)?);
         let mut scan = LogScan::new(view, environment, None)?;
         while !scan.is_done() {
@@ -221,14 +225,18 @@ fn begin(unit: &mut Unit<'_>, erasure: &Erasure) -> Result<(i64, Vec<(LogScan, T
     let mut changed = Vec::new();
     for (project, mut environment) in places(unit.tx, erasure)? {
         let found = InForce::find(unit.tx, &project, &environment, &erasure.subject)?;
+        let seats = seats::count(unit.tx, environment.id, &erasure.subject)?;
+        seats::release(unit, (&project, &environment), &erasure.subject)?;
         let edits = found.edits()?;
         let mut own = None;
         if !edits.is_empty() {
             // Whole definitions: who has an older revision must not need what is erased.
             own = Some(unit.publish(&mut environment, edits)?);
-            changed.push((project.clone(), environment.clone()));
         }
-        let mut touched = found.touched(&environment);
+        if own.is_some() || seats > 0 {
+            changed.push((project.clone(), environment.clone(), own, seats));
+        }
+        let mut touched = Touched { seats, ..found.touched(&environment) };
         if let Some(checkpoint) = redact_checkpoint(unit.tx, &environment, &erasure.subject)? {
             unit.tx.put_checkpoint(environment.id, &checkpoint)?;
             touched.changes += 1;
@@ -248,7 +256,8 @@ fn begin(unit: &mut Unit<'_>, erasure: &Erasure) -> Result<(i64, Vec<(LogScan, T
         after: Some(&json!({"project": erasure.project})),
         revisions: &Revisions::new(),
     })?;
-    for (project, environment) in &changed {
+    for (project, environment, own, seats) in &changed {
+        let revisions = own.map(|revision| project::at_revision(environment, revision));
         unit.record(&Deed {
             action: "environment.erase",
             project: Some(project),
@@ -256,8 +265,8 @@ fn begin(unit: &mut Unit<'_>, erasure: &Erasure) -> Result<(i64, Vec<(LogScan, T
             kind: "environment",
             key: &environment.key,
             before: None,
-            after: None,
-            revisions: &project::at_revision(environment, environment.revision),
+            after: (*seats > 0).then(|| json!({"seats": seats})).as_ref(),
+            revisions: &revisions.unwrap_or_default(),
         })?;
     }
     Ok((row, all))

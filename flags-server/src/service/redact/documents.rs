@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{MARKER, Subject};
 use crate::service::schedule;
+use crate::service::uses::seat;
 use crate::store::ObjectKind;
 
 const LISTS: [&str; 2] = ["included", "excluded"];
@@ -107,6 +108,10 @@ impl Subject {
             TENANT_KIND if self.kind == TENANT_KIND => {
                 at(document, "tenants", |told| self.remove_first(told))
             }
+            // Whose it was.
+            seat::AUDIT_KIND if self.kind == TENANT_KIND => {
+                at(document, "tenant", |tenant| self.replace_one(tenant))
+            }
             schedule::AUDIT_KIND => {
                 let change = at(document, "change", |change| {
                     let action = text(change, "action").unwrap_or_default().to_owned();
@@ -129,6 +134,15 @@ impl Subject {
         let before = keys.len();
         keys.retain(|key| key.as_str() != Some(&self.key));
         keys.len() < before
+    }
+
+    /// A key that stands alone.
+    fn replace_one(&self, key: &mut Value) -> bool {
+        let is_it = key.as_str() == Some(&self.key);
+        if is_it {
+            *key = MARKER.into();
+        }
+        is_it
     }
 
     /// Out of the values of a condition, which may not do without one.

@@ -22,7 +22,7 @@ use super::precondition::Precondition;
 use super::project;
 use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
-use crate::store::{Environment, Listed, Page, Project, StoredTenant, View};
+use crate::store::{Counter, Environment, Listed, Page, Project, StoredTenant, StoredUse, View};
 
 const INVALID_KEY: &str =
     "a tenant's key is 1 to 512 bytes without control characters, not `.` or `..`";
@@ -237,6 +237,7 @@ pub(crate) fn delete(
     precondition.demand()?;
     let ((project, mut environment), before) = find(unit.tx, path)?;
     precondition.check(Some(before.version))?;
+    let uses = unit.tx.used_by(environment.id, &before.key)?;
     let gone = Edit::Tenant { key: &before.key, stored: None };
     let revision = unit.publish(&mut environment, vec![gone])?;
     unit.record(&Deed {
@@ -245,9 +246,21 @@ pub(crate) fn delete(
         environment: Some(&environment),
         kind: TENANT_KIND,
         key: &before.key,
-        before: Some(&before.shown()),
+        before: Some(&with_uses(before.shown(), &uses)),
         after: None,
         revisions: &project::at_revision(&environment, revision),
     })?;
     Ok(revision)
+}
+
+/// With how many seats went, and how many reports of what was used.
+fn with_uses(mut shown: Value, uses: &[StoredUse]) -> Value {
+    let of = |counter| uses.iter().filter(move |stored| stored.of.counter == counter);
+    let seats: u64 = of(Counter::Seats).map(|stored| stored.used).sum();
+    for (name, count) in [("seats", seats), ("usage", of(Counter::Usage).count() as u64)] {
+        if let Some(members) = shown.as_object_mut().filter(|_| count > 0) {
+            members.insert(name.to_owned(), count.into());
+        }
+    }
+    shown
 }

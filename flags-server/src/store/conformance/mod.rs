@@ -12,6 +12,7 @@ mod audit;
 mod log;
 mod objects;
 mod schedule;
+mod seat;
 mod tokens;
 mod transactions;
 
@@ -44,6 +45,7 @@ pub(super) fn check(open: impl Fn() -> Box<dyn Store>) {
     audit::chain(&*store, &mut *writer, environment);
     tokens::answers(&mut *writer);
     schedule::schedule(&*store, &mut *writer, environment);
+    seat::seats(&*store, &mut *writer, environment);
 
     drop(writer);
     drop(store);

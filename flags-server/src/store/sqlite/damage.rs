@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row};
 use crate::store::{Damage, StoreResult};
 
 /// Sums that are kept beside the rows that they are of: a place, what is kept, and what it is.
-const SUMS: [&str; 3] = [
+const SUMS: [&str; 5] = [
     "SELECT 'segment ' || o.key || ' of environment ' || o.environment_id,
             o.included || ', ' || o.excluded || ', ' || o.member_bytes AS kept,
             count(*) FILTER (WHERE m.excluded = 0) || ', ' ||
@@ -28,6 +28,14 @@ const SUMS: [&str; 3] = [
             coalesce(sum(octet_length(t.key) + octet_length(t.document) +
                 coalesce(octet_length(t.notes), 0)), 0) AS counted
      FROM environment AS e LEFT JOIN tenant AS t ON t.environment_id = e.id
+     GROUP BY e.id HAVING kept <> counted",
+    "SELECT 'seats of ' || feature || ' of tenant ' || tenant || ' of environment ' || environment_id,
+            coalesce(used, 0) || '' AS kept, coalesce(seats, 0) || '' AS counted
+     FROM (SELECT environment_id, tenant, feature, used FROM tenant_use WHERE counter = 'seats')
+     FULL JOIN (SELECT environment_id, tenant, feature, count(*) AS seats FROM seat GROUP BY 1, 2, 3)
+     USING (environment_id, tenant, feature) WHERE coalesce(used, 0) <> coalesce(seats, 0)",
+    "SELECT 'environment ' || e.key, e.seats || ' seats' AS kept, count(s.user) || ' seats' AS counted
+     FROM environment AS e LEFT JOIN seat AS s ON s.environment_id = e.id
      GROUP BY e.id HAVING kept <> counted",
 ];
 

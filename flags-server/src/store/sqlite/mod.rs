@@ -8,6 +8,7 @@ mod private;
 mod read;
 mod schedule;
 mod search;
+mod seat;
 mod size;
 #[cfg(test)]
 mod upgrades;

@@ -23,11 +23,12 @@ use crate::store::{
 const AUDIT_ROWS: i64 = 2_345;
 
 fn versions() -> Vec<i32> {
-    migrations::migrations::runner()
-        .get_migrations()
-        .iter()
-        .map(|migration| migration.version())
-        .collect()
+    let runner = migrations::migrations::runner();
+    let mut versions: Vec<i32> =
+        runner.get_migrations().iter().map(|migration| migration.version()).collect();
+    // They come sorted by name.
+    versions.sort_unstable();
+    versions
 }
 
 /// A database as a server of that version left it.
@@ -104,7 +105,8 @@ fn create(path: &Path, version: i32) -> Connection {
         audit::chain_old_rows(&mut connection).unwrap();
     }
     if version >= 8 {
-        let tenant = "INSERT INTO tenant VALUES (1, 'acme', 1, '{\"attributes\":{}}')";
+        let tenant = "INSERT INTO tenant (environment_id, key, version, document)
+             VALUES (1, 'acme', 1, '{\"attributes\":{}}')";
         connection.execute(tenant, ()).unwrap();
         let counted = "UPDATE environment SET tenants = 1, tenant_bytes = 21";
         connection.execute(counted, ()).unwrap();

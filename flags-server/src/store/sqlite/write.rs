@@ -6,13 +6,14 @@ use rusqlite::{Connection, Params, Transaction as SqlTransaction, TransactionBeh
 use super::audit;
 use super::lock::Lock;
 use super::read::{Rows, is_excluded, member_list};
+use super::seat;
 use crate::limits::TRIAL_BYTES;
 use crate::store::chain::{ChainHead, Parts, Seals};
 use crate::store::{
-    AuditEntry, Checkpoint, EnvironmentId, LoggedChange, MemberList, ObjectKind, Place, ProjectId,
-    Reach, Reference, ScheduledChange, StoreError, StoreResult, StoredAnswer, StoredFlag,
-    StoredObject, StoredSecret, StoredTenant, StoredToken, TenantReference, TokenKind, Transaction,
-    Writer,
+    AuditEntry, Checkpoint, Counted, Crossing, EnvironmentId, LoggedChange, MemberList, ObjectKind,
+    Place, ProjectId, Reach, Reference, ScheduledChange, StoreError, StoreResult, StoredAnswer,
+    StoredFlag, StoredObject, StoredSecret, StoredTenant, StoredToken, TenantReference, TokenKind,
+    Transaction, Writer,
 };
 
 pub(super) struct SqliteWriter {
@@ -413,10 +414,56 @@ impl Transaction for SqliteTransaction<'_> {
 
     fn delete_tenant(&mut self, environment: EnvironmentId, key: &str) -> StoreResult<()> {
         self.count_tenant(environment, key, 0, 0)?;
+        seat::uncount(&self.sql, environment, key)?;
         self.execute_one(
             "DELETE FROM tenant WHERE environment_id = ?1 AND key = ?2",
             (environment.0, key),
         )
+    }
+
+    fn assign_seat(
+        &mut self,
+        environment: EnvironmentId,
+        seat: [&str; 3],
+        at: Timestamp,
+    ) -> StoreResult<()> {
+        seat::assign(&self.sql, environment, seat, at)
+    }
+
+    fn release_seat(
+        &mut self,
+        environment: EnvironmentId,
+        seat: [&str; 3],
+        at: Timestamp,
+    ) -> StoreResult<()> {
+        seat::release(&self.sql, environment, seat, at)
+    }
+
+    fn put_usage(
+        &mut self,
+        environment: EnvironmentId,
+        of: [&str; 2],
+        used: u64,
+        at: Timestamp,
+    ) -> StoreResult<()> {
+        seat::put_usage(&self.sql, environment, of, used, at)
+    }
+
+    fn set_level(
+        &mut self,
+        environment: EnvironmentId,
+        of: &Counted,
+        level: u32,
+    ) -> StoreResult<()> {
+        seat::set_level(&self.sql, environment, of, level)
+    }
+
+    fn add_crossing(&mut self, environment: EnvironmentId, crossing: &Crossing) -> StoreResult<()> {
+        seat::add_crossing(&self.sql, environment, crossing)
+    }
+
+    fn forget_crossings(&mut self, until: Timestamp, limit: u32) -> StoreResult<()> {
+        seat::forget_crossings(&self.sql, until, limit)
     }
 
     fn sweep(&mut self, limit: u32) -> StoreResult<bool> {

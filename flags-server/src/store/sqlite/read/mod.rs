@@ -7,6 +7,7 @@ mod member;
 mod object;
 mod place;
 mod schedule;
+mod seat;
 mod tenant;
 mod token;
 
