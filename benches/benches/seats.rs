@@ -10,6 +10,7 @@
 #![expect(
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a bench that cannot set itself up has nothing to measure"
 )]
 
