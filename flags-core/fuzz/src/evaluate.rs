@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use flags_core::{
-    AttributeValue, Context, Document, Evaluation, Flag, FlagDefinition, FlagType, FlagValue,
-    MAX_ATTRIBUTE_BYTES, MAX_CONTEXT_KEY_BYTES, MAX_LIST_ELEMENTS, Override, Reason, Ruleset,
-    SegmentDefinition, Strings, Timestamp, Value, check_flag, check_segment, flag_references,
+    AddonDefinition, AttributeValue, Context, Document, Evaluation, FeatureDefinition, Flag,
+    FlagDefinition, FlagType, FlagValue, MAX_ATTRIBUTE_BYTES, MAX_CONTEXT_KEY_BYTES,
+    MAX_LIST_ELEMENTS, Override, PlanDefinition, Reason, Ruleset, SegmentDefinition, Strings,
+    TenantDefinition, Timestamp, Value, check_addon, check_feature, check_flag, check_plan,
+    check_segment, check_tenant, flag_references,
 };
 use serde_json::Value as Json;
 
@@ -48,6 +50,18 @@ fn check(definition: &Json) {
     }
     if let Ok(segment) = serde_json::from_value::<SegmentDefinition>(definition.clone()) {
         let _ = check_segment(&segment);
+    }
+    if let Ok(feature) = serde_json::from_value::<FeatureDefinition>(definition.clone()) {
+        let _ = check_feature(&feature);
+    }
+    if let Ok(plan) = serde_json::from_value::<PlanDefinition>(definition.clone()) {
+        let _ = check_plan(&plan);
+    }
+    if let Ok(addon) = serde_json::from_value::<AddonDefinition>(definition.clone()) {
+        let _ = check_addon(&addon);
+    }
+    if let Ok(tenant) = serde_json::from_value::<TenantDefinition>(definition.clone()) {
+        let _ = check_tenant(&tenant);
     }
 }
 
