@@ -208,6 +208,14 @@ fn a_feature_of_another_type_than_the_code_says_is_denied() {
     assert_eq!(said(flags.entitlement(&COUNT, "acme")), invalid);
     assert_eq!(said(flags.limit(&COUNT, "acme").check(0)), invalid);
     assert_eq!(flags.snapshot().entitlement(&SWITCH, "acme").value, None);
+    // Also where nothing is granted of it, or it is taken away: an age lifts that, and no mistake.
+    const AGING: Feature = Feature::new("seats").when_stale(Duration::ZERO, WhenStale::Allow);
+    let test = TestFlags::new().last_heard("2000-01-01T00:00:00Z").tenant("acme").without(&SEATS);
+    for test in [test.clone(), test.denied(&SEATS)] {
+        for feature in [&SWITCH, &AGING] {
+            assert_eq!(said(test.client().entitlement(feature, "acme")), invalid);
+        }
+    }
 }
 
 #[test]
