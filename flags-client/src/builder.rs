@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::backoff::Pace;
 use crate::cache::{Cache, Identity};
 use crate::client::Client;
+use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::receipts::{self, Receipts, is_name};
 use crate::shared::Shared;
@@ -35,6 +36,7 @@ pub struct Builder {
     instance: Option<String>,
     receipts: bool,
     first_snapshot_timeout: Duration,
+    clock: Clock,
     pace: Pace,
 }
 
@@ -49,6 +51,7 @@ impl Builder {
             instance: None,
             receipts: true,
             first_snapshot_timeout: FIRST_SNAPSHOT_TIMEOUT,
+            clock: Clock::default(),
             pace: Pace::default(),
         }
     }
@@ -131,6 +134,23 @@ impl Builder {
         self
     }
 
+    /// Answers go by this clock, and so does the age of what is known: for tests against a real
+    /// server. Pauses and time-outs pass as ever.
+    ///
+    /// ```
+    /// use flags_client::Client;
+    /// use flags_client::testing::TestFlags;
+    ///
+    /// let clock = TestFlags::new().at("2026-12-31T23:59:59.999Z").clock().clone();
+    /// let builder = Client::builder("http://localhost:8080", "token").clock(&clock);
+    /// # let _ = builder;
+    /// ```
+    #[cfg(feature = "testing")]
+    pub fn clock(mut self, clock: &crate::testing::TestClock) -> Self {
+        self.clock = Clock::of_test(clock);
+        self
+    }
+
     /// Makes pauses short, for the tests of this project. Not part of the API.
     #[doc(hidden)]
     pub fn hurried(mut self) -> Self {
@@ -194,7 +214,7 @@ impl Builder {
         let cache = self
             .cache_file
             .map(|path| Cache::new(path, Identity::new(server.base(), self.token.expose_secret())));
-        let shared = Arc::new(Shared::following(self.decoders));
+        let shared = Arc::new(Shared::following(self.decoders, self.clock));
         let shared_with_driver = Arc::clone(&shared);
         let server = Arc::new(server);
         let pace = self.pace;

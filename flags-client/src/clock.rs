@@ -39,8 +39,8 @@ const NOT_NEEDED: i64 = i64::MAX;
 
 impl Time {
     /// Of a client that follows a server, which it has not heard yet.
-    pub(crate) fn following() -> Self {
-        Self { clock: Clock::default(), heard: AtomicI64::new(NEVER) }
+    pub(crate) fn following(clock: Clock) -> Self {
+        Self { clock, heard: AtomicI64::new(NEVER) }
     }
 
     /// Of a client that has no server.
@@ -52,7 +52,7 @@ impl Time {
     #[cfg(feature = "testing")]
     pub(crate) fn of_test(clock: &crate::testing::TestClock, heard: Option<Timestamp>) -> Self {
         let heard = heard.map_or(NOT_NEEDED, Timestamp::as_millis);
-        Self { clock: Clock { test: Some(clock.clone()) }, heard: AtomicI64::new(heard) }
+        Self { clock: Clock::of_test(clock), heard: AtomicI64::new(heard) }
     }
 
     /// The server is heard, or was at that time.
@@ -90,6 +90,12 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
+    /// A test's.
+    #[cfg(feature = "testing")]
+    pub(crate) fn of_test(clock: &crate::testing::TestClock) -> Self {
+        Self { test: Some(clock.clone()) }
+    }
+
     /// What reads it, if the answer needs that. It has no size where there is one clock alone.
     #[cfg(not(feature = "testing"))]
     #[inline(always)]
@@ -118,7 +124,7 @@ mod tests {
 
     #[test]
     fn what_is_known_is_older_from_the_millisecond_after_its_age_on() {
-        let time = Time::following();
+        let time = Time::following(Clock::default());
         let at = |millis: i64| Timestamp::from_millis(1_000 + millis);
         assert!(time.is_older_than(Duration::MAX, at(0)), "nothing was ever heard");
         time.heard(at(0));

@@ -1,22 +1,24 @@
-//! Flags that are not as the code says: each is reported once.
+//! Flags and features that are not as the code says: each is reported once.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use flags_core::{
-    Flag, FlagKey, FlagType, FlagValue, Misfit, Reason, Revision, Ruleset, Timestamp, Undecodable,
+    FeatureKey, FeatureType, Flag, FlagKey, FlagType, FlagValue, Misfit, Reason, Revision, Ruleset,
+    Timestamp, Undecodable,
 };
 use tokio::sync::watch;
 
 use crate::clock;
 use crate::limits::{MAX_MISUSE_KEY_BYTES, MAX_MISUSES};
 
-/// A flag that is not as the code says, so that the default of the code holds; reported when an
-/// answer first met it, or when a value arrived that cannot be decoded.
+/// A flag that is not as the code says, so that the default of the code holds, or a feature, so that
+/// nobody has access; reported when an answer first met it, or when a value arrived that cannot be
+/// decoded.
 ///
-/// It says what was found then, and stays in the [status](crate::Status::misused) when the flag
-/// has become right.
+/// It says what was found then, and stays in the [status](crate::Status::misused) when the flag or
+/// the feature has become right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Misuse {
@@ -24,7 +26,7 @@ pub struct Misuse {
     pub key: Arc<str>,
     /// The type that the code asked for; `None` where it named none.
     pub asked: Option<&'static str>,
-    /// How the flag differs.
+    /// How the flag or the feature differs.
     pub misfit: Misfit,
     /// When that was noticed.
     pub at: Timestamp,
@@ -57,7 +59,7 @@ pub(crate) struct Reported {
 pub(crate) struct Misuses {
     groups: [Group; GROUPS],
     reported: watch::Sender<Reported>,
-    /// Whether a missing flag is worth a word.
+    /// Whether a missing flag or feature is worth a word.
     expects_flags: bool,
 }
 
@@ -88,11 +90,21 @@ impl Fingerprint {
         Self((key.hash() ^ kind).max(1))
     }
 
+    #[inline]
+    fn feature(key: FeatureKey<'_>, asked: FeatureType, is_missing: bool) -> Self {
+        // Other numbers than those of the types of flags.
+        let kind = (FEATURE_KINDS + 2 * asked as u64 + u64::from(is_missing)).wrapping_mul(SPREAD);
+        Self((key.hash() ^ kind).max(1))
+    }
+
     fn undecodable(key: FlagKey<'_>, asked: &str, version: Revision) -> Self {
         let asked = FlagKey::from(asked).hash().rotate_left(32);
         Self((key.hash() ^ asked ^ version.wrapping_mul(SPREAD)).max(1))
     }
 }
+
+/// From here on, the kinds of misuse are those of features.
+const FEATURE_KINDS: u64 = 256;
 
 /// Spreads small numbers over 64 bits.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -170,6 +182,24 @@ impl Misuses {
         self.report_and_log(fingerprint, flag.key(), Some(T::name()), misfit);
     }
 
+    /// There is no such feature, or it is not of the type asked for.
+    #[inline]
+    pub(crate) fn feature(
+        &self,
+        key: FeatureKey<'_>,
+        asked: FeatureType,
+        is_missing: bool,
+        ruleset: &Ruleset,
+    ) {
+        let fingerprint = Fingerprint::feature(key, asked, is_missing);
+        if self.has_seen(fingerprint) {
+            return;
+        }
+        if let Some(misfit) = ruleset.feature_misfit(key, asked) {
+            self.report_and_log(fingerprint, key.key(), Some(asked.name()), misfit);
+        }
+    }
+
     /// Whether there is nothing to report: it has been, or it cannot be.
     #[inline]
     fn has_seen(&self, fingerprint: Fingerprint) -> bool {
@@ -211,11 +241,17 @@ impl Misuses {
         asked: Option<&'static str>,
         misfit: Misfit,
     ) {
-        if self.report(fingerprint, key, asked, misfit) {
+        if !self.report(fingerprint, key, asked, misfit) {
+            return;
+        }
+        let (key, problem) = (beginning(key), misfit);
+        if is_of_feature(misfit) {
+            tracing::warn!(key, asked, %problem, "a feature is not as the code says: nobody has access");
+        } else {
             tracing::warn!(
-                key = beginning(key),
+                key,
                 asked,
-                problem = %misfit,
+                %problem,
                 "a flag is not as the code says: the default of the code holds",
             );
         }
@@ -233,7 +269,8 @@ impl Misuses {
         let mut listed = false;
         // Nothing but this takes the lock for writing, and nobody's code runs under it.
         self.reported.send_if_modified(|reported| {
-            let is_silent = misfit == Misfit::Missing && !self.expects_flags;
+            let is_missing = matches!(misfit, Misfit::Missing | Misfit::NoFeature);
+            let is_silent = is_missing && !self.expects_flags;
             if !self.mark(fingerprint) || is_silent {
                 return false;
             }
@@ -264,6 +301,16 @@ impl Reported {
         listed.insert(listed.partition_point(|known| known.key <= misuse.key), misuse);
         self.listed = listed.into();
         true
+    }
+}
+
+/// Whether it is a feature that is not as the code says, and not a flag.
+pub(crate) fn is_of_feature(misfit: Misfit) -> bool {
+    match misfit {
+        Misfit::NoFeature | Misfit::OtherFeatureType(_) => true,
+        Misfit::Missing | Misfit::OtherType(_) | Misfit::Unregistered | Misfit::Undecodable(_) => {
+            false
+        }
     }
 }
 
@@ -321,6 +368,10 @@ mod tests {
             Fingerprint::undecodable(key, "B", 1),
             Fingerprint::missing("b".into()),
             Fingerprint::undecodable("b".into(), "A", 1),
+            Fingerprint::feature("a".into(), FeatureType::Boolean, true),
+            Fingerprint::feature("a".into(), FeatureType::Boolean, false),
+            Fingerprint::feature("a".into(), FeatureType::Limit, true),
+            Fingerprint::feature("a".into(), FeatureType::Limit, false),
         ];
         for (index, one) in fingerprints.iter().enumerate() {
             assert!(!fingerprints[..index].contains(one));

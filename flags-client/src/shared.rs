@@ -10,7 +10,7 @@ use flags_core::{
 };
 use tokio::sync::watch;
 
-use crate::clock::Time;
+use crate::clock::{Clock, Time};
 use crate::layer::Layers;
 use crate::misuse::{Misuses, Reported};
 use crate::status::{Failure, Problem, ProblemKind, Source, State, Status};
@@ -33,8 +33,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// For a client that follows a server.
-    pub(crate) fn following(decoders: Decoders) -> Self {
-        let (misuses, time) = (Misuses::new(true), Time::following());
+    pub(crate) fn following(decoders: Decoders, clock: Clock) -> Self {
+        let (misuses, time) = (Misuses::new(true), Time::following(clock));
         Self::new(State::Starting, Source::Nothing, decoders, misuses, time)
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flags_core::{InvalidObject, Misfit, Position, Timestamp, Undecodable};
 
-use crate::misuse::Misuse;
+use crate::misuse::{Misuse, is_of_feature};
 
 /// How a client is doing.
 ///
@@ -47,12 +47,15 @@ pub struct Status {
     /// Flags of the ruleset with values that are not of the types that were registered for them,
     /// by key. Each is valid for whoever asks for its JSON.
     pub undecodable: Arc<[Undecodable]>,
-    /// Flags that were not as the code says when they were first asked for, by key: each key and
-    /// type asked for once in the life of the client, also when the flag has become right. A value
-    /// that cannot be decoded is among them from its arrival, once for each version of the flag.
+    /// Flags and features that were not as the code says when they were first asked for, by key:
+    /// each key and type asked for once in the life of the client, also when it has become right. A
+    /// value that cannot be decoded is among them from its arrival, once for each version of the
+    /// flag. Of features, one that is asked for by its key at run time is not looked at, and one
+    /// that is asked for of tenants alone that are not stored neither.
     ///
-    /// At most 256; further ones are [counted](Counters::unlisted_misuses). A flag that is missing
-    /// from a [`Client::empty`](crate::Client::empty) is not among them.
+    /// At most 256; further ones are [counted](Counters::unlisted_misuses). What is missing from a
+    /// [`Client::empty`](crate::Client::empty) or from
+    /// `TestFlags` is not among them.
     pub misused: Arc<[Misuse]>,
     /// What has been counted since the client was made.
     pub counters: Counters,
@@ -149,7 +152,7 @@ pub struct Counters {
     pub ignored_objects: u64,
     /// Things that went wrong with the cache file.
     pub cache_errors: u64,
-    /// Flags that are not as the code says, beyond those in [`Status::misused`]; counted up to
+    /// Flags and features that are not as the code says, beyond those in [`Status::misused`]; counted up to
     /// some hundreds.
     pub unlisted_misuses: u64,
 }
@@ -230,13 +233,19 @@ impl fmt::Display for Status {
             [one] => write!(f, "; the flag `{}` cannot be decoded", one.key)?,
             many => write!(f, "; {} flags cannot be decoded", many.len())?,
         }
-        let mut others = self.misused.iter().filter(|misuse| !self.is_undecodable(misuse));
-        match (others.next(), others.count() as u64 + self.counters.unlisted_misuses) {
-            (None, 0) => {}
-            (Some(one), 0) => write!(f, "; not as the code says: {one}")?,
-            (first, further) => {
-                let count = further + u64::from(first.is_some());
-                write!(f, "; {count} flags are not as the code says")?;
+        let others = self.misused.iter().filter(|misuse| !self.is_undecodable(misuse));
+        let unlisted = self.counters.unlisted_misuses;
+        match (others.clone().count() as u64 + unlisted, others.clone().next()) {
+            (0, _) => {}
+            (1, Some(one)) => write!(f, "; not as the code says: {one}")?,
+            (count, _) => {
+                let features = others.clone().filter(|other| is_of_feature(other.misfit)).count();
+                let what = match unlisted == 0 && features as u64 == count {
+                    true => "features",
+                    false if features == 0 => "flags",
+                    false => "flags and features",
+                };
+                write!(f, "; {count} {what} are not as the code says")?;
             }
         }
         if let Some(problem) = &self.cache_error {

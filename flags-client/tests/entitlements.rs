@@ -7,7 +7,7 @@ mod support;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use flags_client::testing::{OverLimit, OverLimitPolicy, TestFlags};
+use flags_client::testing::{OverLimit, OverLimitPolicy, TestFlags, TestOverride, TestPackage};
 use flags_client::{
     Access, Client, Document, EntitlementReason, EntitlementSource, Entity, Feature, Flag, Granted,
     Json, Lane, Limit, Object, ObjectChange, Options, Remedy, Ruling, Timestamp, Verdict,
@@ -208,6 +208,14 @@ fn a_feature_of_another_type_than_the_code_says_is_denied() {
     assert_eq!(said(flags.entitlement(&COUNT, "acme")), invalid);
     assert_eq!(said(flags.limit(&COUNT, "acme").check(0)), invalid);
     assert_eq!(flags.snapshot().entitlement(&SWITCH, "acme").value, None);
+    // Also where nothing is granted of it, or it is taken away: an age lifts that, and no mistake.
+    const AGING: Feature = Feature::new("seats").when_stale(Duration::ZERO, WhenStale::Allow);
+    let test = TestFlags::new().last_heard("2000-01-01T00:00:00Z").tenant("acme").without(&SEATS);
+    for test in [test.clone(), test.denied(&SEATS)] {
+        for feature in [&SWITCH, &AGING] {
+            assert_eq!(said(test.client().entitlement(feature, "acme")), invalid);
+        }
+    }
 }
 
 #[test]
@@ -232,6 +240,77 @@ fn flags_of_a_test_go_by_its_clock_too() {
     assert_eq!(flags.get(&MISSING, &Entity::user("u")), 7);
     assert!(flags.status().misused.is_empty());
     assert_eq!(test.usage(&SEATS, "acme"), 0);
+}
+
+#[test]
+fn a_test_can_say_whatever_a_contract_can() {
+    let pack = TestPackage::new("pack").limit(&SEATS, 10).options(&REGIONS, &["us"]);
+    let free = TestPackage::new("free").limit(&SEATS, 1).feature(&SSO).json(&QUOTA, json!(1));
+    let end = "2027-01-01T00:00:00Z";
+    let all = TestFlags::new()
+        .at(NOON)
+        .tenant("acme")
+        .plan("pro")
+        .limit(&SEATS, 5)
+        .options(&REGIONS, &["eu"])
+        .addon(&pack, 3)
+        .trial(&free, NOON, end)
+        .fallback(&free)
+        .ends_at(end)
+        .tenant("globex")
+        .plan("pro")
+        .addon(&pack, 1)
+        .except(&SSO, TestOverride::feature().from(end))
+        .except(&SEATS, TestOverride::unlimited().until(end))
+        .except(&SEATS, TestOverride::limit(7).from(end))
+        .except(&REGIONS, TestOverride::remove_options(&["us"]))
+        .except(&QUOTA, TestOverride::json(json!(2)))
+        .tenant("initech")
+        .except(&SSO, TestOverride::deny())
+        .except(&REGIONS, TestOverride::options(&["ap", "eu"]))
+        .except(&SEATS, TestOverride::at_least(3))
+        .read_only_between(Lane::Manual, NOON, end);
+    let flags = all.client().snapshot();
+    let told = || {
+        ["acme", "globex", "initech"].map(|tenant| {
+            let seats = flags.entitlement(&SEATS, tenant);
+            let regions = match flags.entitlement(&REGIONS, tenant).value {
+                Some(Granted::Options(regions)) => regions.iter().count(),
+                _ => 0,
+            };
+            let sso = flags.entitlement(&SSO, tenant);
+            (seats.limit, seats.access.name(), regions, sso.reason.name())
+        })
+    };
+    let before = [
+        (Some(Limit::At(36)), "full", 2, "trial"),
+        (Some(Limit::Unlimited), "full", 0, "not_in_plan"),
+        (Some(Limit::At(3)), "read_only", 2, "denied"),
+    ];
+    assert_eq!(told(), before);
+    all.clock().set(end);
+    let after = [
+        (Some(Limit::At(1)), "full", 0, "granted"),
+        (Some(Limit::At(7)), "full", 0, "override_set"),
+        (Some(Limit::At(3)), "full", 2, "denied"),
+    ];
+    assert_eq!(told(), after);
+    let quota = flags.entitlement(&QUOTA, "acme");
+    assert_eq!(quota.source, Some(EntitlementSource::Plan { plan: "free", version: 1 }));
+}
+
+#[test]
+#[should_panic = "the add-on `pack` grants two different things"]
+fn tenants_share_add_ons() {
+    let pack = |seats| TestPackage::new("pack").limit(&SEATS, seats);
+    let _ = TestFlags::new().tenant("acme").addon(&pack(1), 1).tenant("globex").addon(&pack(2), 1);
+}
+
+#[test]
+#[should_panic = "the tenant has the add-on `pack` twice"]
+fn an_add_on_has_one_quantity() {
+    let pack = TestPackage::new("pack").limit(&SEATS, 1);
+    let _ = TestFlags::new().tenant("acme").addon(&pack, 1).addon(&pack, 1);
 }
 
 #[test]

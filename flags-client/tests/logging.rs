@@ -7,7 +7,10 @@ mod support;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
-use flags_client::{Client, Decoded, Decoders, Document, Entity, Flag, Misfit, Override, Value};
+use flags_client::{
+    Client, Decoded, Decoders, Document, Entity, Feature, FeatureType, Flag, Json, Limit, Misfit,
+    Object, Override, Value,
+};
 use support::{Canned, SOON, Server, TOKEN, boolean_flag, object, reach};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -119,6 +122,112 @@ fn a_flag_that_is_not_as_the_code_says_is_reported_once() {
     assert_eq!(status.misused[3].misfit, Misfit::Unregistered);
     assert_eq!(status.misused[2].to_string(), "`by\\nname`: there is no such flag");
     assert_eq!(status.to_string(), "fixed, at e.0; 5 flags are not as the code says");
+}
+
+fn sold(kind: &str, key: &str, definition: serde_json::Value) -> Object {
+    Object::new(kind, key, 1, &definition).unwrap()
+}
+
+/// Sells `sso`, a boolean, `seats`, a limit, and `odd`, which cannot be read, to `acme`, who has none of it.
+fn selling() -> Client {
+    let objects = vec![
+        sold("feature", "sso", serde_json::json!({"type": "boolean", "combine": "any"})),
+        sold("feature", "seats", serde_json::json!({"type": "limit", "combine": "max"})),
+        sold("feature", "odd", serde_json::json!({"type": "metered"})),
+        sold("tenant", "acme", serde_json::json!({})),
+    ];
+    Client::fixed(&Document { objects, ..document(&[]) })
+}
+
+#[test]
+fn a_feature_that_is_not_as_the_code_says_is_reported_once() {
+    const SSO: Feature = Feature::new("sso");
+    const MISSING: Feature = Feature::new("missing");
+    const SWITCH: Feature = Feature::new("seats");
+    const TABLE: Feature<Json> = Feature::new("seats");
+    const COUNT: Feature<Limit> = Feature::new("sso");
+    const ODD: Feature = Feature::new("odd");
+    /// A flag of the key of a feature is another thing.
+    const FLAG: Flag<bool> = Flag::new("missing", false);
+
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let client = selling();
+    for client in [&client, &client.overriding([])] {
+        let _ = client.entitlement(&MISSING, "globex");
+        assert_eq!(client.entitlement(&MISSING, "acme").reason.name(), "feature_unknown");
+        assert_eq!(client.entitlement(&SWITCH, "acme").reason.name(), "feature_invalid");
+        assert_eq!(client.snapshot().entitlement(&TABLE, "acme").reason.name(), "feature_invalid");
+        assert_eq!(client.limit(&COUNT, "acme").check(3).reason.name(), "feature_invalid");
+        assert_eq!(client.entitlement(&ODD, "acme").reason.name(), "feature_invalid");
+        assert_eq!(client.entitlement(&SSO, "acme").reason.name(), "not_in_plan");
+        assert!(!client.is_on(&FLAG, NOBODY));
+    }
+
+    let says = "a feature is not as the code says: nobody has access";
+    let met_feature = |key: &str, asked: &str, problem: &str| {
+        format!("message={says} key={key:?} asked={asked:?} problem={problem} ")
+    };
+    let texts = log.texts();
+    assert_eq!(
+        texts.iter().filter(|text| text.contains("not as the code says")).collect::<Vec<_>>(),
+        [
+            &met_feature("missing", "boolean", "there is no such feature"),
+            &met_feature("seats", "boolean", "the feature is of the type limit"),
+            &met_feature("seats", "json", "the feature is of the type limit"),
+            &met_feature("sso", "limit", "the feature is of the type boolean"),
+            &met("missing", Some("boolean"), "there is no such flag"),
+        ]
+    );
+    let status = client.status();
+    let misfits: Vec<_> =
+        status.misused.iter().map(|misuse| (&*misuse.key, misuse.misfit)).collect();
+    let is_limit = Misfit::OtherFeatureType(FeatureType::Limit);
+    assert_eq!(
+        misfits,
+        [
+            ("missing", Misfit::NoFeature),
+            ("missing", Misfit::Missing),
+            ("seats", is_limit),
+            ("seats", is_limit),
+            ("sso", Misfit::OtherFeatureType(FeatureType::Boolean)),
+        ]
+    );
+    assert_eq!(
+        status.to_string(),
+        "fixed, at e.0; the feature `odd` cannot be evaluated; \
+         5 flags and features are not as the code says"
+    );
+    // What the code can ask at its start.
+    let snapshot = client.snapshot();
+    let told = |key, asked| snapshot.ruleset().feature_misfit(key, asked);
+    assert_eq!(told("seats", FeatureType::Boolean), Some(is_limit));
+    assert_eq!(told("missing", FeatureType::Boolean), Some(Misfit::NoFeature));
+    assert_eq!([told("seats", FeatureType::Limit), told("odd", FeatureType::Json)], [None; 2]);
+}
+
+#[test]
+fn the_status_counts_features_as_such() {
+    const MISSING: Feature = Feature::new("missing");
+    const MISSING_TOO: Feature = Feature::new("missing-too");
+    let client = selling();
+    let _ = client.entitlement(&MISSING, "acme");
+    let text = client.status().to_string();
+    let one = "not as the code says: `missing`, asked for as boolean: there is no such feature";
+    assert!(text.ends_with(one), "{text}");
+    let _ = client.entitlement(&MISSING_TOO, "acme");
+    let text = client.status().to_string();
+    assert!(text.ends_with("2 features are not as the code says"), "{text}");
+}
+
+#[test]
+fn a_test_does_not_miss_features_that_it_does_not_name() {
+    const MISSING: Feature = Feature::new("missing");
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let client = flags_client::testing::TestFlags::new().tenant("acme").client();
+    assert_eq!(client.entitlement(&MISSING, "acme").reason.name(), "feature_unknown");
+    assert_eq!((client.status().misused.len(), log.texts().len()), (0, 0));
 }
 
 #[test]

@@ -1,13 +1,16 @@
-//! How a flag can differ from what the code says of it.
+//! How a flag or a feature can differ from what the code says of it.
 
 use core::fmt;
 
 use crate::definition::FlagType;
+use crate::entitlement::FeatureType;
 use crate::revision::Revision;
 
-/// How a flag differs from what the code says of it, so that the code's default holds.
+/// How a flag differs from what the code says of it, so that the code's default holds; or a feature,
+/// so that nobody has access.
 ///
-/// See [`Ruleset::misfit`](crate::Ruleset::misfit). Its `Display` is a clause, for reports:
+/// See [`Ruleset::misfit`](crate::Ruleset::misfit) and
+/// [`Ruleset::feature_misfit`](crate::Ruleset::feature_misfit). Its `Display` is a clause, for reports:
 ///
 /// ```
 /// use flags_core::{FlagType, Misfit};
@@ -27,6 +30,10 @@ pub enum Misfit {
     Unregistered,
     /// In this version of the flag, a value cannot be decoded into the code's type.
     Undecodable(Revision),
+    /// There is no such feature.
+    NoFeature,
+    /// The feature is of this type, and the code asks for another.
+    OtherFeatureType(FeatureType),
 }
 
 impl fmt::Display for Misfit {
@@ -37,6 +44,10 @@ impl fmt::Display for Misfit {
             Self::Unregistered => f.write_str("the type is not registered for this flag"),
             Self::Undecodable(version) => {
                 write!(f, "a value of version {version} of the flag cannot be decoded")
+            }
+            Self::NoFeature => f.write_str("there is no such feature"),
+            Self::OtherFeatureType(feature_type) => {
+                write!(f, "the feature is of the type {feature_type}")
             }
         }
     }

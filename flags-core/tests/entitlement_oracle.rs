@@ -108,9 +108,10 @@ proptest! {
     ) {
         for feature in ["size", "seats", "sso", "unheard-of"] {
             let timeline = timeline(&world, feature);
+            let decided = (-2..=LAST_MS).map(|now| (now, world.decide(feature, now))).collect();
             for now in &nows {
                 let decision = timeline.check_limit(used, requested, at(*now));
-                let expected = limited(&world, feature, used, requested, *now, -2);
+                let expected = limited(&world, feature, used, requested, *now, &decided);
                 prop_assert_eq!(said(decision), expected, "{} at {}", feature, now);
                 // Until its end it says the same.
                 let end = decision.valid_until.map_or(LAST_MS + 1, Timestamp::as_millis);

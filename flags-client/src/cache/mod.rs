@@ -207,6 +207,7 @@ async fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
     use flags_core::{Change, Decoders, Epoch};
     use std::path::Path;
 
@@ -229,7 +230,7 @@ mod tests {
     }
 
     fn shared() -> Arc<Shared> {
-        Arc::new(Shared::following(Decoders::new()))
+        Arc::new(Shared::following(Decoders::new(), Clock::default()))
     }
 
     async fn until_it_holds(folder: &Path, revision: u64) {

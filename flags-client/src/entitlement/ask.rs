@@ -1,6 +1,6 @@
 //! The one way from a feature and a tenant to a decision.
 
-use flags_core::{Decision, Entitlement, Now};
+use flags_core::{Access, Decision, Entitlement, EntitlementReason, Limit, Now};
 
 use super::feature::{Feature, FeatureValue};
 use crate::layer::Loaded;
@@ -37,7 +37,7 @@ impl Loaded {
         if feature.age.is_some() {
             return self.decide_by_age(feature, entitlement, asking);
         }
-        feature.of_this_type(asking.of(entitlement, self.time.clock.reader()))
+        self.of_the_type(feature, entitlement, asking.of(entitlement, self.time.clock.reader()))
     }
 
     /// An age is a boundary, so that the clock is read, once.
@@ -49,10 +49,52 @@ impl Loaded {
         asking: Asking,
     ) -> Decision<'r> {
         let now = self.time.clock.now();
-        let known = feature.of_this_type(asking.of(entitlement, now));
+        let known = self.of_the_type(feature, entitlement, asking.of(entitlement, now));
         match feature.age {
             Some(age) if self.time.is_older_than(age.after, now) => age.then.judge(known, T::TYPE),
             _ => known,
+        }
+    }
+
+    /// The decision, if the feature is of the type that the code says.
+    #[inline(always)]
+    fn of_the_type<'r, T: FeatureValue>(
+        &self,
+        feature: &Feature<T>,
+        entitlement: Entitlement<'r>,
+        decision: Decision<'r>,
+    ) -> Decision<'r> {
+        if entitlement.feature_type() == Some(T::TYPE) {
+            return decision;
+        }
+        self.of_another_type(feature, entitlement, decision)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn of_another_type<'r, T: FeatureValue>(
+        &self,
+        feature: &Feature<T>,
+        entitlement: Entitlement<'r>,
+        decision: Decision<'r>,
+    ) -> Decision<'r> {
+        let found = entitlement.feature_type();
+        if found.is_none() && decision.reason != EntitlementReason::FeatureUnknown {
+            // Of a tenant that is not stored, or invalid: the status has that.
+            return decision;
+        }
+        self.misuses.feature(feature.key, T::TYPE, found.is_none(), &self.ruleset);
+        match found {
+            None => decision,
+            Some(_) => Decision {
+                access: Access::None,
+                value: None,
+                limit: None,
+                remaining: decision.remaining.map(|_| Limit::At(0)),
+                reason: EntitlementReason::FeatureInvalid,
+                source: None,
+                valid_until: None,
+            },
         }
     }
 }

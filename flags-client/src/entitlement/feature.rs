@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use flags_core::{Access, Decision, EntitlementReason, FeatureKey, FeatureType, Granted, Limit};
+use flags_core::{FeatureKey, FeatureType, Limit};
 
 use super::stale::{Age, WhenStale};
 
@@ -34,7 +34,10 @@ use super::stale::{Age, WhenStale};
 /// assert!(!flags.entitlement(&SSO, "acme").is_allowed());
 /// ```
 ///
-/// A feature that is of another type in the catalogue is denied, as `feature_invalid`.
+/// A feature that is of another type in the catalogue is denied, as `feature_invalid`, and one that is not
+/// there as `feature_unknown`. The first time that a tenant's contract is asked for one, that is logged and
+/// listed in [`Status::misused`](crate::Status::misused);
+/// [`Ruleset::feature_misfit`](crate::Ruleset::feature_misfit) tells it beforehand, for a check at the start.
 pub struct Feature<T = bool> {
     pub(super) key: FeatureKey<'static>,
     pub(super) age: Option<Age>,
@@ -79,38 +82,6 @@ impl<T: FeatureValue> Feature<T> {
     #[must_use]
     pub const fn when_stale(self, after: Duration, then: WhenStale) -> Self {
         Self { age: Some(Age { after, then }), ..self }
-    }
-
-    /// The decision, if the feature is of the type that the code says.
-    #[inline]
-    pub(super) fn of_this_type<'r>(&self, decision: Decision<'r>) -> Decision<'r> {
-        match &decision.value {
-            Some(granted) if type_of(granted) != T::TYPE => of_another_type(),
-            _ => decision,
-        }
-    }
-}
-
-#[inline]
-fn type_of(granted: &Granted<'_>) -> FeatureType {
-    match granted {
-        Granted::Boolean => FeatureType::Boolean,
-        Granted::Limit(_) => FeatureType::Limit,
-        Granted::Options(_) => FeatureType::Options,
-        Granted::Json(_) => FeatureType::Json,
-    }
-}
-
-#[cold]
-fn of_another_type<'r>() -> Decision<'r> {
-    Decision {
-        access: Access::None,
-        value: None,
-        limit: None,
-        remaining: None,
-        reason: EntitlementReason::FeatureInvalid,
-        source: None,
-        valid_until: None,
     }
 }
 

@@ -38,25 +38,31 @@
 //! ```
 
 mod clock;
+mod exception;
+mod package;
 mod tenant;
+mod terms;
 
 use std::collections::BTreeMap;
 
 use flags_core::{
-    Decoders, Document, Epoch, FEATURE_KIND, FeatureDefinition, Flag, Limit, Object, Override,
-    OverrideValue, PLAN_KIND, PlanDefinition, TENANT_KIND, Timestamp,
+    ADDON_KIND, Decoders, Document, Epoch, FEATURE_KIND, FeatureDefinition, FeatureType, Flag,
+    Limit, Object, Override, OverrideValue, PLAN_KIND, TENANT_KIND, Timestamp,
 };
 use serde::Serialize;
+use serde_json::Value;
 
 pub use clock::{Instant, TestClock};
-pub use flags_core::{OverLimit, OverLimitPolicy};
+pub use exception::TestOverride;
+pub use flags_core::{Combine, OverLimit, OverLimitPolicy};
+pub use package::TestPackage;
 pub use tenant::TestTenant;
 
 use crate::client::Client;
 use crate::clock::Time;
-use crate::entitlement::{Feature, FeatureValue};
+use crate::entitlement::Feature;
 use crate::misuse::Misuses;
-use tenant::{Tenant, sold};
+use tenant::{Plans, Tenant, sold};
 
 /// The flags and the contracts of a test, of which clients are made; the [module](self) has an
 /// example.
@@ -184,17 +190,35 @@ impl TestFlags {
 
     /// What is sold: everything that a tenant is said to have, or not to have.
     #[track_caller]
-    fn declare<T: FeatureValue>(&mut self, feature: &Feature<T>) -> &mut FeatureDefinition {
-        let known = self.features.entry(feature.key()).or_insert_with(|| sold(T::TYPE));
-        assert!(known.feature_type == T::TYPE, "`{}` is of two types", feature.key());
+    fn declare(
+        &mut self,
+        feature: &'static str,
+        feature_type: FeatureType,
+    ) -> &mut FeatureDefinition {
+        let known = self.features.entry(feature).or_insert_with(|| sold(feature_type));
+        assert!(known.feature_type == feature_type, "`{feature}` is of two types");
         known
     }
 
-    fn declare_options(&mut self, feature: &str, options: &[&str]) {
-        if let Some(known) = self.features.get_mut(feature) {
-            let is_new = |option: &&&str| !known.options.iter().any(|known| known == **option);
-            let new: Vec<String> = options.iter().filter(is_new).map(ToString::to_string).collect();
-            known.options.extend(new);
+    #[track_caller]
+    fn declare_package(&mut self, package: &TestPackage) {
+        for grant in &package.grants {
+            self.declare(grant.feature, grant.feature_type);
+            self.declare_options(grant.feature, &grant.value);
+        }
+    }
+
+    /// The options that a grant or an override names.
+    fn declare_options(&mut self, feature: &str, value: &Value) {
+        if let Some(known) = self.features.get_mut(feature)
+            && known.feature_type == FeatureType::Options
+            && let Some(named) = value.as_array()
+        {
+            for option in named.iter().filter_map(Value::as_str) {
+                if !known.options.iter().any(|known| known == option) {
+                    known.options.push(option.to_owned());
+                }
+            }
         }
     }
 
@@ -204,14 +228,16 @@ impl TestFlags {
         for (key, feature) in &self.features {
             objects.push(object(FEATURE_KIND, key, feature));
         }
-        let mut plans: BTreeMap<&str, PlanDefinition> = BTreeMap::new();
-        for (tenant, version) in self.tenants.iter().zip(1..) {
-            let plan = plans.entry(tenant.plan()).or_insert(PlanDefinition { versions: vec![] });
-            plan.versions.push(tenant.plan_version(version));
-            objects.push(object(TENANT_KIND, &tenant.key, &tenant.definition(version)));
+        let (mut plans, mut addons) = (Plans::default(), BTreeMap::new());
+        for tenant in &self.tenants {
+            objects.push(object(TENANT_KIND, &tenant.key, &tenant.definition(&mut plans)));
+            addons.extend(tenant.addons.iter().map(|(addon, _)| (&addon.key, addon)));
         }
-        for (key, plan) in &plans {
+        for (key, plan) in &plans.0 {
             objects.push(object(PLAN_KIND, key, plan));
+        }
+        for (key, addon) in addons {
+            objects.push(object(ADDON_KIND, key, &addon.addon_definition()));
         }
         Document { revision: 1, objects, ..Document::empty(Epoch::new("test")) }
     }

@@ -1,16 +1,15 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::time::Duration;
 
 use flags_core::{
-    BlockDefinition, BlockEffect, Combine, ContractDefinition, ContractOverride, FeatureDefinition,
-    FeatureType, Lane, Limit, OverLimit, OverrideMode, OverrideValue, PlanVersionDefinition,
-    SubscriptionDefinition, SubscriptionState, TenantDefinition, TrialDefinition,
+    AddonQuantity, BlockEffect, Combine, ContractDefinition, FeatureDefinition, FeatureType, Limit,
+    OverLimit, OverrideValue, PlanDefinition, PlanReference, PlanVersionDefinition,
+    TenantDefinition, TrialDefinition,
 };
 use serde_json::{Map, Value};
 
 use super::TestFlags;
-use super::clock::Instant;
+use super::package::TestPackage;
 use crate::entitlement::{Feature, FeatureValue, Json, Options};
 
 /// The plan of a tenant that is said to have something, and not by which plan.
@@ -26,7 +25,7 @@ const SOME_PLAN: &str = "some-plan";
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct TestTenant {
-    flags: TestFlags,
+    pub(super) flags: TestFlags,
 }
 
 /// What is known of one tenant.
@@ -35,10 +34,17 @@ pub(super) struct Tenant {
     pub(super) key: String,
     pub(super) plan: Option<String>,
     pub(super) grants: Map<String, Value>,
-    grace_ms: u64,
-    after_grace: BlockEffect,
-    trial_end: Option<String>,
-    contract: ContractDefinition,
+    pub(super) priority: u32,
+    pub(super) grace_ms: u64,
+    pub(super) after_grace: BlockEffect,
+    /// The plan itself is on trial until then.
+    pub(super) trial_end: Option<String>,
+    /// Another plan is, from one instant to another.
+    pub(super) trial: Option<(TestPackage, String, String)>,
+    pub(super) fallback: Option<TestPackage>,
+    pub(super) addons: Vec<(TestPackage, u32)>,
+    /// Without what names plans and add-ons.
+    pub(super) contract: ContractDefinition,
     pub(super) used: BTreeMap<&'static str, u64>,
 }
 
@@ -48,9 +54,13 @@ impl Tenant {
             key: key.to_owned(),
             plan: None,
             grants: Map::new(),
+            priority: 0,
             grace_ms: 0,
             after_grace: BlockEffect::None,
             trial_end: None,
+            trial: None,
+            fallback: None,
+            addons: Vec::new(),
             contract: ContractDefinition::default(),
             used: BTreeMap::new(),
         }
@@ -62,20 +72,31 @@ impl Tenant {
     }
 
     /// Its version of its plan.
-    pub(super) fn plan_version(&self, version: u32) -> PlanVersionDefinition {
+    fn plan_version(&self, version: u32, fallback: Option<PlanReference>) -> PlanVersionDefinition {
         PlanVersionDefinition {
             version,
             grants: self.grants.clone(),
-            priority: 0,
+            priority: self.priority,
             grace_ms: self.grace_ms,
             after_grace: self.after_grace,
-            fallback: None,
+            fallback,
         }
     }
 
-    pub(super) fn definition(&self, version: u32) -> TenantDefinition {
+    /// What is stored of it; what it names of plans is added to them.
+    pub(super) fn definition(&self, plans: &mut Plans) -> TenantDefinition {
         let mut contract = self.contract.clone();
-        let plan = self.plan().to_owned();
+        let version_of = |package: &TestPackage, plans: &mut Plans| {
+            plans.add(&package.key, |version| package.plan_version(version))
+        };
+        let fallback = self.fallback.as_ref().map(|fallback| version_of(fallback, plans));
+        let PlanReference { plan, version } =
+            plans.add(self.plan(), |version| self.plan_version(version, fallback));
+        if let Some((package, start, end)) = &self.trial {
+            let PlanReference { plan, version } = version_of(package, plans);
+            let (start, end) = (start.clone(), end.clone());
+            contract.trial = Some(TrialDefinition { plan, plan_version: version, start, end });
+        }
         match &self.trial_end {
             None => (contract.plan, contract.plan_version) = (Some(plan), Some(version)),
             Some(end) => {
@@ -84,7 +105,32 @@ impl Tenant {
                 contract.trial = Some(TrialDefinition { plan, plan_version: version, start, end });
             }
         }
+        let addons = self.addons.iter();
+        contract.addons = addons
+            .map(|(package, quantity)| AddonQuantity {
+                addon: package.key.clone(),
+                quantity: *quantity,
+            })
+            .collect();
         TenantDefinition { attributes: Map::new(), contract }
+    }
+}
+
+/// Plans by their keys, to which a version is added wherever one is named.
+#[derive(Debug, Default)]
+pub(super) struct Plans(pub(super) BTreeMap<String, PlanDefinition>);
+
+impl Plans {
+    fn add(
+        &mut self,
+        key: &str,
+        version: impl FnOnce(u32) -> PlanVersionDefinition,
+    ) -> PlanReference {
+        let empty = || PlanDefinition { versions: Vec::new() };
+        let versions = &mut self.0.entry(key.to_owned()).or_insert_with(empty).versions;
+        let number = versions.last().map_or(1, |last| last.version + 1);
+        versions.push(version(number));
+        PlanReference { plan: key.to_owned(), version: number }
     }
 }
 
@@ -115,9 +161,7 @@ impl TestTenant {
 
     /// The plan includes these options.
     pub fn options(self, feature: &Feature<Options>, options: &[&str]) -> Self {
-        let mut this = self.grants(feature, options.into());
-        this.flags.declare_options(feature.key(), options);
-        this
+        self.grants(feature, options.into())
     }
 
     /// The plan includes a feature with this value.
@@ -127,7 +171,7 @@ impl TestTenant {
 
     /// The feature is sold, and the plan does not include it.
     pub fn without<T: FeatureValue>(mut self, feature: &Feature<T>) -> Self {
-        self.flags.declare(feature);
+        self.flags.declare(feature.key(), T::TYPE);
         self.with(|tenant| {
             tenant.grants.remove(feature.key());
         })
@@ -136,91 +180,37 @@ impl TestTenant {
     /// What the tenant uses of a limit, for the service under test to ask:
     /// [`TestFlags::usage`].
     pub fn used(mut self, feature: &Feature<Limit>, used: u64) -> Self {
-        self.flags.declare(feature);
+        self.flags.declare(feature.key(), FeatureType::Limit);
         self.with(|tenant| {
             tenant.used.insert(feature.key(), used);
         })
     }
 
-    /// An invoice is unpaid since then. Unless a [grace](Self::grace) is given, access ends at once.
-    ///
-    /// # Panics
-    /// If it is a text and not RFC 3339.
-    #[track_caller]
-    pub fn past_due_since(self, at: impl Instant) -> Self {
-        let unpaid_since = Some(at.timestamp().to_string());
-        let state = SubscriptionState::PastDue;
-        self.with(|tenant| {
-            let subscription = tenant.contract.subscription.get_or_insert_with(active);
-            *subscription = SubscriptionDefinition {
-                state,
-                unpaid_since,
-                ends_at: subscription.ends_at.take(),
-            };
-        })
-    }
-
-    /// How long the plan waits for an unpaid invoice.
-    pub fn grace(self, grace: Duration) -> Self {
-        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-        self.with(|tenant| tenant.grace_ms = grace_ms)
-    }
-
-    /// After the grace, the plan leaves read-only access.
-    pub fn read_only_after_grace(self) -> Self {
-        self.with(|tenant| tenant.after_grace = BlockEffect::ReadOnly)
-    }
-
-    /// The contract ends then.
-    ///
-    /// # Panics
-    /// If it is a text and not RFC 3339.
-    #[track_caller]
-    pub fn ends_at(self, at: impl Instant) -> Self {
-        let ends_at = Some(at.timestamp().to_string());
-        self.with(|tenant| {
-            tenant.contract.subscription.get_or_insert_with(active).ends_at = ends_at;
-        })
-    }
-
-    /// The plan is on trial until then, and there is none after it.
-    ///
-    /// # Panics
-    /// If it is a text and not RFC 3339.
-    #[track_caller]
-    pub fn trial_until(self, end: impl Instant) -> Self {
-        let end = Some(end.timestamp().to_string());
-        self.with(|tenant| tenant.trial_end = end)
-    }
-
-    /// An exception of the contract: at least so many until then.
-    ///
-    /// # Panics
-    /// If it is a text and not RFC 3339.
-    #[track_caller]
-    pub fn at_least_until(self, feature: &Feature<Limit>, limit: u64, end: impl Instant) -> Self {
-        let end = Some(end.timestamp().to_string());
-        self.exception(feature, OverrideMode::AtLeast, limit.into(), end)
-    }
-
-    /// An exception of the contract: not this feature.
-    pub fn denied<T: FeatureValue>(self, feature: &Feature<T>) -> Self {
-        self.exception(feature, OverrideMode::Deny, Value::Null, None)
-    }
-
-    /// Somebody blocks the tenant: no access to anything.
-    pub fn blocked(self, lane: Lane) -> Self {
-        self.block(lane, BlockEffect::None)
-    }
-
-    /// Somebody blocks the tenant: read-only access to everything.
-    pub fn read_only(self, lane: Lane) -> Self {
-        self.block(lane, BlockEffect::ReadOnly)
-    }
-
     /// A feature as it is sold: what happens to those who use more than its limit.
     pub fn over_limit(mut self, feature: &Feature<Limit>, over_limit: OverLimit) -> Self {
-        self.flags.declare(feature).over_limit = Some(over_limit);
+        self.flags.declare(feature.key(), FeatureType::Limit).over_limit = Some(over_limit);
+        self
+    }
+
+    /// A feature as it is sold: how grants of a plan, a trial and add-ons become one value. Of limits,
+    /// those are added up unless said.
+    ///
+    /// ```
+    /// use flags_client::testing::{Combine, TestFlags, TestPackage};
+    /// use flags_client::{Feature, Limit};
+    ///
+    /// const FILE_SIZE: Feature<Limit> = Feature::new("file-size");
+    ///
+    /// let large = TestPackage::new("large-files").limit(&FILE_SIZE, 500);
+    /// let test = TestFlags::new()
+    ///     .tenant("acme")
+    ///     .limit(&FILE_SIZE, 20)
+    ///     .addon(&large, 3)
+    ///     .combine(&FILE_SIZE, Combine::Max);
+    /// assert_eq!(test.client().entitlement(&FILE_SIZE, "acme").limit, Some(Limit::At(500)));
+    /// ```
+    pub fn combine<T: FeatureValue>(mut self, feature: &Feature<T>, combine: Combine) -> Self {
+        self.flags.declare(feature.key(), T::TYPE).combine = combine;
         self
     }
 
@@ -240,37 +230,14 @@ impl TestTenant {
     }
 
     fn grants<T: FeatureValue>(mut self, feature: &Feature<T>, grant: Value) -> Self {
-        self.flags.declare(feature);
+        self.flags.declare(feature.key(), T::TYPE);
+        self.flags.declare_options(feature.key(), &grant);
         self.with(|tenant| {
             tenant.grants.insert(feature.key().to_owned(), grant);
         })
     }
 
-    fn exception<T: FeatureValue>(
-        mut self,
-        feature: &Feature<T>,
-        mode: OverrideMode,
-        value: Value,
-        end: Option<String>,
-    ) -> Self {
-        self.flags.declare(feature);
-        self.with(|tenant| {
-            let overrides = &mut tenant.contract.overrides;
-            let id = format!("exception-{}", overrides.len() + 1);
-            let feature = feature.key().to_owned();
-            let (start, contract) = (None, None);
-            overrides.push(ContractOverride { id, feature, mode, value, start, end, contract });
-        })
-    }
-
-    fn block(self, lane: Lane, effect: BlockEffect) -> Self {
-        self.with(|tenant| {
-            let block = BlockDefinition { lane, effect, start: None, end: None };
-            tenant.contract.blocks.push(block);
-        })
-    }
-
-    fn with(mut self, change: impl FnOnce(&mut Tenant)) -> Self {
+    pub(super) fn with(mut self, change: impl FnOnce(&mut Tenant)) -> Self {
         if let Some(tenant) = self.flags.tenants.last_mut() {
             change(tenant);
         }
@@ -284,11 +251,6 @@ impl Deref for TestTenant {
     fn deref(&self) -> &TestFlags {
         &self.flags
     }
-}
-
-fn active() -> SubscriptionDefinition {
-    let state = SubscriptionState::Active;
-    SubscriptionDefinition { state, unpaid_since: None, ends_at: None }
 }
 
 /// A feature of this type, as it is sold unless something else is said.

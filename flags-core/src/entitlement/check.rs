@@ -2,6 +2,7 @@ use alloc::sync::Arc;
 
 use super::contract::Contract;
 use super::decision::{Decision, EntitlementReason};
+use super::definition::FeatureType;
 use super::feature::Feature;
 use super::over_time::{OverTime, Said};
 use crate::time::{Now, Timestamp};
@@ -50,6 +51,20 @@ impl<'r> Entitlement<'r> {
     pub(crate) fn none(reason: EntitlementReason) -> Self {
         let said = Said::without_access(reason);
         Self::new(None, OverTime::Always(said), PlanSince::Known(None))
+    }
+
+    /// The type of the feature; `None` where there is no such feature or no such tenant, or one of them
+    /// cannot be read.
+    ///
+    /// ```
+    /// use flags_core::Ruleset;
+    ///
+    /// assert_eq!(Ruleset::default().entitlement("acme", "sso").feature_type(), None);
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn feature_type(self) -> Option<FeatureType> {
+        self.feature.map(|feature| feature.feature_type)
     }
 
     /// What holds at `now`, which is asked for only where the decision has a boundary.

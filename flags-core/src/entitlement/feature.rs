@@ -17,7 +17,7 @@ use crate::limits::{MAX_FEATURE_OPTIONS, MAX_GRACE_MS};
 /// A feature, compiled.
 #[derive(Debug)]
 pub(crate) struct Feature {
-    pub(super) feature_type: FeatureType,
+    pub(crate) feature_type: FeatureType,
     pub(super) combine: Combine,
     pub(super) options: Box<[SmolStr]>,
     pub(super) over_limit: OverLimit,

@@ -28,6 +28,13 @@ impl<'k> FeatureKey<'k> {
     pub const fn key(self) -> &'k str {
         self.key
     }
+
+    /// Not a promise: another version may hash otherwise.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn hash(self) -> u64 {
+        self.hash
+    }
 }
 
 impl<'k> From<&'k alloc::string::String> for FeatureKey<'k> {

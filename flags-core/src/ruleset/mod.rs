@@ -41,7 +41,8 @@ use crate::decoders::{Decoders, Undecodable};
 use crate::definition::{FlagType, TenantDefinition};
 use crate::diagnostic::Diagnostic;
 use crate::entitlement::{
-    Catalogue, Contract, ContractDefinition, Entitlement, FeatureKey, Touched,
+    Catalogue, Contract, ContractDefinition, Entitlement, EntitlementReason, FeatureKey,
+    FeatureType, Touched,
 };
 use crate::flag::{Flag as TypedFlag, FlagValue};
 use crate::members::MembersChange;
@@ -384,6 +385,36 @@ impl Ruleset {
             Some(Misfit::Undecodable(found.version))
         } else {
             Some(Misfit::Unregistered)
+        }
+    }
+
+    /// How a feature differs from what the code says of it; `None` where it does not, and where that
+    /// is not known: before the first snapshot, and of a feature that cannot be read.
+    ///
+    /// ```
+    /// use flags_core::{Document, Epoch, FeatureType, Misfit, Ruleset};
+    ///
+    /// let (empty, _) = Ruleset::compile(&Document::empty(Epoch::new("e1")));
+    /// let misfit = empty.feature_misfit("sso", FeatureType::Boolean);
+    /// assert_eq!(misfit, Some(Misfit::NoFeature));
+    /// assert_eq!(Ruleset::default().feature_misfit("sso", FeatureType::Boolean), None);
+    /// ```
+    #[must_use]
+    pub fn feature_misfit<'k>(
+        &self,
+        feature: impl Into<FeatureKey<'k>>,
+        asked: FeatureType,
+    ) -> Option<Misfit> {
+        let feature = feature.into();
+        match self.catalogue.find(feature.hash, feature.key()) {
+            Err(EntitlementReason::FeatureUnknown) => {
+                self.position.is_some().then_some(Misfit::NoFeature)
+            }
+            Err(_) => None,
+            Ok((_, found)) => {
+                let found = found.feature_type;
+                (found != asked).then_some(Misfit::OtherFeatureType(found))
+            }
         }
     }
 

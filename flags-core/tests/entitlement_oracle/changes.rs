@@ -207,10 +207,12 @@ proptest! {
                         let found = said(entitlement.check(at(now)));
                         prop_assert_eq!(found, decided, "{} of {} at {}", feature, tenant, now);
                     }
+                    let decided =
+                        (-2..=LAST_MS).map(|now| (now, world.decide(feature, now))).collect();
                     for now in [-1, 5, 11, 20, 33, LAST_MS] {
                         let found = entitlement.check_limit(used, requested, at(now));
                         prop_assert_eq!(found, timeline.check_limit(used, requested, at(now)));
-                        let expected = limited(&world, feature, used, requested, now, -2);
+                        let expected = limited(&world, feature, used, requested, now, &decided);
                         prop_assert_eq!(said(found), expected, "{} of {}", feature, tenant);
                     }
                 }

@@ -1,20 +1,23 @@
 //! The same of limits.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::interpreter::{World, limit, millis, none, number};
 
-/// What `check_limit` says, by the decisions of every instant from `from` on.
+/// What `check_limit` says at `now`, by what is decided at every instant up to there. Left out may be instants
+/// at which it is what it was at the one before and will be at the one after.
 pub(crate) fn limited(
     world: &World,
     key: &str,
     used: u64,
     requested: u64,
     now: i64,
-    from: i64,
+    decided: &BTreeMap<i64, Value>,
 ) -> Value {
     let feature = world.features.get(key).unwrap_or(&Value::Null);
-    let mut decision = world.decide(key, now);
+    let mut decision = decided[&now].clone();
     if feature["type"] != "limit" && !feature.is_null() {
         decision = none("feature_invalid");
     }
@@ -40,13 +43,12 @@ pub(crate) fn limited(
     }
     let policy = &feature["over_limit"];
     let grace = policy["grace_ms"].as_i64().unwrap_or(0);
-    let is_below = |instant: i64| {
-        let decision = world.decide(key, instant);
+    let is_below = |decision: &Value| {
         decision["limit"].is_null() || number(&decision["limit"]) < i128::from(used)
     };
-    let not_below = (from..=now).rev().find(|instant| !is_below(*instant));
+    let not_below = decided.range(..=now).rev().find(|(_, decision)| !is_below(decision));
     let plan_since = millis(&world.contract["plan_since"]).filter(|since| *since <= now);
-    let downgrade = not_below.map(|instant| instant + 1).max(plan_since);
+    let downgrade = not_below.map(|(instant, _)| instant + 1).max(plan_since);
     let left = match policy["policy"].as_str() {
         _ if downgrade.is_some_and(|downgrade| now < downgrade + grace) => "full",
         None | Some("block_growth") => "full",

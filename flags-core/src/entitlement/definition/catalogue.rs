@@ -49,16 +49,22 @@ impl FeatureType {
             Self::Json => &[Combine::Priority],
         }
     }
-}
 
-impl fmt::Display for FeatureType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    /// The name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Boolean => "boolean",
             Self::Limit => "limit",
             Self::Options => "options",
             Self::Json => "json",
-        })
+        }
+    }
+}
+
+impl fmt::Display for FeatureType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
