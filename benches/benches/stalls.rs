@@ -1,11 +1,14 @@
-//! The slowest reads while rulesets are swapped a thousand times a second, against the slowest
-//! reads beside a thread that does the same work without swapping: what the difference shows is
-//! the swap and nothing of the machine.
+//! The slowest reads while rulesets are swapped, against the slowest reads beside a thread that does
+//! the same work without swapping: what the difference shows is the swap and nothing of the machine.
 //!
-//! The swapped ruleset has a segment of a million keys; each swap adds or removes one of them.
+//! Two rulesets: one has a segment of a million keys, and a thousand times a second one of them is added or
+//! removed; the other a million tenants with contracts, and ten times a second a plan is changed which half of
+//! them have.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::expect_used, reason = "a bench that cannot set itself up has nothing to measure")]
+
+mod contracts;
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -14,15 +17,51 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use flags_core::{Change, Document, Entity, Epoch, Flag, Object, Ruleset, Timestamp};
-use serde_json::json;
+use contracts::{object, plan};
+use flags_core::{Access, Change, Document, Entity, Epoch, FeatureKey, Flag, Ruleset, Timestamp};
+use serde_json::{Value, json};
 
-const MEMBERS: usize = 1_000_000;
-const SWAPS_PER_PHASE: u32 = 1_000;
-const PERIOD: Duration = Duration::from_millis(1);
+const MANY: usize = 1_000_000;
 const PHASES: usize = 10;
-const NOW: Timestamp = Timestamp::from_millis(0);
+/// 2026-11-20T12:00:00Z.
+const NOW: Timestamp = Timestamp::from_millis(1_795_176_000_000);
 const BETA: Flag<bool> = Flag::new("beta", false);
+const SEATS: FeatureKey<'static> = FeatureKey::new("feature-7");
+/// One tenant in so many has overrides.
+const OVERRIDDEN: usize = 20;
+
+/// What is changed, how often, and what is read meanwhile.
+struct Scene {
+    name: &'static str,
+    ruleset: fn() -> Ruleset,
+    /// The objects of the change of a round.
+    change: fn(u64, usize) -> Value,
+    read: fn(&Ruleset) -> bool,
+    changes_per_phase: usize,
+    period: Duration,
+}
+
+const SCENES: [Scene; 2] = [
+    Scene {
+        name: "a member of a segment of 1,000,000",
+        ruleset: with_a_segment,
+        change: member,
+        read: |ruleset| ruleset.get(&BETA, black_box(&Entity::tenant("tenant-777777")), NOW).value,
+        changes_per_phase: 1_000,
+        period: Duration::from_millis(1),
+    },
+    Scene {
+        name: "a plan of 500,000 tenants",
+        ruleset: with_contracts,
+        change: plan_of_half,
+        read: |ruleset| {
+            let held = ruleset.entitlement(black_box("tenant-000000042"), SEATS);
+            held.check(|| NOW).access == Access::Full
+        },
+        changes_per_phase: 10,
+        period: Duration::from_millis(100),
+    },
+];
 
 /// What the writing thread does with a ruleset that it has made.
 #[derive(Clone, Copy, PartialEq)]
@@ -38,25 +77,31 @@ struct Reads {
 }
 
 fn main() {
-    let first = ruleset();
-    let current = ArcSwap::from_pointee(first);
+    println!("{PHASES} phases each, in turns\n");
+    println!(
+        "| what changes | beside a thread that | reads | median ns | P99.99 ns | over 50 µs | per million |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    SCENES.iter().for_each(measure);
+}
+
+fn measure(scene: &Scene) {
+    let current = ArcSwap::from_pointee((scene.ruleset)());
     let mut reads = [Reads::default(), Reads::default()];
     // In turns, so that whatever else the machine does falls on both.
     for _ in 0..PHASES {
         for (writer, reads) in [Writer::Swaps, Writer::Discards].into_iter().zip(&mut reads) {
-            phase(&current, writer, reads);
+            phase(scene, &current, writer, reads);
         }
     }
-    println!("{PHASES} phases each of {SWAPS_PER_PHASE} changes, one a millisecond\n");
-    println!("| beside a thread that | reads | median ns | P99.99 ns | over 50 µs | per million |");
-    println!("|---|---|---|---|---|---|");
     for (name, reads) in ["swaps", "does not swap"].iter().zip(&mut reads) {
         let times = &mut reads.nanoseconds;
         times.sort_unstable();
         let at = |part: f64| times.get((times.len() as f64 * part) as usize).copied();
         let slow = times.len() - times.partition_point(|time| *time <= 50_000);
         println!(
-            "| {name} | {} | {} | {} | {slow} | {:.2} |",
+            "| {} | {name} | {} | {} | {} | {slow} | {:.2} |",
+            scene.name,
             times.len(),
             at(0.5).unwrap_or_default(),
             at(0.9999).unwrap_or_default(),
@@ -65,30 +110,29 @@ fn main() {
     }
 }
 
-fn phase(current: &ArcSwap<Ruleset>, writer: Writer, reads: &mut Reads) {
+fn phase(scene: &Scene, current: &ArcSwap<Ruleset>, writer: Writer, reads: &mut Reads) {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
-            write(current, writer);
+            write(scene, current, writer);
             stop.store(true, Ordering::Relaxed);
         });
-        let tenant = Entity::tenant("tenant-777777");
         while !stop.load(Ordering::Relaxed) {
             let start = Instant::now();
-            assert!(black_box(current.load().get(&BETA, black_box(&tenant), NOW).value));
+            assert!(black_box((scene.read)(&current.load())));
             let time = start.elapsed().as_nanos();
             reads.nanoseconds.push(u32::try_from(time).unwrap_or(u32::MAX));
         }
     });
 }
 
-fn write(current: &ArcSwap<Ruleset>, writer: Writer) {
+fn write(scene: &Scene, current: &ArcSwap<Ruleset>, writer: Writer) {
     // Kept until nobody reads it, so that no reader frees it: the client does the same.
     let mut retired: Vec<Arc<Ruleset>> = Vec::new();
     let mut next_at = Instant::now();
-    for round in 0..SWAPS_PER_PHASE {
+    for round in 0..scene.changes_per_phase {
         let before = current.load_full();
-        let (next, report) = before.apply(&change(&before, round)).expect("the change follows");
+        let (next, report) = before.apply(&change(scene, &before, round)).expect("it follows");
         assert!(report.is_clean(), "{report:?}");
         match writer {
             Writer::Swaps => retired.push(current.swap(Arc::new(next))),
@@ -96,25 +140,33 @@ fn write(current: &ArcSwap<Ruleset>, writer: Writer) {
         }
         drop(before);
         retired.retain(|ruleset| Arc::strong_count(ruleset) > 1);
-        next_at += PERIOD;
+        next_at += scene.period;
         thread::sleep(next_at.saturating_duration_since(Instant::now()));
     }
 }
 
-/// Adds a member in even rounds, and takes it away again in odd ones.
-fn change(before: &Ruleset, round: u32) -> Change {
+fn change(scene: &Scene, before: &Ruleset, round: usize) -> Change {
     let revision = before.revision() + 1;
-    let what = if round.is_multiple_of(2) { "add" } else { "remove" };
     serde_json::from_value(json!({
         "epoch": "bench", "previous": revision - 1, "revision": revision,
-        "objects": [{"members": {"kind": "segment", "key": "beta-tenants", "version": revision,
-                                 "included": {what: ["one-more"]}}}],
+        "objects": [(scene.change)(revision, round)],
     }))
     .expect("a change is written as one")
 }
 
-fn ruleset() -> Ruleset {
-    let keys: Vec<String> = (0..MEMBERS).map(|index| format!("tenant-{index}")).collect();
+/// Adds a member in even rounds, and takes it away again in odd ones.
+fn member(revision: u64, round: usize) -> Value {
+    let what = if round.is_multiple_of(2) { "add" } else { "remove" };
+    json!({"members": {"kind": "segment", "key": "beta-tenants", "version": revision,
+                       "included": {what: ["one-more"]}}})
+}
+
+fn plan_of_half(_: u64, round: usize) -> Value {
+    json!({"upsert": plan(1, 1 + round)})
+}
+
+fn with_a_segment() -> Ruleset {
+    let keys: Vec<String> = (0..MANY).map(|index| format!("tenant-{index}")).collect();
     let segment = json!({"kind": "tenant", "included": keys, "excluded": []});
     let flag = json!({
         "type": "boolean",
@@ -122,10 +174,13 @@ fn ruleset() -> Ruleset {
         "state": {"on": true, "off_variant": "off", "fallthrough": {"variant": "off"}, "rules": [
             {"id": "beta", "when": {"segment": "beta-tenants"}, "serve": {"variant": "on"}}]},
     });
-    let objects = [("segment", "beta-tenants", segment), ("flag", "beta", flag)]
-        .map(|(kind, key, definition)| Object::new(kind, key, 1, &definition).expect("JSON"));
+    let objects = [object("segment", "beta-tenants", &segment), object("flag", "beta", &flag)];
     let document = Document { epoch: Epoch::new("bench"), revision: 1, objects: objects.into() };
     let (ruleset, report) = Ruleset::compile(&document);
     assert!(report.is_clean(), "{report:?}");
     ruleset
+}
+
+fn with_contracts() -> Ruleset {
+    contracts::compiled(MANY, OVERRIDDEN)
 }
