@@ -26,7 +26,7 @@ const PHASES: usize = 10;
 /// 2026-11-20T12:00:00Z.
 const NOW: Timestamp = Timestamp::from_millis(1_795_176_000_000);
 const BETA: Flag<bool> = Flag::new("beta", false);
-const SEATS: FeatureKey<'static> = FeatureKey::new("feature-7");
+const SEATS: FeatureKey<'static> = FeatureKey::new("feature-11");
 /// One tenant in so many has overrides.
 const OVERRIDDEN: usize = 20;
 

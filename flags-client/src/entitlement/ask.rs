@@ -1,6 +1,6 @@
 //! The one way from a feature and a tenant to a decision.
 
-use flags_core::{Access, Decision, Entitlement, EntitlementReason, Limit, Now};
+use flags_core::{Access, Decision, Entitlement, EntitlementReason, FeatureType, Limit, Now};
 
 use super::feature::{Feature, FeatureValue};
 use crate::layer::Loaded;
@@ -64,37 +64,36 @@ impl Loaded {
         entitlement: Entitlement<'r>,
         decision: Decision<'r>,
     ) -> Decision<'r> {
-        if entitlement.feature_type() == Some(T::TYPE) {
+        let found = entitlement.feature_type();
+        // What is seldom so is not told the decision: that stays in registers.
+        if found == Some(T::TYPE) || self.is_usable(feature, found, decision.reason) {
             return decision;
         }
-        self.of_another_type(feature, entitlement, decision)
+        Decision {
+            access: Access::None,
+            value: None,
+            limit: None,
+            remaining: decision.remaining.map(|_| Limit::At(0)),
+            reason: EntitlementReason::FeatureInvalid,
+            source: None,
+            valid_until: None,
+        }
     }
 
+    /// Whether a decision holds though the feature is not of the type that the code says; that is noted.
     #[cold]
     #[inline(never)]
-    fn of_another_type<'r, T: FeatureValue>(
+    fn is_usable<T: FeatureValue>(
         &self,
         feature: &Feature<T>,
-        entitlement: Entitlement<'r>,
-        decision: Decision<'r>,
-    ) -> Decision<'r> {
-        let found = entitlement.feature_type();
-        if found.is_none() && decision.reason != EntitlementReason::FeatureUnknown {
+        found: Option<FeatureType>,
+        reason: EntitlementReason,
+    ) -> bool {
+        if found.is_none() && reason != EntitlementReason::FeatureUnknown {
             // Of a tenant that is not stored, or invalid: the status has that.
-            return decision;
+            return true;
         }
         self.misuses.feature(feature.key, T::TYPE, found.is_none(), &self.ruleset);
-        match found {
-            None => decision,
-            Some(_) => Decision {
-                access: Access::None,
-                value: None,
-                limit: None,
-                remaining: decision.remaining.map(|_| Limit::At(0)),
-                reason: EntitlementReason::FeatureInvalid,
-                source: None,
-                valid_until: None,
-            },
-        }
+        found.is_none()
     }
 }

@@ -14,6 +14,7 @@ impl<'r> Entitlement<'r> {
     /// `now` is asked for at most once, and only where the decision has a boundary. It allocates
     /// nothing.
     #[must_use]
+    #[inline]
     pub fn check_limit(self, used: u64, requested: u64, now: impl Now) -> Decision<'r> {
         let is_limit = |feature: &Feature| feature.feature_type == FeatureType::Limit;
         if !self.feature.is_none_or(is_limit) {
@@ -35,6 +36,18 @@ impl<'r> Entitlement<'r> {
         if requested > 0 {
             return reached(decision, Access::None);
         }
+        self.after_downgrade(decision, (place, used), now_ms, now)
+    }
+
+    /// Of few tenants, and so not where all others are decided.
+    #[inline(never)]
+    fn after_downgrade(
+        self,
+        decision: Decision<'r>,
+        (place, used): (usize, u64),
+        now_ms: Option<i64>,
+        now: impl Now,
+    ) -> Decision<'r> {
         let policy = self.feature.map_or_else(OverLimit::default, |feature| feature.over_limit);
         // Another start of the plan begins the grace anew.
         let plan_since = self.plan_since.instant().filter(|_| policy.grace_ms > 0);
