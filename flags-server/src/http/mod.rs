@@ -3,6 +3,7 @@
 mod audit;
 mod auth;
 mod body;
+mod caller;
 mod catalogue;
 mod client_address;
 mod contract;
@@ -27,6 +28,7 @@ mod problem;
 mod project;
 mod propagation;
 mod rate;
+mod report;
 mod request;
 mod routes;
 mod schedule;

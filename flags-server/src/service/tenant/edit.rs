@@ -45,11 +45,13 @@ impl TenantsEdit {
         view: &dyn View,
         environment: &Environment,
         needs: &mut Needs<'_>,
-        wanted: WantedTenant,
+        wanted: impl IntoIterator<Item = WantedTenant>,
     ) -> Result<Self, Fault> {
         let (mut edit, mut faults) = (Self::default(), Vec::new());
-        let present = view.tenant(environment.id, &wanted.key)?;
-        edit.add(environment, needs, present.as_ref(), wanted, &mut faults)?;
+        for wanted in wanted {
+            let present = view.tenant(environment.id, &wanted.key)?;
+            edit.add(environment, needs, present.as_ref(), wanted, &mut faults)?;
+        }
         all_right(faults)?;
         Ok(edit)
     }
