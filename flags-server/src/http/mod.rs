@@ -3,7 +3,6 @@
 mod audit;
 mod auth;
 mod body;
-mod caller;
 mod catalogue;
 mod client_address;
 mod contract;

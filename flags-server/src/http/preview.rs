@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Query, State};
@@ -17,7 +17,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::body::{Checked, Shaped, form};
-use super::caller::Caller;
 use super::evaluate::live;
 use super::openapi::{Describes, Operation};
 use super::path::Keys;
@@ -25,7 +24,7 @@ use super::problem::Problem;
 use crate::limits::{DEFAULT_PAGE_ITEMS, MAX_FLAGS, MAX_PAGE_ITEMS};
 use crate::schema::{self, Body, named, of_shape};
 use crate::service::preview::{
-    Affected, Effects, How, Preview, Transition, Write, affected, proposed, unfinished,
+    Affected, Effects, How, Preview, Transition, Write, affected, proposed,
 };
 use crate::service::rollout::{ROLLOUT, Rollout};
 use crate::service::{Fault, Service, now, segment, state};
@@ -126,6 +125,18 @@ impl Describes for MayConflict {
     }
 }
 
+/// Tells a computation, when it is dropped, that nobody waits for it any more.
+#[derive(Default)]
+pub(super) struct Caller {
+    pub(super) gone: Arc<AtomicBool>,
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.gone.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Finds out what is proposed, and lets `answer` say what would come of it.
 async fn preview(
     service: &Service,
@@ -156,7 +167,7 @@ async fn preview(
         .await?;
     let (before, epoch) = (live.ruleset(), service.live.epoch().clone());
     let caller = Caller::default();
-    let gone = caller.gone();
+    let gone = Arc::clone(&caller.gone);
     let answered = service.compute_at(place, move || {
         let preview = Preview::new(before, epoch, object, flags.into_iter().collect(), now())?;
         answer(&preview, &gone)
@@ -231,7 +242,7 @@ pub(super) async fn summary(
     Checked(proposal): Checked<Proposal>,
 ) -> Result<Response, Problem> {
     let answer = |preview: &Preview, gone: &AtomicBool| {
-        let flags = preview.effects(gone).map_err(unfinished)?.into_iter().map(show).collect();
+        let flags = preview.effects(gone).map_err(Fault::from)?.into_iter().map(show).collect();
         let (revision, tenants) = (preview.revision(), preview.tenants());
         Ok(Json(Shown { revision, tenants, flags }).into_response())
     };
@@ -300,7 +311,7 @@ fn page(
     }
     let after = after.map(|cursor| (&*cursor.flag, &*cursor.tenant));
     // One more tells whether there is a next page.
-    let mut found = preview.changed(after, limit + 1, gone).map_err(unfinished)?;
+    let mut found = preview.changed(after, limit + 1, gone).map_err(Fault::from)?;
     let more = found.len() > limit;
     found.truncate(limit);
     let next_cursor = found.last().filter(|_| more).map(|last| {

@@ -101,9 +101,10 @@ pub(crate) struct Preview {
     deadline: Instant,
 }
 
-/// Says why a preview did not come to its end.
-pub(crate) fn unfinished(stopped: Stopped) -> Fault {
-    stopped.told("preview_seconds", PREVIEW_TIMEOUT)
+impl From<Stopped> for Fault {
+    fn from(stopped: Stopped) -> Self {
+        stopped.told("preview_seconds", PREVIEW_TIMEOUT)
+    }
 }
 
 /// What a change would do to the answers of one flag.

@@ -483,10 +483,6 @@ mod tests {
             let told = json!({"tenants": {"created": created, "updated": updated, "first": first}});
             assert_eq!(sentence(None, Some(&told)), expected);
         }
-        let told = json!({"tenants": {"created": 0, "updated": 1, "first": ["a"]}, "flag": "f",
-                          "override": {"feature": "seats", "mode": "at_least", "value": 50}});
-        let expected = "1 tenant updated (a): override added (seats at_least 50)";
-        assert_eq!(sentence(None, Some(&told)), expected);
     }
 
     #[test]
@@ -502,5 +498,13 @@ mod tests {
         let after = json!({"targets": [{"kind": "user", "variant": "on",
             "keys": (0..MAX_SENTENCE_PARTS + 5).map(|n| n.to_string()).collect::<Vec<_>>()}]});
         assert!(sentence(Some(&json!({})), Some(&after)).ends_with("; and 5 more"));
+    }
+
+    #[test]
+    fn an_exception_that_many_were_given_is_told() {
+        let told = json!({"tenants": {"created": 0, "updated": 1, "first": ["a"]}, "flag": "f",
+                          "override": {"feature": "seats", "mode": "at_least", "value": 50}});
+        let expected = "1 tenant updated (a): override added (seats at_least 50)";
+        assert_eq!(sentence(None, Some(&told)), expected);
     }
 }

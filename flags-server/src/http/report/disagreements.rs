@@ -12,11 +12,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{read_cursor, write_cursor};
-use crate::http::caller::Caller;
 use crate::http::evaluate::live;
 use crate::http::list::{ListQuery, Summed};
 use crate::http::openapi::{Describes, Operation};
 use crate::http::path::Keys;
+use crate::http::preview::Caller;
 use crate::http::problem::Problem;
 use crate::limits::MAX_PAGE_ITEMS;
 use crate::schema;
@@ -130,7 +130,7 @@ async fn report(
         .read(move |view| Report::new(view, ruleset, (&project, &environment), which, at))
         .await?;
     let caller = Caller::default();
-    let gone = caller.gone();
+    let gone = Arc::clone(&caller.gone);
     service.compute_at(place, move || answer(&report, &gone)).await?
 }
 

@@ -127,13 +127,16 @@ impl<'r> Mending<'r> {
             Self::Retarget { mut tenants, variant } => {
                 tenants.retain(|tenant| whom.contains(tenant));
                 let state = retargeted(bench.place, &tenants, variant);
+                if variant.is_some() {
+                    bench.place.check(bench.view, &state).map_err(in_tenants)?;
+                }
                 Ok(Edit::State(Box::new(state)))
             }
             Self::Grant { mut tenants, exception } => {
                 tenants.retain(|tenant| whom.contains(&*tenant.key));
                 let environment = &bench.place.environment;
                 let mut needs = Needs::new(bench.view, environment);
-                let edit = TenantsEdit::new(bench.view, environment, &mut needs, tenants)?;
+                let edit = TenantsEdit::all(bench.view, environment, &mut needs, tenants)?;
                 Ok(Edit::Tenants(edit, exception.told()))
             }
         }
@@ -143,6 +146,15 @@ impl<'r> Mending<'r> {
 fn retargeted(place: &Place, tenants: &[&str], variant: Option<&str>) -> FlagState {
     let targets = retarget(&place.state.targets, tenants, variant);
     FlagState { targets, ..place.state.clone() }
+}
+
+/// What is wrong with a flag, told of the keys that became its targets.
+fn in_tenants(fault: Fault) -> Fault {
+    let place = |fault| Diagnostic { pointer: "/tenants".into(), ..fault };
+    match fault {
+        Fault::Invalid(faults) => Fault::Invalid(faults.into_iter().map(place).collect()),
+        fault => fault,
+    }
 }
 
 impl Edit {

@@ -177,9 +177,10 @@ pub(crate) fn plan(
         _ => Some(Why::NoDisagreement),
     };
     let obstacles: Vec<Option<Why>> = repair.tenants.iter().map(|key| obstacle(key)).collect();
-    let wanted = repair.tenants.iter().enumerate();
-    let wanted = wanted.filter(|(index, _)| matches!(obstacles.get(*index), Some(None)));
-    let wanted: Vec<(usize, &str)> = wanted.map(|(index, tenant)| (index, &**tenant)).collect();
+    let wanted = repair.tenants.iter().zip(&obstacles).enumerate();
+    let wanted = wanted.filter(|(_, (_, obstacle))| obstacle.is_none());
+    let wanted: Vec<(usize, &str)> =
+        wanted.map(|(index, (tenant, _))| (index, &**tenant)).collect();
     let mending = match (&repair.exception, repair.variant.as_deref()) {
         (Some(exception), _) => Mending::grant(&bench, &before.feature, exception, &wanted)?,
         (None, variant) => Mending::retarget(&bench, &wanted, variant)?,

@@ -45,7 +45,17 @@ impl TenantsEdit {
         view: &dyn View,
         environment: &Environment,
         needs: &mut Needs<'_>,
-        wanted: impl IntoIterator<Item = WantedTenant>,
+        wanted: WantedTenant,
+    ) -> Result<Self, Fault> {
+        Self::all(view, environment, needs, vec![wanted])
+    }
+
+    /// The same of several.
+    pub(crate) fn all(
+        view: &dyn View,
+        environment: &Environment,
+        needs: &mut Needs<'_>,
+        wanted: Vec<WantedTenant>,
     ) -> Result<Self, Fault> {
         let (mut edit, mut faults) = (Self::default(), Vec::new());
         for wanted in wanted {

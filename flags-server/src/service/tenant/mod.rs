@@ -211,7 +211,7 @@ pub(super) fn write(
     let wanted = WantedTenant { at: String::new(), key, definition, notes };
     let key = wanted.key.clone();
     let here = environment.clone();
-    let edit = TenantsEdit::new(unit.tx, &here, &mut Needs::new(unit.tx, &here), [wanted])?;
+    let edit = TenantsEdit::new(unit.tx, &here, &mut Needs::new(unit.tx, &here), wanted)?;
     if edit.is_empty() {
         return Ok(environment.revision);
     }
