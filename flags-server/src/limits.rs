@@ -409,3 +409,27 @@ pub(crate) const MAX_PROPAGATION_INSTANCES: usize = 100;
 /// Requests that wait for the propagation of a revision at the same time; further ones are
 /// answered at once.
 pub(crate) const MAX_PROPAGATION_WAITS: usize = 64;
+
+/// Most answers of one report of disagreements: stored tenants times flags that require a feature.
+pub(crate) const MAX_REPORT_ANSWERS: u64 = MAX_PREVIEW_ANSWERS;
+
+/// How long a report may take.
+pub(crate) const REPORT_TIMEOUT: Duration = PREVIEW_TIMEOUT;
+
+/// Tenants that a report names for each way to disagree.
+pub(crate) const MAX_REPORT_EXAMPLES: usize = 10;
+
+/// Most tenants about which one request ends disagreements: other writes wait for it.
+pub(crate) const MAX_REPAIRED_TENANTS: usize = MAX_TENANTS_PER_REQUEST;
+
+/// Tenants with overrides that a report reads at once.
+pub(crate) const OVERRIDDEN_TENANTS_PER_READ: u32 = 1_000;
+
+/// How far ahead a report looks for overrides that are due, in days, where the request does not say …
+pub(crate) const DEFAULT_DUE_DAYS: u32 = 30;
+
+/// … and at most.
+pub(crate) const MAX_DUE_DAYS: u32 = 3_660;
+
+/// Uses of limits that one page of a report looks at; there may be more to find after it.
+pub(crate) const MAX_USES_READ: u32 = 10 * USES_PER_READ;

@@ -169,6 +169,11 @@ async fn what_is_sold_conflicts(refused: &mut Refused<'_>) {
     refused.conflict(Method::POST, &of("import"), exported, None, needed).await;
     let (revert, then) = (of("revert?include=catalogue"), json!({"revision": before}));
     refused.conflict(Method::POST, &revert, then, None, needed).await;
+
+    let seats = json!({"key": "seats", "type": "limit", "combine": "sum"});
+    refused.server.post(&of("features"), seats).await.is(201);
+    let seat = of("tenants/acme/seats/seats/ada");
+    refused.conflict(Method::PUT, &seat, Value::Null, None, "not_entitled").await;
 }
 
 #[tokio::test]
@@ -225,6 +230,26 @@ async fn conflicts_come_where_the_document_says() {
             (format!("{PRODUCTION}/{preview}"), json!({"flag": "a", "rollout": rollout("user")}));
         refused.conflict(Method::POST, &path, said, None, moved).await;
     }
+
+    // A list goes on with the revision that it began with.
+    for tenant in ["t1", "t2"] {
+        let tenant = json!({"tenants": [{"key": tenant}]});
+        server.post(&format!("{PRODUCTION}/tenants"), tenant).await.is(200);
+    }
+    let sso = json!({"key": "sso", "type": "boolean", "combine": "any"});
+    server.post(&format!("{PRODUCTION}/features"), sso).await.is(201);
+    server.create_flag("login").await;
+    let login = json!({"on": true, "off_variant": "off", "fallthrough": {"variant": "on"},
+        "requires": {"feature": "sso"}, "targets": [
+            {"kind": "tenant", "keys": ["t1", "t2"], "variant": "on"}]});
+    let path = format!("{PRODUCTION}/flags/login");
+    let version = server.get(&path).await.is(200)["version"].as_u64().unwrap();
+    server.put(&path, version, login).await.is(200);
+    let list = format!("{PRODUCTION}/reports/disagreements/tenants");
+    let page = server.get(&format!("{list}?limit=1")).await.is(200);
+    server.create_flag("another").await;
+    let next = format!("{list}?cursor={}", page["next_cursor"].as_str().unwrap());
+    refused.conflict(Method::GET, &next, Value::Null, None, "revision_changed").await;
 
     // What has ended has.
     let done = done(&server, &schedule).await;

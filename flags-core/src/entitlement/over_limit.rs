@@ -48,15 +48,69 @@ impl<'r> Entitlement<'r> {
         now_ms: Option<i64>,
         now: impl Now,
     ) -> Decision<'r> {
-        let policy = self.feature.map_or_else(OverLimit::default, |feature| feature.over_limit);
-        // Another start of the plan begins the grace anew.
-        let plan_since = self.plan_since.instant().filter(|_| policy.grace_ms > 0);
+        let downgrade = self.downgrade(place, used);
         let now_ms = match now_ms {
-            None if plan_since.is_some() => now.now().as_millis(),
+            None if downgrade.plan_since.is_some() => now.now().as_millis(),
             known => known.unwrap_or_default(),
         };
-        let downgrade = Downgrade { policy, plan_since, since: self.below_since(place, used) };
         downgrade.leaves(decision, now_ms)
+    }
+
+    /// What the feature says of those who use more than their limit.
+    ///
+    /// [`grace_until`](Self::grace_until) has an example.
+    #[must_use]
+    pub fn over_limit(self) -> OverLimit {
+        self.feature.map_or_else(OverLimit::default, |feature| feature.over_limit)
+    }
+
+    /// When the access of a tenant that uses more than its limit becomes less, because the feature's
+    /// [grace](OverLimit::grace_ms) is over. `None` where it is over already, or where that leaves the
+    /// access as it is; and where the limit is not exceeded, or there is none.
+    ///
+    /// [`check_limit`](Self::check_limit) gives the instant at which its decision ends, for whatever
+    /// reason; this is for people, who want to know that one.
+    ///
+    /// ```
+    /// use flags_core::{Document, OverLimitPolicy, Ruleset, Timestamp};
+    ///
+    /// let document: Document = serde_json::from_str(r#"{
+    ///     "epoch": "e1", "revision": 1,
+    ///     "objects": [
+    ///         {"kind": "feature", "key": "seats", "version": 1, "definition": {
+    ///             "type": "limit", "combine": "sum",
+    ///             "over_limit": {"policy": "read_only", "grace_ms": 86400000}}},
+    ///         {"kind": "plan", "key": "pro", "version": 1,
+    ///          "definition": {"versions": [{"version": 1, "grants": {"seats": 5}}]}},
+    ///         {"kind": "tenant", "key": "acme", "version": 1, "definition": {
+    ///             "plan": "pro", "plan_version": 1, "plan_since": "2027-01-01T00:00:00Z"}}
+    ///     ]
+    /// }"#)?;
+    /// let (ruleset, _) = Ruleset::compile(&document);
+    /// let seats = ruleset.entitlement("acme", "seats");
+    /// let now = Timestamp::parse("2027-01-01T12:00:00Z").unwrap();
+    /// assert_eq!(seats.grace_until(6, now), Timestamp::parse("2027-01-02T00:00:00Z"));
+    /// assert_eq!(seats.grace_until(5, now), None);
+    /// assert_eq!(seats.over_limit().policy, OverLimitPolicy::ReadOnly);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn grace_until(self, used: u64, now: Timestamp) -> Option<Timestamp> {
+        let now = now.as_millis();
+        let place = self.over_time.place(now);
+        let decision = self.decision(place);
+        let after = self.over_limit().policy.leaves();
+        if after >= decision.access || decision.limit.is_none_or(|limit| limit.holds(used)) {
+            return None;
+        }
+        self.downgrade(place, used).grace_end(now).map(Timestamp::from_millis)
+    }
+
+    fn downgrade(self, place: usize, used: u64) -> Downgrade {
+        let policy = self.over_limit();
+        // Another start of the plan begins the grace anew.
+        let plan_since = self.plan_since.instant().filter(|_| policy.grace_ms > 0);
+        Downgrade { policy, plan_since, since: self.below_since(place, used) }
     }
 
     /// Since when the limit is below `used` without a pause; `None` where that is always.
@@ -71,6 +125,7 @@ impl<'r> Entitlement<'r> {
 }
 
 /// A tenant uses more than its limit.
+#[derive(Clone, Copy)]
 struct Downgrade {
     policy: OverLimit,
     plan_since: Option<i64>,
@@ -78,22 +133,34 @@ struct Downgrade {
     since: Option<i64>,
 }
 
+impl OverLimitPolicy {
+    /// The most access that it leaves after the grace.
+    const fn leaves(self) -> Access {
+        match self {
+            Self::BlockGrowth => Access::Full,
+            Self::ReadOnly => Access::ReadOnly,
+            Self::None => Access::None,
+        }
+    }
+}
+
 impl Downgrade {
+    /// When its grace is over, where it is not.
+    fn grace_end(self, now: i64) -> Option<i64> {
+        let grace_ms = i64::try_from(self.policy.grace_ms).unwrap_or(i64::MAX);
+        let begun = self.plan_since.filter(|since| *since <= now);
+        let downgrade = begun.max(self.since)?;
+        Some(downgrade.saturating_add(grace_ms)).filter(|grace_end| now < *grace_end)
+    }
+
     /// What is left of a decision.
     fn leaves(self, decision: Decision<'_>, now: i64) -> Decision<'_> {
         let end = decision.valid_until.map(Timestamp::as_millis);
-        let grace_ms = i64::try_from(self.policy.grace_ms).unwrap_or(i64::MAX);
-        let begun = self.plan_since.filter(|since| *since <= now);
         let to_come = self.plan_since.filter(|since| *since > now);
-        let grace_end = begun
-            .max(self.since)
-            .map(|downgrade| downgrade.saturating_add(grace_ms))
-            .filter(|grace_end| now < *grace_end);
-        let left = match self.policy.policy {
-            _ if grace_end.is_some() => Access::Full,
-            OverLimitPolicy::BlockGrowth => Access::Full,
-            OverLimitPolicy::ReadOnly => Access::ReadOnly,
-            OverLimitPolicy::None => Access::None,
+        let grace_end = self.grace_end(now);
+        let left = match grace_end {
+            Some(_) => Access::Full,
+            None => self.policy.policy.leaves(),
         };
         let valid_until = [end, to_come, grace_end].into_iter().flatten().min();
         let decision =

@@ -246,7 +246,17 @@ impl ListQuery {
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|last| key(last).to_owned());
-        let (link, list) = self.linked(found.into_iter().map(show).collect(), next.as_deref());
+        self.part_with(sums, found.into_iter().map(show).collect(), next.as_deref())
+    }
+
+    /// The answer with a part of a list that knows where it goes on, beside what all of it comes to.
+    pub(super) fn part_with<J: Serialize>(
+        self,
+        sums: impl Serialize,
+        items: Vec<J>,
+        next: Option<&str>,
+    ) -> Response {
+        let (link, list) = self.linked(items, next);
         respond(link, Summed { sums, list })
     }
 

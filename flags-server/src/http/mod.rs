@@ -27,6 +27,7 @@ mod problem;
 mod project;
 mod propagation;
 mod rate;
+mod report;
 mod request;
 mod routes;
 mod schedule;

@@ -127,6 +127,11 @@ fn unquoted(quoted: &str) -> Option<String> {
 }
 
 impl Post {
+    /// Who asks.
+    pub(super) fn author(&self) -> &Author {
+        &self.author
+    }
+
     /// The answer to the same request, if it was sent before: for a handler that reads what may be
     /// there no more. It need not be asked for by others, as [`run`](Self::run) asks for it.
     pub(super) async fn answered(&self, service: &Service) -> Result<Option<Response>, Problem> {

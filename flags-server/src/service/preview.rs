@@ -4,25 +4,21 @@
 //! the write finds it out, on one committed state. What it would do, the evaluator says, asked with
 //! the rules before and after. The writer has nothing to do with it.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use flags_core::{
-    AttributeValue, Change, Context, Epoch, FLAG_KIND, Gap, ObjectChange, Revision, Ruleset,
-    SEGMENT_KIND, TENANT_KIND, Timestamp,
+    Change, Epoch, FLAG_KIND, Gap, ObjectChange, Revision, Ruleset, SEGMENT_KIND, Timestamp,
 };
 use serde_json::Value;
 
 use super::rollout::{self, Rollout};
+use super::tenants_alone::{Stopped, TenantAlone, Watch, each_tenant, keep_first};
 use super::{Fault, Precondition, segment, state};
 use crate::limits::{MAX_PREVIEW_ANSWERS, MAX_PREVIEW_EXAMPLES, PREVIEW_TIMEOUT};
 use crate::store::{EnvironmentId, ObjectKind, View};
-
-/// How many answers are given before it is looked whether anybody still waits for them.
-const ANSWERS_PER_LOOK: usize = 1_024;
 
 /// A write that is proposed.
 pub(crate) enum Write {
@@ -105,21 +101,9 @@ pub(crate) struct Preview {
     deadline: Instant,
 }
 
-/// Why a preview did not come to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stopped {
-    /// Nobody waits for it.
-    Unwanted,
-    /// It takes too long.
-    TooLong,
-}
-
 impl From<Stopped> for Fault {
     fn from(stopped: Stopped) -> Self {
-        match stopped {
-            Stopped::Unwanted => Self::Internal("nobody waited".into()),
-            Stopped::TooLong => Self::limit("preview_seconds", PREVIEW_TIMEOUT.as_secs()),
-        }
+        stopped.told("preview_seconds", PREVIEW_TIMEOUT)
     }
 }
 
@@ -240,65 +224,22 @@ impl Preview {
         after: Option<&str>,
         mut visit: impl FnMut(&'p str, Transition<'p>),
     ) -> Result<(), Stopped> {
-        for (index, tenant) in self.before.tenants().enumerate() {
-            if index.is_multiple_of(ANSWERS_PER_LOOK) {
-                if stop.load(Ordering::Relaxed) {
-                    return Err(Stopped::Unwanted);
-                }
-                if Instant::now() >= self.deadline {
-                    return Err(Stopped::TooLong);
-                }
-            }
-            if after.is_some_and(|after| tenant <= after) {
-                continue;
-            }
-            let context = TenantAlone { key: tenant, more: Cell::new(false) };
+        let watch = Watch { stop, deadline: self.deadline };
+        each_tenant(&self.before, watch, after, |tenant| {
+            let context = TenantAlone::new(tenant);
             let from = self.before.evaluate(flag, &context, self.now).variant;
             let to = self.after.evaluate(flag, &context, self.now).variant;
-            visit(tenant, Transition { from, to, dependent: context.more.get() });
-        }
-        Ok(())
-    }
-}
-
-/// Adds to the first `limit`.
-fn keep_first<T: Ord>(first: &mut BinaryHeap<T>, item: T, limit: usize) {
-    if first.len() < limit {
-        first.push(item);
-    } else if let Some(mut last) = first.peek_mut()
-        && item < *last
-    {
-        *last = item;
-    }
-}
-
-/// A tenant of which no more is known than what is stored, and whether more was asked for.
-struct TenantAlone<'k> {
-    key: &'k str,
-    more: Cell<bool>,
-}
-
-impl Context for TenantAlone<'_> {
-    fn key(&self, kind: &str) -> Option<&str> {
-        if kind == TENANT_KIND {
-            return Some(self.key);
-        }
-        self.more.set(true);
-        None
-    }
-
-    fn attribute(&self, kind: &str, _name: &str) -> Option<AttributeValue<'_>> {
-        if kind != TENANT_KIND {
-            self.more.set(true);
-        }
-        None
+            visit(tenant, Transition { from, to, dependent: context.was_not_enough() });
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
-    use flags_core::Document;
+    use flags_core::{Document, TENANT_KIND};
 
     #[test]
     fn it_ends_when_nobody_waits_and_when_it_takes_too_long() {

@@ -18,7 +18,11 @@ pub(crate) fn sentence(before: Option<&Value>, after: Option<&Value>) -> String 
     match (&old, &new) {
         (None, Some(new)) => {
             if let Some(told) = new.get("tenants") {
-                return tenants(told);
+                let told = tenants(told);
+                return match new.get("override") {
+                    Some(exception) => format!("{told}: override added ({})", excepted(exception)),
+                    None => told,
+                };
             }
             parts.push("created".to_owned());
             parts.extend(
@@ -242,14 +246,17 @@ fn addons(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>
     });
 }
 
+/// What an override does, such as `seats at_least 50`.
+fn excepted(exception: &Value) -> String {
+    let does = format!("{} {}", text(exception, "feature"), text(exception, "mode"));
+    match exception.get("value").map(|value| short(Some(value))) {
+        Some(Some(value)) => format!("{does} {value}"),
+        _ => does,
+    }
+}
+
 fn overrides(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>) {
-    let told = |exception: &Value| {
-        let does = format!("{} {}", text(exception, "feature"), text(exception, "mode"));
-        match exception.get("value").map(|value| short(Some(value))) {
-            Some(Some(value)) => format!("{does} {value}"),
-            _ => does,
-        }
-    };
+    let told = excepted;
     by_name("id", before, after, |id, old, new| match (old, new) {
         (None, Some(new)) => parts.push(format!("override {id} added ({})", told(new))),
         (Some(_), None) => parts.push(format!("override {id} removed")),
@@ -491,5 +498,13 @@ mod tests {
         let after = json!({"targets": [{"kind": "user", "variant": "on",
             "keys": (0..MAX_SENTENCE_PARTS + 5).map(|n| n.to_string()).collect::<Vec<_>>()}]});
         assert!(sentence(Some(&json!({})), Some(&after)).ends_with("; and 5 more"));
+    }
+
+    #[test]
+    fn an_exception_that_many_were_given_is_told() {
+        let told = json!({"tenants": {"created": 0, "updated": 1, "first": ["a"]}, "flag": "f",
+                          "override": {"feature": "seats", "mode": "at_least", "value": 50}});
+        let expected = "1 tenant updated (a): override added (seats at_least 50)";
+        assert_eq!(sentence(None, Some(&told)), expected);
     }
 }

@@ -1,8 +1,8 @@
 //! The state of a flag in one environment.
 
 use flags_core::{
-    FLAG_STATE, Field, FlagDefinition, FlagState, ObjectChange, Shape, check_flag, flag_references,
-    unknown_variant,
+    FLAG_STATE, Field, FlagDefinition, FlagState, Object, ObjectChange, Revision, Shape,
+    check_flag, flag_references, unknown_variant,
 };
 use serde_json::{Value, json};
 
@@ -41,9 +41,9 @@ pub(crate) struct Path {
 
 /// A flag's state with everything around it.
 pub(super) struct Place {
-    project: Project,
-    environment: Environment,
-    key: String,
+    pub(super) project: Project,
+    pub(super) environment: Environment,
+    pub(super) key: String,
     pub(super) document: FlagDocument,
     version: u64,
     bytes: u64,
@@ -135,12 +135,21 @@ impl Place {
         if limited {
             check_document(&document, "")?;
         }
-        let wire = wire_flag(&self.key, next, &document, &self.document.shared)?;
+        let wire = self.wire(next, &document)?;
         if limited {
             let bytes = (self.bytes, wire_bytes(&wire));
             Sizes::check_replaced(view, self.environment.id, bytes, Default::default())?;
         }
         Ok(Some(ObjectChange::Upsert(wire)))
+    }
+
+    /// The flag as SDKs would get it with another state.
+    pub(super) fn with_state(&self, state: &FlagState) -> Result<Object, Fault> {
+        self.wire(self.environment.revision + 1, &to_json(state)?)
+    }
+
+    fn wire(&self, version: Revision, document: &str) -> Result<Object, Fault> {
+        wire_flag(&self.key, version, document, &self.document.shared)
     }
 
     /// Writes another state, unless it is the present one.

@@ -1,5 +1,7 @@
 //! Targeting single tenants.
 
+use std::collections::HashSet;
+
 use flags_core::{FlagState, Target, is_context_key};
 
 use super::fault::Fault;
@@ -27,7 +29,7 @@ pub(crate) fn target_tenant(
     }
     let place = Place::find(unit.tx, path, precondition)?;
     variant.map_or(Ok(()), |name| place.needs_variant(name))?;
-    let targets = retarget(&place.state.targets, tenant, variant);
+    let targets = retarget(&place.state.targets, &[tenant], variant);
     let after = FlagState { targets, ..place.state.clone() };
     let action = match variant {
         Some(_) => "flag_state.target",
@@ -36,31 +38,36 @@ pub(crate) fn target_tenant(
     place.save(unit, action, after)
 }
 
-fn retarget(targets: &[Target], tenant: &str, variant: Option<&str>) -> Vec<Target> {
-    let holds = |target: &Target| target.kind == TENANT && target.keys.iter().any(|k| k == tenant);
-    let mut targets = targets.to_vec();
-    if let Some(variant) = variant {
-        if targets.iter().any(|target| holds(target) && target.variant == variant) {
-            return targets;
+/// The targets with some tenants moved to those of a variant, or out of all of them.
+pub(super) fn retarget(targets: &[Target], tenants: &[&str], variant: Option<&str>) -> Vec<Target> {
+    let moved: HashSet<&str> = tenants.iter().copied().collect();
+    let is_there = |target: &Target| target.kind == TENANT && variant == Some(&*target.variant);
+    let there = targets.iter().filter(|target| is_there(target)).flat_map(|target| &target.keys);
+    let there: HashSet<&str> = there.map(String::as_str).collect();
+    let mut after = Vec::with_capacity(targets.len() + 1);
+    for target in targets {
+        let mut target = target.clone();
+        if target.kind == TENANT && !is_there(&target) {
+            let before = target.keys.len();
+            target.keys.retain(|key| !moved.contains(&**key));
+            if target.keys.is_empty() && before > 0 {
+                continue;
+            }
         }
-        let fits = |target: &&mut Target| target.kind == TENANT && target.variant == variant;
-        match targets.iter_mut().find(fits) {
-            Some(target) => target.keys.push(tenant.to_owned()),
-            None => targets.push(Target {
-                kind: TENANT.to_owned(),
-                keys: vec![tenant.to_owned()],
-                variant: variant.to_owned(),
-            }),
+        after.push(target);
+    }
+    let Some(variant) = variant else { return after };
+    let new = tenants.iter().filter(|tenant| !there.contains(**tenant));
+    let new: Vec<String> = new.map(|tenant| (*tenant).to_owned()).collect();
+    match after.iter_mut().find(|target| is_there(target)) {
+        Some(target) => target.keys.extend(new),
+        None if new.is_empty() => {}
+        None => {
+            let (kind, variant) = (TENANT.to_owned(), variant.to_owned());
+            after.push(Target { kind, keys: new, variant });
         }
     }
-    targets.retain_mut(|target| {
-        if !holds(target) || variant == Some(&*target.variant) {
-            return true;
-        }
-        target.keys.retain(|key| key != tenant);
-        !target.keys.is_empty()
-    });
-    targets
+    after
 }
 
 #[cfg(test)]
@@ -83,16 +90,25 @@ mod tests {
             target("tenant", &["initech"], "on"),
         ];
         assert_eq!(
-            retarget(&before, "acme", Some("on")),
+            retarget(&before, &["acme"], Some("on")),
             [
                 target("user", &["acme"], "off"),
                 target("tenant", &["globex"], "off"),
                 target("tenant", &["initech", "acme"], "on"),
             ]
         );
-        assert_eq!(retarget(&before, "initech", Some("on")), before);
-        assert_eq!(retarget(&before, "initech", None), before[..2]);
-        assert_eq!(retarget(&before, "hooli", None), before);
-        assert_eq!(retarget(&[], "acme", Some("on")), [target("tenant", &["acme"], "on")]);
+        assert_eq!(retarget(&before, &["initech"], Some("on")), before);
+        assert_eq!(retarget(&before, &["initech"], None), before[..2]);
+        assert_eq!(retarget(&before, &["hooli"], None), before);
+        assert_eq!(
+            retarget(&before, &["initech", "hooli", "globex"], Some("on")),
+            [
+                target("user", &["acme"], "off"),
+                target("tenant", &["acme"], "off"),
+                target("tenant", &["initech", "hooli", "globex"], "on"),
+            ]
+        );
+        assert_eq!(retarget(&before, &["globex", "initech", "acme"], None), before[..1]);
+        assert_eq!(retarget(&[], &["acme"], Some("on")), [target("tenant", &["acme"], "on")]);
     }
 }

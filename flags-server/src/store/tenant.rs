@@ -47,6 +47,13 @@ pub(crate) trait StoredTenants {
 
     fn tenant(&self, environment: EnvironmentId, key: &str) -> StoreResult<Option<StoredTenant>>;
 
+    /// Those of whose contracts people have something to say: which have overrides.
+    fn tenants_with_overrides(
+        &self,
+        environment: EnvironmentId,
+        page: &Page,
+    ) -> StoreResult<Vec<StoredTenant>>;
+
     /// Some tenants whose contracts name something of the catalogue, up to `limit`; of a plan those of
     /// one version, where one is given.
     fn tenants_that_name(

@@ -124,7 +124,7 @@ pub(super) fn operation_id(method: &Method, path: &str, is_list: bool) -> String
         let word = segment.trim_end_matches(".json");
         words.push(if of_one { word.trim_end_matches('s').to_owned() } else { word.to_owned() });
     }
-    words.join("_")
+    words.join("_").replace('-', "_")
 }
 
 #[cfg(test)]
@@ -148,6 +148,12 @@ mod tests {
                 "/api/v1/projects/{p}/environments/{e}/flags/{flag}",
                 false,
                 "put_environment_flag",
+            ),
+            (
+                Method::GET,
+                "/api/v1/projects/{p}/environments/{e}/reports/over-limit",
+                true,
+                "list_environment_reports_over_limit",
             ),
             (Method::GET, "/openapi.json", false, "get_openapi"),
             (Method::GET, "/sdk/v1/snapshot", false, "get_sdk_snapshot"),

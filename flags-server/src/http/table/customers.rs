@@ -4,6 +4,7 @@ use flags_core::{AddonDefinition, FeatureDefinition, PlanDefinition};
 
 use super::{EDIT, VIEW, at};
 use crate::http::list::Summed;
+use crate::http::report::{disagreements, over_limit, overrides, repair, thresholds};
 use crate::http::routes::{Routes, delete, get, patch, post, put};
 use crate::http::{catalogue, contract, entitlement, history, plan, seat, tenant, usage, write};
 use crate::service::uses::Standing;
@@ -257,9 +258,45 @@ pub(super) fn use_routes(routes: Routes) -> Routes {
                     .demands_no_version(),
             ],
         )
+}
+
+pub(super) fn report_routes(routes: Routes) -> Routes {
+    routes
+        .route(
+            &at("/reports/disagreements"),
+            [get(VIEW, disagreements::sums)
+                .says::<disagreements::Shown<'_>>(
+                    "About how many tenants flags and contracts disagree",
+                )
+                .or_refuses(422)],
+        )
+        .route(
+            &at("/reports/disagreements/tenants"),
+            [get(VIEW, disagreements::tenants)
+                .says::<disagreements::Page<'_>>("About which tenants flags and contracts disagree")
+                .with_header("Link")
+                .or_refuses(409)
+                .or_refuses(422)],
+        )
+        .route(
+            &at("/reports/disagreements/repair"),
+            [post(EDIT, repair::create)
+                .says::<repair::Shown>("End disagreements about some tenants")],
+        )
+        .route(
+            &at("/reports/overrides"),
+            [get(VIEW, overrides::list)
+                .lists::<overrides::Shown>("Exceptions that end soon, or are to be looked at")
+                .or_refuses(422)],
+        )
+        .route(
+            &at("/reports/over-limit"),
+            [get(VIEW, over_limit::list)
+                .lists::<over_limit::Shown>("Who uses more than is granted")],
+        )
         .route(
             &at("/reports/thresholds"),
-            [get(VIEW, usage::thresholds)
-                .lists::<usage::Shown>("Who came to 80, 95 or 100 % of a limit")],
+            [get(VIEW, thresholds::list)
+                .lists::<thresholds::Shown>("Who came to 80, 95 or 100 % of a limit")],
         )
 }

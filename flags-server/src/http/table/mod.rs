@@ -20,6 +20,7 @@ pub(super) fn routes() -> Routes {
         .about("catalogue", "What is sold, in one environment", customers::catalogue_routes)
         .about("tenants", "What is stored of tenants", customers::tenant_routes)
         .about("uses", "What tenants use of their limits", customers::use_routes)
+        .about("reports", "What somebody should look at", customers::report_routes)
         .about("questions", "What services would see, and what a change would do", question_routes)
         .about("schedule", "Changes at a time", schedule_routes)
         .about(

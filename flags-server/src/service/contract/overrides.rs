@@ -1,6 +1,8 @@
 //! Overrides, written one by one.
 
-use flags_core::{ContractOverride, Diagnostic, MAX_TENANT_OVERRIDES, Revision, check_contract};
+use flags_core::{
+    ContractOverride, Diagnostic, MAX_TENANT_OVERRIDES, Revision, Timestamp, check_contract,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -9,7 +11,7 @@ use crate::service::catalogue::Needs;
 use crate::service::contract::check_needs;
 use crate::service::fault::Fault;
 use crate::service::precondition::Precondition;
-use crate::service::publish::Unit;
+use crate::service::publish::{Author, Unit};
 use crate::service::received::{Received, all_right};
 use crate::service::tenant::shape::NEW_OVERRIDE;
 use crate::service::tenant::{self, Tenant, write};
@@ -68,7 +70,8 @@ pub(crate) fn create(
     } else if !received.members.contains_key("id") {
         received.members.insert("id".into(), json!(Uuid::now_v7().simple().to_string()));
     }
-    let (definition, said) = read(unit, received, place.1.revision + 1)?;
+    let said = (unit.author, unit.now, place.1.revision + 1);
+    let (definition, said) = read(received, said)?;
     if before.noted(&definition.id).is_some() {
         let (key, existing) = (definition.id.clone(), definition.id);
         return Err(Fault::KeyConflict { key, existing });
@@ -99,7 +102,8 @@ pub(crate) fn put(
     take_sent_back(&mut received, Some(&present.note));
     received.take_immutable("id", &path.id);
     received.members.insert("id".into(), json!(path.id));
-    let (definition, mut note) = read(unit, received, place.1.revision + 1)?;
+    let said = (unit.author, unit.now, place.1.revision + 1);
+    let (definition, mut note) = read(received, said)?;
     note.created_at.clone_from(&present.note.created_at);
     if note.says_the_same(&present.note) && definition == present.definition {
         return Ok(Override { noted: present, revision: Some(place.1.revision) });
@@ -133,10 +137,9 @@ fn take_sent_back(received: &mut Received, present: Option<&Note>) {
 }
 
 /// What a body says; pointers lead into it.
-fn read(
-    unit: &Unit<'_>,
+pub(super) fn read(
     mut received: Received,
-    version: Revision,
+    (author, now, version): (&Author, Timestamp, Revision),
 ) -> Result<(ContractOverride, Note), Fault> {
     received.check(&NEW_OVERRIDE);
     let mut text = |name: &str| match received.members.remove(name) {
@@ -145,8 +148,8 @@ fn read(
     };
     let (reason, review_at) = (text("reason").unwrap_or_default(), text("review_at"));
     let definition: ContractOverride = received.read()?;
-    let (id, name) = (unit.author.actor.clone(), unit.author.actor_name.clone());
-    let created_at = unit.now.to_string();
+    let (id, name) = (author.actor.clone(), author.actor_name.clone());
+    let created_at = now.to_string();
     let note = Note { reason, actor: Actor { id, name }, created_at, review_at, version };
     all_right(note.faults(&definition))?;
     Ok((definition, note))

@@ -47,9 +47,21 @@ impl TenantsEdit {
         needs: &mut Needs<'_>,
         wanted: WantedTenant,
     ) -> Result<Self, Fault> {
+        Self::all(view, environment, needs, vec![wanted])
+    }
+
+    /// The same of several.
+    pub(crate) fn all(
+        view: &dyn View,
+        environment: &Environment,
+        needs: &mut Needs<'_>,
+        wanted: Vec<WantedTenant>,
+    ) -> Result<Self, Fault> {
         let (mut edit, mut faults) = (Self::default(), Vec::new());
-        let present = view.tenant(environment.id, &wanted.key)?;
-        edit.add(environment, needs, present.as_ref(), wanted, &mut faults)?;
+        for wanted in wanted {
+            let present = view.tenant(environment.id, &wanted.key)?;
+            edit.add(environment, needs, present.as_ref(), wanted, &mut faults)?;
+        }
         all_right(faults)?;
         Ok(edit)
     }

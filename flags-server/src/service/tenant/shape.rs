@@ -24,6 +24,9 @@ pub(crate) static EXPORTED_ONE: Shape = Shape::Object(&EXPORTED_FIELDS);
 /// An override with what people say of it, as it is written.
 pub(crate) static NEW_OVERRIDE: Shape = Shape::Object(&NEW_OVERRIDE_FIELDS);
 
+/// The same where several tenants are given it alike, of a feature that is known.
+pub(crate) static EXCEPTION: Shape = Shape::Object(&EXCEPTION_FIELDS);
+
 static TIME: Shape = Shape::Text(&Text::TIME);
 static NULLABLE_TIME: Shape = Shape::Nullable(&TIME);
 
@@ -91,4 +94,9 @@ static ACTOR: Shape = Shape::Object(&[
 static NEW_OVERRIDE_FIELDS: [Field; 9] = {
     let [id, feature, mode, value, start, end, contract] = OVERRIDE_FIELDS;
     [id, feature, mode, value, start, end, contract, REASON, REVIEW_AT]
+};
+
+static EXCEPTION_FIELDS: [Field; 7] = {
+    let [_, _, mode, value, start, end, contract, reason, review_at] = NEW_OVERRIDE_FIELDS;
+    [mode, value, start, end, contract, reason, review_at]
 };

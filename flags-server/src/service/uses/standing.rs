@@ -28,7 +28,7 @@ pub(crate) struct Standing {
 
 impl Standing {
     /// By the decision about what is used.
-    pub(super) fn of(used: u64, decision: &Decision<'_>) -> Self {
+    pub(in crate::service) fn of(used: u64, decision: &Decision<'_>) -> Self {
         let granted = match decision.limit {
             Some(Limit::At(limit)) => limit,
             Some(Limit::Unlimited) => u64::MAX,
@@ -46,6 +46,11 @@ impl Standing {
             reason: decision.reason.name(),
             lane,
         }
+    }
+
+    /// Whether more is used than there may be.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over > 0
     }
 
     pub(crate) fn is_reached(&self) -> bool {

@@ -105,6 +105,10 @@ pub(super) fn contracts(store: &dyn Store, writer: &mut dyn Writer, environment:
     });
     let view = store.view().unwrap();
     assert_eq!(view.tenant(environment, "t1").unwrap(), Some(tenant("t1", Some("{}"))));
+    let excepted = |page: &Page| view.tenants_with_overrides(environment, page).unwrap();
+    assert_eq!(excepted(&Page::ALL), [tenant("t1", Some("{}"))]);
+    assert_eq!(excepted(&page("t1", 9)), []);
+    assert_eq!(excepted(&page("t", 0)), []);
     let after = view.tenant_counts(environment).unwrap();
     assert_eq!((after.tenants - before.tenants, after.bytes - before.bytes), (2, 2 * 2 + 3 * 2));
     let names = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();

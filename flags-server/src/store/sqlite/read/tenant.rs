@@ -13,7 +13,22 @@ impl<T: Rows> StoredTenants for T {
              WHERE environment_id = ?1 AND key > ?2 ORDER BY key LIMIT ?3",
             (environment.0, after(page), page.limit),
             tenant,
-            |tenant| tenant.document.len() + tenant.notes.as_ref().map_or(0, String::len),
+            bytes,
+        )
+    }
+
+    fn tenants_with_overrides(
+        &self,
+        environment: EnvironmentId,
+        page: &Page,
+    ) -> StoreResult<Vec<StoredTenant>> {
+        self.page(
+            page,
+            "SELECT key, version, document, notes FROM tenant
+             WHERE environment_id = ?1 AND key > ?2 AND notes IS NOT NULL ORDER BY key LIMIT ?3",
+            (environment.0, after(page), page.limit),
+            tenant,
+            bytes,
         )
     }
 
@@ -59,4 +74,9 @@ fn tenant(row: &Row<'_>) -> rusqlite::Result<StoredTenant> {
         document: row.get(2)?,
         notes: row.get(3)?,
     })
+}
+
+/// Without the key.
+fn bytes(tenant: &StoredTenant) -> usize {
+    tenant.document.len() + tenant.notes.as_ref().map_or(0, String::len)
 }
