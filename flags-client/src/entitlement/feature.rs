@@ -111,7 +111,7 @@ pub trait FeatureValue: sealed::Sealed + 'static {
 }
 
 /// What a `Feature<Options>` grants: some of the options that it declares, as
-/// [`Granted::Options`] in [`Decision::value`].
+/// [`Granted::Options`](crate::Granted::Options) in [`Decision::value`](crate::Decision::value).
 ///
 /// ```
 /// use flags_client::{Client, Feature, Granted, Options};
@@ -129,7 +129,7 @@ pub trait FeatureValue: sealed::Sealed + 'static {
 #[derive(Debug, Clone, Copy)]
 pub enum Options {}
 
-/// What a `Feature<Json>` grants: a JSON value, as [`Granted::Json`] in [`Decision::value`].
+/// What a `Feature<Json>` grants: a JSON value, as [`Granted::Json`](crate::Granted::Json) in [`Decision::value`](crate::Decision::value).
 #[derive(Debug, Clone, Copy)]
 pub enum Json {}
 

@@ -18,9 +18,9 @@ const OPTIONS: [&str; 4] = ["us", "eu", "uk", "ap"];
 const PLANS: [&str; 3] = ["free", "pro", "max"];
 const ADDONS: [&str; 3] = ["pack", "pack-10", "more"];
 
-/// Contracts change at two dozen instants, so that many change at the same one: from 2030-01-01 on,
+/// Contracts change at two dozen instants, so that many change at the same one: from 2100-01-01 on,
 /// as what holds in the past is told by what was stored then.
-pub(crate) const FIRST_MS: i64 = 1_893_456_000_000;
+pub(crate) const FIRST_MS: i64 = 4_102_444_800_000;
 const INSTANTS: i64 = 24;
 /// A day and a bit, so that no instant is a round one.
 const STEP_MS: i64 = 86_400_017;
