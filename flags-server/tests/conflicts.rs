@@ -150,6 +150,10 @@ async fn what_is_sold_conflicts(refused: &mut Refused<'_>) {
     }
     let overrides = of("tenants/acme/overrides");
     refused.conflict(Method::POST, &overrides, exception(), None, taken).await;
+    let limit = json!({"key": "seats", "type": "limit", "combine": "sum"});
+    refused.server.post(&of("features"), limit).await.is(201);
+    let seat = of("tenants/acme/seats/seats/ada");
+    refused.conflict(Method::PUT, &seat, Value::Null, None, "not_entitled").await;
 
     let needed = "in_use";
     for path in ["features/regions", "plans/pro", "addons/more", "plans/pro/versions/1"] {
