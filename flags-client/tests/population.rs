@@ -74,15 +74,15 @@ async fn connected(server: &TestServer, clock: &TestClock) -> Client {
 async fn written(clock: &TestClock) -> (Population, Client) {
     let mut population = Population::begin(SEED).await;
     population.store(0..6_000).await;
-    population.except((0..6_000).step_by(24)).await;
-    population.block((0..6_000).step_by(30)).await;
+    population.except((0..6_000).step_by(30)).await;
+    population.block((0..6_000).step_by(20)).await;
 
     let live = connected(population.server(), clock).await;
     assert_eq!(live.status().counters.changes, 0, "all of it was in the snapshot");
     population.sell_otherwise().await;
     population.store((0..6_000).step_by(7)).await;
     population.store(6_000..10_100).await;
-    population.except((0..10_100).step_by(36)).await;
+    population.except((0..10_100).step_by(45)).await;
     population.block((0..10_100).step_by(40)).await;
     population.subscribe((1..10_100).step_by(83)).await;
     population.delete((3..10_100).step_by(101)).await;

@@ -34,10 +34,11 @@ use super::stale::{Age, WhenStale};
 /// assert!(!flags.entitlement(&SSO, "acme").is_allowed());
 /// ```
 ///
-/// A feature that is of another type in the catalogue is denied, as `feature_invalid`, and one that is not
-/// there as `feature_unknown`. The first time that a tenant's contract is asked for one, that is logged and
-/// listed in [`Status::misused`](crate::Status::misused);
-/// [`Ruleset::feature_misfit`](crate::Ruleset::feature_misfit) tells it beforehand, for a check at the start.
+/// A feature that is of another type in the catalogue is denied, as `feature_invalid`, and one that
+/// is not there as `feature_unknown`. The first time that a stored tenant is asked for one, that is
+/// logged and listed in [`Status::misused`](crate::Status::misused);
+/// [`Ruleset::feature_misfit`](crate::Ruleset::feature_misfit) tells it beforehand, for a check at
+/// the start.
 pub struct Feature<T = bool> {
     pub(super) key: FeatureKey<'static>,
     pub(super) age: Option<Age>,
@@ -111,7 +112,7 @@ pub trait FeatureValue: sealed::Sealed + 'static {
 }
 
 /// What a `Feature<Options>` grants: some of the options that it declares, as
-/// [`Granted::Options`] in [`Decision::value`].
+/// [`Granted::Options`](crate::Granted::Options) in [`Decision::value`](crate::Decision::value).
 ///
 /// ```
 /// use flags_client::{Client, Feature, Granted, Options};
@@ -129,7 +130,8 @@ pub trait FeatureValue: sealed::Sealed + 'static {
 #[derive(Debug, Clone, Copy)]
 pub enum Options {}
 
-/// What a `Feature<Json>` grants: a JSON value, as [`Granted::Json`] in [`Decision::value`].
+/// What a `Feature<Json>` grants: a JSON value, as [`Granted::Json`](crate::Granted::Json) in
+/// [`Decision::value`](crate::Decision::value).
 #[derive(Debug, Clone, Copy)]
 pub enum Json {}
 

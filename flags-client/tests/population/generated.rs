@@ -18,9 +18,9 @@ const OPTIONS: [&str; 4] = ["us", "eu", "uk", "ap"];
 const PLANS: [&str; 3] = ["free", "pro", "max"];
 const ADDONS: [&str; 3] = ["pack", "pack-10", "more"];
 
-/// Contracts change at two dozen instants, so that many change at the same one: from 2030-01-01 on,
+/// Contracts change at two dozen instants, so that many change at the same one: from 2100-01-01 on,
 /// as what holds in the past is told by what was stored then.
-pub(crate) const FIRST_MS: i64 = 1_893_456_000_000;
+pub(crate) const FIRST_MS: i64 = 4_102_444_800_000;
 const INSTANTS: i64 = 24;
 /// A day and a bit, so that no instant is a round one.
 const STEP_MS: i64 = 86_400_017;
@@ -181,11 +181,14 @@ impl Generator {
         json!({"lane": lane, "effect": self.one(&["none", "read_only"]), "start": start, "end": end})
     }
 
-    /// Exceptions of one contract, one to five, of which no two set a feature at the same time.
+    /// Exceptions of one contract, of one feature or two, so that they meet; no two set one at the same
+    /// time.
     pub(crate) fn overrides(&mut self, sold: &[&str]) -> Vec<Value> {
         let mut overrides: Vec<Value> = Vec::new();
-        for _ in 0..self.rng.u8(1..=5) {
-            let exception = self.exception(sold);
+        let features = [self.one(sold), self.one(sold)];
+        for _ in 0..self.rng.u8(1..=7) {
+            let feature = self.one(&features);
+            let exception = self.exception(feature);
             let is_other = |known: &Value| {
                 known["id"] != exception["id"]
                     && (known["mode"] != "set"
@@ -199,16 +202,11 @@ impl Generator {
         overrides
     }
 
-    fn exception(&mut self, sold: &[&str]) -> Value {
-        let (feature, kind) = loop {
-            let (key, kind) = self.one(&FEATURES);
-            if sold.contains(&key) {
-                break (key, kind);
-            }
-        };
+    fn exception(&mut self, feature: &str) -> Value {
+        let (_, kind) = FEATURES.into_iter().find(|(key, _)| *key == feature).unwrap();
         let mode = match kind {
-            "limit" => self.one(&["deny", "set", "add", "add", "at_least", "at_most"]),
-            "options" => self.one(&["deny", "set", "add", "remove"]),
+            "limit" => self.one(&["deny", "set", "add", "at_least", "at_most", "at_most"]),
+            "options" => self.one(&["deny", "set", "add", "add", "remove", "remove"]),
             _ => self.one(&["deny", "set"]),
         };
         let value = match (mode, kind) {
