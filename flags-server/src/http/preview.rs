@@ -127,8 +127,8 @@ impl Describes for MayConflict {
 
 /// Tells a computation, when it is dropped, that nobody waits for it any more.
 #[derive(Default)]
-struct Caller {
-    gone: Arc<AtomicBool>,
+pub(super) struct Caller {
+    pub(super) gone: Arc<AtomicBool>,
 }
 
 impl Drop for Caller {

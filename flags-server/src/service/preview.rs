@@ -262,7 +262,7 @@ impl Preview {
 }
 
 /// Adds to the first `limit`.
-fn keep_first<T: Ord>(first: &mut BinaryHeap<T>, item: T, limit: usize) {
+pub(super) fn keep_first<T: Ord>(first: &mut BinaryHeap<T>, item: T, limit: usize) {
     if first.len() < limit {
         first.push(item);
     } else if let Some(mut last) = first.peek_mut()

@@ -77,6 +77,22 @@ impl TenantsEdit {
         Ok(edit)
     }
 
+    /// Tenants with other contracts than they have.
+    pub(crate) fn moving(
+        environment: &Environment,
+        needs: &mut Needs<'_>,
+        tenants: Vec<(StoredTenant, TenantDefinition)>,
+    ) -> Result<Self, Fault> {
+        let (mut edit, mut faults) = (Self::default(), Vec::new());
+        for (present, definition) in tenants {
+            let Tenant { key, notes, .. } = Tenant::read(&present)?;
+            let wanted = WantedTenant { at: String::new(), key, definition, notes };
+            edit.add(environment, needs, Some(&present), wanted, &mut faults)?;
+        }
+        all_right(faults)?;
+        Ok(edit)
+    }
+
     fn add(
         &mut self,
         environment: &Environment,
