@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use binary::{binary, run};
+use flags_core::{Access, Ruleset, Timestamp};
 use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -64,7 +65,8 @@ async fn furnished() -> TestServer {
             {"key": "globex", "plan": "pro", "plan_version": 1, "addons": [{"addon": "more", "quantity": 2}]},
             {"key": "hooli", "plan": "pro", "plan_version": 2},
             {"key": "initech", "plan": "free", "plan_version": 1,
-             "trial": {"plan": "pro", "plan_version": 1, "start": "2026-01-01T00:00:00Z", "end": "2126-01-01T00:00:00Z"}},
+             "trial": {"plan": "pro", "plan_version": 1, "start": "2026-01-01T00:00:00Z",
+                       "end": "2126-01-01T00:00:00Z"}},
             {"key": "umbrella", "plan": "pro", "plan_version": 3},
             {"key": "nobody"},
         ]),
@@ -201,12 +203,20 @@ async fn what_is_over_a_limit_after_a_move_is_told_by_its_policy() {
                "then": {"access": "full", "reason": "limit_reached", "until": until, "after": "read_only"}})
     );
     assert_eq!(moved["over_limit_total"], 1);
-    let millis = |text: &str| flags_core::Timestamp::parse(text).unwrap().as_millis();
+    let millis = |text: &str| Timestamp::parse(text).unwrap().as_millis();
     assert_eq!(millis(until) - millis(since.as_str().unwrap()), DAY_MS.cast_signed());
     let mut expected = tried["over_limit"].clone();
     expected[0]["then"]["until"] = json!(until);
     assert_eq!((&tried["over_limit_total"], expected), (&json!(1), moved["over_limit"].clone()));
     // What it says, the entitlement says too, then and after it.
+    let document = serde_json::from_value(server.snapshot().await).unwrap();
+    let (ruleset, _) = Ruleset::compile(&document);
+    let end = Timestamp::parse(until).unwrap().as_millis();
+    let access = |at| {
+        let acme = ruleset.entitlement("acme", "seats");
+        acme.check_limit(6, 0, Timestamp::from_millis(at)).access
+    };
+    assert_eq!([-1, 0].map(|late| access(end + late)), [Access::Full, Access::ReadOnly]);
     let told = server.get(&of("tenants/acme/entitlements/seats")).await.is(200);
     assert_eq!((&told["decision"]["limit"], &told["seats"]["over"]), (&json!(4), &json!(2)));
 
@@ -244,7 +254,8 @@ async fn a_dry_run_tells_of_everybody_what_they_get_with_their_exceptions() {
         json!([
             {"key": "kept", "plan": "pro", "plan_version": 1},
             {"key": "tries", "plan": "pro", "plan_version": 1,
-             "trial": {"plan": "pro", "plan_version": 1, "start": "2026-01-01T00:00:00Z", "end": "2126-01-01T00:00:00Z"}},
+             "trial": {"plan": "pro", "plan_version": 1, "start": "2026-01-01T00:00:00Z",
+                       "end": "2126-01-01T00:00:00Z"}},
         ]),
     )
     .await;
@@ -362,7 +373,10 @@ async fn a_write_says_what_is_over_a_limit_after_it() {
     assert_eq!(list["items"][0].get("over_limit"), None);
 
     // An exception that helps, less of it, and its end.
-    let exception = |value: u64| json!({"id": "c", "feature": "seats", "mode": "at_least", "value": value, "reason": "x", "end": "2126-01-01T00:00:00Z"});
+    let exception = |value: u64| {
+        json!({"id": "c", "feature": "seats", "mode": "at_least", "value": value, "reason": "x",
+               "end": "2126-01-01T00:00:00Z"})
+    };
     let made = server.post(&of("tenants/acme/overrides"), exception(6)).await.is(201);
     assert_eq!(made.get("over_limit"), None);
     let path = "tenants/acme/overrides/c";
@@ -387,7 +401,8 @@ async fn a_write_says_what_is_over_a_limit_after_it() {
     let then = json!({"access": "none", "reason": "blocked", "lane": "legal", "until": null});
     assert_eq!(
         told[0],
-        json!({"feature": "projects", "counter": "usage", "used": 3, "limit": null, "over": 3, "policy": "block_growth", "then": then})
+        json!({"feature": "projects", "counter": "usage", "used": 3, "limit": null, "over": 3,
+               "policy": "block_growth", "then": then})
     );
     assert_eq!(
         (&told[1]["feature"], &told[1]["over"], &told[1]["then"]),
@@ -412,7 +427,8 @@ async fn a_write_says_what_is_over_a_limit_after_it() {
     assert_eq!(blocks.get("over_limit"), None);
 
     // What is to come is not there yet, and then it is.
-    let ends = json!({"plan": "pro", "plan_version": 1, "subscription": {"state": "cancelled", "ends_at": "2126-01-01T00:00:00Z"}});
+    let ends = json!({"plan": "pro", "plan_version": 1,
+                      "subscription": {"state": "cancelled", "ends_at": "2126-01-01T00:00:00Z"}});
     let later = any_version(&server, Method::PATCH, "tenants/acme", ends).await;
     assert_eq!(later.get("over_limit"), None);
     let ended = json!({"subscription": {"state": "cancelled", "ends_at": "2026-01-01T00:00:00Z"}});

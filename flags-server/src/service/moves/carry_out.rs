@@ -7,7 +7,7 @@ use crate::service::catalogue::{Needs, Path};
 use crate::service::fault::Fault;
 use crate::service::project;
 use crate::service::publish::{Deed, Unit};
-use crate::service::tenant::{Tenant, TenantsEdit};
+use crate::service::tenant::TenantsEdit;
 use crate::service::uses::{OverLimits, over_limits};
 
 /// What came of a move.
@@ -33,11 +33,11 @@ pub(crate) fn carry_out(
     let count = course.movers.count(unit.tx, &environment)?;
     let moving = course.movers.next(unit.tx, &environment, limit)?;
     let keys: Vec<String> = moving.iter().map(|stored| stored.key.clone()).collect();
-    let mut tenants = Vec::with_capacity(moving.len());
-    for stored in moving {
-        let after = course.moved(Tenant::read(&stored)?, unit.now);
-        tenants.push((stored, after));
-    }
+    let moved = moving.into_iter().map(|stored| {
+        let after = course.moved(&stored, unit.now)?;
+        Ok((stored, after))
+    });
+    let tenants = moved.collect::<Result<_, Fault>>()?;
     let edit = {
         let mut needs = Needs::new(unit.tx, &course.environment);
         TenantsEdit::moving(&environment, &mut needs, tenants)?

@@ -19,7 +19,7 @@ use crate::limits::{
 use crate::service::catalogue::{Path, definition, wire};
 use crate::service::fault::Fault;
 use crate::service::preview::{Stopped, keep_first};
-use crate::service::tenant::{self, Tenant};
+use crate::service::tenant;
 use crate::service::uses::{Over, OverLimits};
 use crate::store::{Environment, ObjectKind, Page, StoredTenant, View};
 
@@ -118,7 +118,16 @@ pub(crate) fn effects(
     now: Timestamp,
     stop: &AtomicBool,
 ) -> Result<Effects, Fault> {
-    let deadline = Instant::now() + PREVIEW_TIMEOUT;
+    effects_until(view, path, wanted, now, (stop, Instant::now() + PREVIEW_TIMEOUT))
+}
+
+fn effects_until(
+    view: &dyn View,
+    path: &Path,
+    wanted: &Move,
+    now: Timestamp,
+    (stop, deadline): (&AtomicBool, Instant),
+) -> Result<Effects, Fault> {
     let mut course = Course::find(view, path, wanted)?;
     let environment = course.environment.clone();
     let sold = catalogue(view, &environment)?;
@@ -193,7 +202,7 @@ impl Part {
         let mut part = (Vec::new(), Vec::new(), Vec::new());
         for stored in tenants {
             let (key, version) = (stored.key.clone(), stored.version);
-            let moved = course.moved(Tenant::read(&stored)?, now);
+            let moved = course.moved(&stored, now)?.definition;
             let moved = Object::new(TENANT_KIND, &key, version, &moved);
             let moved = moved.map_err(|error| Fault::Internal(error.to_string()))?;
             part.0.push(Arc::from(key));
@@ -238,5 +247,49 @@ impl Uses<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flags_core::PlanDefinition;
+    use serde_json::{from_value, json};
+
+    use super::*;
+    use crate::service::publish::{Author, Unit};
+    use crate::service::{now, project, tests::start};
+
+    #[tokio::test]
+    async fn it_ends_when_nobody_waits_and_when_it_takes_too_long() {
+        let dir = tempfile::tempdir().unwrap();
+        let (service, _) = start(&dir);
+        let furnish = |unit: &mut Unit<'_>| {
+            project::create(unit, "p", "p")?;
+            project::create_environment(unit, "p", "e", "e")?;
+            let sso = json!({"key": "sso", "type": "boolean", "combine": "any"});
+            crate::service::catalogue::create::<FeatureDefinition>(unit, "p", "e", None, sso)?;
+            let pro = json!({"key": "pro", "versions": [{}, {"grants": {"sso": true}}]});
+            crate::service::catalogue::create::<PlanDefinition>(unit, "p", "e", None, pro)?;
+            let acme = json!({"tenants": [{"key": "acme", "plan": "pro", "plan_version": 1}]});
+            tenant::upsert(unit, "p", "e", &from_value(acme).unwrap())
+        };
+        service.write(Author::server(), furnish).await.unwrap();
+        let tried = async |is_unwanted: bool, deadline: Instant| {
+            let try_it = move |view: &dyn View| {
+                let (project, environment) = ("p".into(), "e".into());
+                let path = Path { project, environment, key: "pro".into() };
+                let wanted = from_value(json!({"to": {"version": 2}})).unwrap();
+                let stop = AtomicBool::new(is_unwanted);
+                effects_until(view, &path, &wanted, now(), (&stop, deadline))
+            };
+            service.read(try_it).await
+        };
+        let later = Instant::now() + PREVIEW_TIMEOUT;
+        let found = tried(false, later).await.unwrap();
+        assert_eq!((found.tenants, found.features.len()), (1, 1));
+        assert_eq!(found.features[0].effects.keys().collect::<Vec<_>>(), [&Effect::Gains]);
+        assert!(matches!(tried(true, later).await, Err(Fault::Internal(_))));
+        let late = tried(false, Instant::now()).await;
+        assert!(matches!(late, Err(Fault::LimitExceeded { limit: "preview_seconds", .. })));
     }
 }

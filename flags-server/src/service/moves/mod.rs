@@ -4,7 +4,7 @@ pub(crate) mod carry_out;
 pub(crate) mod effects;
 mod movers;
 
-use flags_core::{Field, PlanDefinition, Shape, TenantDefinition, Text, Timestamp};
+use flags_core::{Field, PlanDefinition, Shape, Text, Timestamp};
 use serde::Deserialize;
 
 use self::movers::Movers;
@@ -13,7 +13,7 @@ use super::fault::Fault;
 use super::received::all_right;
 use super::tenant::Tenant;
 use crate::limits::MAX_TENANTS_PER_REQUEST;
-use crate::store::{Environment, Project, View};
+use crate::store::{Environment, Project, StoredTenant, View};
 
 /// Who is to be moved, and where to.
 #[derive(Debug, Clone, Deserialize)]
@@ -99,12 +99,12 @@ impl Course {
     }
 
     /// What a tenant is once it is moved.
-    fn moved(&self, tenant: Tenant, now: Timestamp) -> TenantDefinition {
-        let mut definition = tenant.definition;
-        let (plan, version) = self.to.clone();
-        definition.contract.plan = Some(plan);
-        definition.contract.plan_version = Some(version);
-        definition.contract.plan_since = Some(now.to_string());
-        definition
+    fn moved(&self, stored: &StoredTenant, now: Timestamp) -> Result<Tenant, Fault> {
+        let mut tenant = Tenant::read(stored)?;
+        let contract = &mut tenant.definition.contract;
+        contract.plan = Some(self.to.0.clone());
+        contract.plan_version = Some(self.to.1);
+        contract.plan_since = Some(now.to_string());
+        Ok(tenant)
     }
 }

@@ -77,15 +77,14 @@ impl TenantsEdit {
         Ok(edit)
     }
 
-    /// Tenants with other contracts than they have.
+    /// Tenants that have other contracts than are stored.
     pub(crate) fn moving(
         environment: &Environment,
         needs: &mut Needs<'_>,
-        tenants: Vec<(StoredTenant, TenantDefinition)>,
+        tenants: Vec<(StoredTenant, Tenant)>,
     ) -> Result<Self, Fault> {
         let (mut edit, mut faults) = (Self::default(), Vec::new());
-        for (present, definition) in tenants {
-            let Tenant { key, notes, .. } = Tenant::read(&present)?;
+        for (present, Tenant { key, definition, notes, .. }) in tenants {
             let wanted = WantedTenant { at: String::new(), key, definition, notes };
             edit.add(environment, needs, Some(&present), wanted, &mut faults)?;
         }

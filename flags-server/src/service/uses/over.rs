@@ -84,6 +84,10 @@ impl Over {
             }
         })
     }
+
+    fn of_what(&self) -> (Option<&str>, &str, &str) {
+        (self.tenant.as_deref(), &self.feature, self.counter)
+    }
 }
 
 /// When the access is another one than now, and which.
@@ -113,9 +117,8 @@ pub(crate) struct OverLimits {
 
 impl OverLimits {
     pub(crate) fn add(&mut self, over: Over) {
-        let sorted_by = |over: &Over| (over.tenant.clone(), over.feature.clone(), over.counter);
         self.total += 1;
-        let place = self.first.partition_point(|known| sorted_by(known) < sorted_by(&over));
+        let place = self.first.partition_point(|known| known.of_what() < over.of_what());
         if place < MAX_TOLD_OVER_LIMIT {
             self.first.insert(place, over);
             self.first.truncate(MAX_TOLD_OVER_LIMIT);
