@@ -346,3 +346,8 @@ pub use status::{Counters, Problem, ProblemKind, Source, State, Status, TimedOut
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct FrontPage;
+
+/// The code of the page about entitlements compiles and runs.
+#[cfg(all(doctest, feature = "testing", feature = "axum"))]
+#[doc = include_str!("../../docs/entitlements.md")]
+struct OfEntitlements;

@@ -206,9 +206,8 @@ async fn what_is_not_there_or_no_limit_is_refused() {
         (ACME.replace("default", "none") + "/seats/seats/a", 404, "not_found"),
     ] {
         answer(server.request(Method::PUT, &path, ADMIN)).await.problem(status, code);
-        if !path.contains("%0A") && !path.contains("xxx") {
-            answer(server.request(Method::DELETE, &path, ADMIN)).await.problem(status, code);
-            let list = path.strip_suffix("/a").unwrap();
+        answer(server.request(Method::DELETE, &path, ADMIN)).await.problem(status, code);
+        if let Some(list) = path.strip_suffix("/a") {
             server.get(list).await.problem(status, code);
         }
     }

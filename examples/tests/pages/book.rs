@@ -40,6 +40,8 @@ pub(crate) fn steps(page: &str) -> Vec<Step> {
                 steps.push(Step { line, script: block, shown: Shown::Nothing });
                 continue;
             }
+            // Of the clients, whose documentation compiles and runs it.
+            "rust" => continue,
             "json" => Shown::Json(block),
             "text" => Shown::Text(block),
             other => panic!("line {line}: a block of `{other}`"),

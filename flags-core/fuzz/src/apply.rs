@@ -6,7 +6,9 @@ use flags_core::{
 };
 use serde_json::{Value, json};
 
+use crate::cases::CONTEXT_KEYS;
 use crate::conditions::truth_of;
+use crate::contracts::FEATURES;
 use crate::generator::{FLAGS, Generator, Manner};
 use crate::hostile;
 
@@ -171,5 +173,13 @@ fn answers(ruleset: &Ruleset, contexts: &[JsonContext]) -> Value {
                 .collect(),
         )
     });
-    json!({"known": known, "answers": Value::Array(answers.collect())})
+    let tenants = CONTEXT_KEYS.iter().flat_map(|key| FEATURES.map(|feature| (*key, feature)));
+    let granted = tenants.map(|(tenant, feature)| {
+        let intervals = ruleset.entitlement(tenant, feature).intervals();
+        let intervals =
+            intervals.map(|(start, held)| json!([start.map(Timestamp::as_millis), held]));
+        Value::Array(intervals.collect())
+    });
+    let (answers, granted): (Value, Value) = (answers.collect(), granted.collect());
+    json!({"known": known, "answers": answers, "granted": granted})
 }

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 
 use flags_core::{
-    AttributeValue, Context, Document, Evaluation, Flag, FlagDefinition, FlagType, FlagValue,
-    MAX_ATTRIBUTE_BYTES, MAX_CONTEXT_KEY_BYTES, MAX_LIST_ELEMENTS, Override, Reason, Ruleset,
-    SegmentDefinition, Strings, Timestamp, Value, check_flag, check_segment, flag_references,
+    AddonDefinition, AttributeValue, Context, Document, Evaluation, FeatureDefinition, Flag,
+    FlagDefinition, FlagType, FlagValue, MAX_ATTRIBUTE_BYTES, MAX_CONTEXT_KEY_BYTES,
+    MAX_LIST_ELEMENTS, Override, PlanDefinition, Reason, Ruleset, SegmentDefinition, Strings,
+    TenantDefinition, Timestamp, Value, check_addon, check_feature, check_flag, check_plan,
+    check_segment, check_tenant, flag_references,
 };
 use serde_json::Value as Json;
 
+use crate::cases::CONTEXT_KEYS;
+use crate::contracts::FEATURES;
 use crate::generator::{FLAGS, Generator, Manner};
 use crate::hostile;
 
@@ -31,6 +35,7 @@ pub fn evaluate(bytes: &[u8]) {
         let facts = Facts::made(&mut generator);
         let now = Timestamp::from_millis(generator.now_ms());
         all_ways_agree(&ruleset, &facts, now);
+        entitlements_agree(&ruleset, now);
         if generator.is_exhausted() {
             break;
         }
@@ -45,6 +50,18 @@ fn check(definition: &Json) {
     }
     if let Ok(segment) = serde_json::from_value::<SegmentDefinition>(definition.clone()) {
         let _ = check_segment(&segment);
+    }
+    if let Ok(feature) = serde_json::from_value::<FeatureDefinition>(definition.clone()) {
+        let _ = check_feature(&feature);
+    }
+    if let Ok(plan) = serde_json::from_value::<PlanDefinition>(definition.clone()) {
+        let _ = check_plan(&plan);
+    }
+    if let Ok(addon) = serde_json::from_value::<AddonDefinition>(definition.clone()) {
+        let _ = check_addon(&addon);
+    }
+    if let Ok(tenant) = serde_json::from_value::<TenantDefinition>(definition.clone()) {
+        let _ = check_tenant(&tenant);
     }
 }
 
@@ -68,6 +85,20 @@ fn all_ways_agree(ruleset: &Ruleset, facts: &Facts, now: Timestamp) {
         typed(&ask, &Flag::new(key, 77), Value::Integer);
         typed(&ask, &Flag::new(key, 7.5), Value::Float);
         typed(&ask, &Flag::new(key, &Json::Null), Value::Json);
+    }
+}
+
+/// A decision is that of the interval which the instant is in, and a limit gives no more than that.
+fn entitlements_agree(ruleset: &Ruleset, now: Timestamp) {
+    for (tenant, feature) in CONTEXT_KEYS.iter().flat_map(|key| FEATURES.map(|f| (*key, f))) {
+        let entitlement = ruleset.entitlement(tenant, feature);
+        let decision = entitlement.check(now);
+        let begun = entitlement.intervals().filter(|(start, _)| start.is_none_or(|s| s <= now));
+        assert_eq!(begun.last().map(|(_, held)| held), Some(decision), "{tenant}, {feature}");
+        for (used, requested) in [(0, 1), (5, 0), (u64::MAX, u64::MAX)] {
+            let limited = entitlement.check_limit(used, requested, now);
+            assert!(limited.access <= decision.access, "{tenant}, {feature}: {limited:?}");
+        }
     }
 }
 

@@ -6,10 +6,11 @@ use serde_json::{Map, Value, json};
 
 use crate::cases::{ADDRESSES, CONTEXT_KEYS, DATES, NETWORKS, PATTERN_ATOMS, VERSIONS, WORDS};
 use crate::conditions::truth_of;
+use crate::contracts::{ADDONS, FEATURES, PLANS};
 use crate::hostile;
 
 /// 2026-01-01T00:00:00Z, which the instants of definitions are near to.
-const NOW_MS: i64 = 1_767_225_600_000;
+pub(crate) const NOW_MS: i64 = 1_767_225_600_000;
 
 const VARIANTS: [&str; 4] = ["red", "green", "blue", "10%"];
 
@@ -161,12 +162,12 @@ impl<'b> Generator<'b> {
     }
 
     /// `value`, or what does not belong there.
-    fn or_anything(&mut self, value: Value) -> Value {
+    pub(crate) fn or_anything(&mut self, value: Value) -> Value {
         if self.is_wild(40) { hostile::json(&mut self.bytes, 4) } else { value }
     }
 
     /// An object of these members, or of somewhat others.
-    fn object<const N: usize>(&mut self, members: [(&str, Value); N]) -> Value {
+    pub(crate) fn object<const N: usize>(&mut self, members: [(&str, Value); N]) -> Value {
         let mut object = Map::new();
         for (name, value) in members {
             if !self.is_wild(60) {
@@ -197,6 +198,9 @@ impl<'b> Generator<'b> {
 
     fn attribute(&mut self, kind: Option<&str>) -> String {
         let kind = kind.unwrap_or_else(|| self.kind()).to_owned();
+        if kind == "tenant" && self.one_in(5) {
+            return self.pick(&["tenant.$plan", "tenant.$addons", "tenant.$features"]).to_owned();
+        }
         format!("{kind}.{}", self.pick(&["x", "y", "key", "x", "y.z"]))
     }
 
@@ -395,11 +399,13 @@ impl<'b> Generator<'b> {
             generator.object([("id", json!(id)), ("when", when), ("serve", serve)])
         });
         let fallthrough = self.serve(count, false);
+        let requires = self.requires();
         let state = self.object([
             ("on", on),
             ("off_variant", off_variant),
             ("salt", salt),
             ("prerequisites", prerequisites),
+            ("requires", requires),
             ("targets", targets),
             ("rules", rules),
             ("fallthrough", fallthrough),
@@ -440,15 +446,21 @@ impl<'b> Generator<'b> {
         &mut self,
     ) -> (&'static str, &'static str, Vec<String>, Value) {
         let needs = if self.one_in(30) { vec!["time-travel".to_owned()] } else { Vec::new() };
-        match self.below(20) {
+        match self.below(26) {
             0..=12 => ("flag", self.pick(&FLAGS[..5]), needs, self.flag()),
             13..=16 => ("segment", self.pick(&SEGMENTS), needs, self.segment()),
-            17..=18 => ("tenant", self.pick(&CONTEXT_KEYS), needs, self.tenant()),
+            17..=20 => ("tenant", self.pick(&CONTEXT_KEYS), needs, self.tenant()),
+            21 => {
+                let key = self.pick(&FEATURES);
+                ("feature", key, needs, self.feature(key))
+            }
+            22..=23 => ("plan", self.pick(&PLANS), needs, self.plan()),
+            24 => ("addon", self.pick(&ADDONS), needs, self.addon()),
             _ => ("horoscope", "f0", needs, json!({})),
         }
     }
 
-    /// A snapshot: a few flags and segments that refer to each other.
+    /// A snapshot: a few flags and segments that refer to each other, tenants, and what they have.
     pub(crate) fn environment(&mut self) -> Value {
         let mut objects = Vec::new();
         let mut push = |kind: &str, key: &str, definition: Value, needs: bool| {
@@ -470,6 +482,17 @@ impl<'b> Generator<'b> {
         for key in &CONTEXT_KEYS[..self.below(4)] {
             push("tenant", key, self.tenant(), self.one_in(40));
         }
+        for key in FEATURES {
+            if !self.one_in(10) {
+                push("feature", key, self.feature(key), self.one_in(40));
+            }
+        }
+        for key in &PLANS[..1 + self.below(3)] {
+            push("plan", key, self.plan(), self.one_in(40));
+        }
+        for key in &ADDONS[..self.below(3)] {
+            push("addon", key, self.addon(), self.one_in(40));
+        }
         json!({"epoch": "e1", "revision": 9, "objects": objects})
     }
 
@@ -486,7 +509,12 @@ impl<'b> Generator<'b> {
             attributes.insert(name.to_owned(), self.or_anything(value));
         }
         let attributes = self.or_anything(Value::Object(attributes));
-        self.object([("attributes", attributes)])
+        let mut tenant = if self.one_in(2) { self.contract() } else { json!({}) };
+        match &mut tenant {
+            Value::Object(tenant) => drop(tenant.insert("attributes".to_owned(), attributes)),
+            _ => tenant = attributes,
+        }
+        tenant
     }
 
     /// A context as JSON.

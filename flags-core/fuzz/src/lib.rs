@@ -10,6 +10,7 @@ mod apply;
 mod cases;
 mod conditions;
 mod context;
+mod contracts;
 mod evaluate;
 mod generator;
 mod hostile;

@@ -1,8 +1,9 @@
 //! The core against the naive interpreter of docs/semantics.md.
 
 use flags_core::{
-    Document, FlagDefinition, JsonContext, Ruleset, SegmentDefinition, TenantDefinition, Timestamp,
-    check_flag, check_segment, check_tenant,
+    AddonDefinition, Document, FeatureDefinition, FlagDefinition, JsonContext, PlanDefinition,
+    Ruleset, SegmentDefinition, TenantDefinition, Timestamp, check_addon, check_feature,
+    check_flag, check_plan, check_segment, check_tenant,
 };
 use serde_json::{Value, json};
 
@@ -43,7 +44,7 @@ pub fn oracle(bytes: &[u8]) {
     }
 }
 
-/// Flags and tenants that are refused get needs that nobody meets; segments that are refused go.
+/// What is refused gets needs that nobody meets; segments that are refused go.
 fn with_the_invalid_marked(mut environment: Value) -> Value {
     let objects = environment["objects"].as_array_mut().expect("a list");
     objects.retain_mut(|object| {
@@ -57,6 +58,12 @@ fn with_the_invalid_marked(mut environment: Value) -> Value {
         let valid = match object["kind"].as_str() {
             Some("tenant") => serde_json::from_value::<TenantDefinition>(definition)
                 .is_ok_and(|tenant| check_tenant(&tenant).is_empty()),
+            Some("feature") => serde_json::from_value::<FeatureDefinition>(definition)
+                .is_ok_and(|feature| check_feature(&feature).is_empty()),
+            Some("plan") => serde_json::from_value::<PlanDefinition>(definition)
+                .is_ok_and(|plan| check_plan(&plan).is_empty()),
+            Some("addon") => serde_json::from_value::<AddonDefinition>(definition)
+                .is_ok_and(|addon| check_addon(&addon).is_empty()),
             _ => serde_json::from_value::<FlagDefinition>(definition)
                 .is_ok_and(|flag| check_flag(&flag).is_empty()),
         };

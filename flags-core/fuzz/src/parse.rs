@@ -3,8 +3,8 @@
 use flags_core::{
     ADDON, AddonDefinition, CONTRACT, Change, ContractDefinition, Diagnostic, Document, FEATURE,
     FLAG, FLAG_STATE, FeatureDefinition, FlagDefinition, FlagState, PLAN, PlainJson,
-    PlanDefinition, SEGMENT, SegmentDefinition, Shape, TENANT, TenantDefinition, check_addon, check_contract,
-    check_feature, check_flag, check_plan, check_segment, check_tenant,
+    PlanDefinition, SEGMENT, SegmentDefinition, Shape, TENANT, TenantDefinition, check_addon,
+    check_contract, check_feature, check_flag, check_plan, check_segment, check_tenant,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;

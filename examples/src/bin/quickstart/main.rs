@@ -1,15 +1,18 @@
 //! The main job in one command: a server, a service that links the client, and a product manager
-//! who changes what the service does while it runs.
+//! who changes what the service does while it runs, and somebody who sells, whose contracts decide what
+//! customers may do.
 //!
 //! The same executable is all of them: without arguments it tells the story; it starts itself with
 //! `server` as the real flags-server, and with `service` as the service.
 
 #![forbid(unsafe_code)]
 
+mod customer;
 mod manager;
 mod process;
 mod sample;
 mod service;
+mod stage;
 mod story;
 
 use anyhow::Result;

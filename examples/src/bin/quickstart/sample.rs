@@ -5,11 +5,13 @@ use flags_client::Context;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// A small B2B product: what its team releases, to whom, and its tenants.
+/// A small B2B product: what its team releases, to whom, what it sells, and its tenants.
 #[derive(Deserialize)]
 pub(crate) struct Sample {
     pub(crate) segments: Vec<Value>,
     pub(crate) flags: Vec<SampleFlag>,
+    pub(crate) features: Vec<Value>,
+    pub(crate) plans: Vec<Value>,
     pub(crate) tenants: Vec<Tenant>,
 }
 
@@ -29,7 +31,7 @@ pub(crate) struct SampleFlag {
 pub(crate) struct Tenant {
     #[context(key)]
     pub(crate) key: String,
-    plan: String,
+    pub(crate) plan: String,
     country: String,
     industry: String,
     employees: i64,

@@ -1,5 +1,6 @@
 //! A small B2B service: axum, the flags client, and a page for each tenant.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,10 +9,11 @@ use std::time::Duration;
 use anyhow::Result;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::routing::get;
 use axum::{Json, Router};
 use clap::Args;
-use flags_client::{Client, Flag, Position};
+use flags_client::{Client, Feature, Flag, Guard, Limit, Position, Ruling};
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -21,6 +23,8 @@ const NEW_DASHBOARD: Flag<bool> = Flag::new("new-dashboard", false);
 const NEW_CHECKOUT: Flag<bool> = Flag::new("new-checkout", false);
 const SEARCH_ENGINE: Flag<&str> = Flag::new("search-engine", "classic");
 const PAGE_SIZE: Flag<i64> = Flag::new("search-page-size", 50);
+const SEATS: Feature<Limit> = Feature::new("seats");
+const REPORTS: Feature = Feature::new("reports");
 
 /// What the service needs to know to start.
 #[derive(Args)]
@@ -48,6 +52,21 @@ pub(crate) struct Page {
     pub(crate) revision: u64,
 }
 
+/// What a tenant's contract grants.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Account {
+    pub(crate) seats: Granted,
+    pub(crate) reports: Granted,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Granted {
+    pub(crate) limit: Option<u64>,
+    pub(crate) reason: String,
+    /// Until when, by what is known today.
+    pub(crate) until: Option<String>,
+}
+
 /// How the service's client is doing.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Health {
@@ -69,8 +88,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         .connect()
         .await?;
     let tenants = Sample::read()?.tenants.into_iter().map(|t| (t.key.clone(), t)).collect();
+    // Whoever has not bought reports, or has not paid for them, gets 402 and is told what to do.
+    let reports = Guard::new(&flags, &REPORTS, |request: &Parts| {
+        request.uri.path().split('/').nth(2).map(Cow::from)
+    });
     let service = Arc::new(Service { flags, tenants });
     let router = Router::new()
+        .route("/tenants/{tenant}/reports", get(read_reports).post(make_report))
+        .route_layer(reports)
+        .route("/tenants/{tenant}/account", get(account))
         .route("/tenants/{tenant}", get(page))
         .route("/health", get(health))
         .with_state(service);
@@ -100,6 +126,29 @@ async fn page(
         page_size: flags.get(&PAGE_SIZE, tenant).value,
         revision: search_engine.revision,
     }))
+}
+
+async fn account(State(service): State<Arc<Service>>, Path(tenant): Path<String>) -> Json<Account> {
+    let granted = |ruling: Ruling| Granted {
+        limit: match ruling.limit {
+            Some(Limit::At(limit)) => Some(limit),
+            _ => None,
+        },
+        reason: ruling.reason.name().to_owned(),
+        until: ruling.valid_until.map(|until| until.to_string()),
+    };
+    Json(Account {
+        seats: granted(service.flags.entitlement(&SEATS, &tenant)),
+        reports: granted(service.flags.entitlement(&REPORTS, &tenant)),
+    })
+}
+
+async fn read_reports() -> &'static str {
+    "the reports of last week"
+}
+
+async fn make_report() -> &'static str {
+    "a new report"
 }
 
 async fn health(State(service): State<Arc<Service>>) -> Json<Health> {

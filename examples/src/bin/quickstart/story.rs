@@ -1,27 +1,21 @@
 //! What happens, in order, with what it took.
 
 use std::collections::BTreeSet;
-use std::future::Future;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
-use tempfile::TempDir;
 
+use crate::customer;
 use crate::manager::Manager;
 use crate::process::Process;
 use crate::sample::Sample;
-use crate::service::{Health, Page};
-
-/// How long a change may take to show; far more than it does.
-const PATIENCE: Duration = Duration::from_secs(15);
+use crate::stage::{Stage, milliseconds, say, title};
 
 pub(crate) async fn tell(keep: bool) -> Result<()> {
     let start = Instant::now();
     let sample = Sample::read()?;
-    let folder = tempfile::tempdir().context("making a folder for the database and the logs")?;
-    let stage = Stage { folder, http: reqwest::Client::new() };
+    let stage = Stage::new()?;
 
     title("A server, on an embedded SQLite file");
     let server = stage.server("127.0.0.1:0").await?;
@@ -32,9 +26,11 @@ pub(crate) async fn tell(keep: bool) -> Result<()> {
     let loading = Instant::now();
     manager.load(&sample).await?;
     say(&format!(
-        "the sample product is loaded over the API: {} flags, {} segments, in {:.0} ms",
+        "the sample product is loaded over the API: {} flags, {} segments, {} plans, {} contracts, in {:.0} ms",
         sample.flags.len(),
         sample.segments.len(),
+        sample.plans.len(),
+        sample.tenants.len(),
         milliseconds(loading),
     ));
 
@@ -93,11 +89,14 @@ pub(crate) async fn tell(keep: bool) -> Result<()> {
     }
 
     title("The kill switch for `new-dashboard`");
-    let (revision, answered) = manager.verb("new-dashboard", "off?reason=incident", None).await?;
+    let (_, answered) = manager.verb("new-dashboard", "off?reason=incident", None).await?;
     let delay = stage.until(&first, "acme", answered, |page| !page.new_dashboard).await?;
     let killed = stage.everyone(&first, &tenants).await?;
     ensure!(killed.dashboards.is_empty(), "nobody has the new dashboard any more");
     say(&format!("{delay}: {}", killed.summary()));
+
+    customer::tell(&stage, &manager, &first).await?;
+    let (revision, end_of_trial) = customer::trial(&stage, &manager, &first).await?;
 
     title("The server stops; the service does not");
     stage.cached(&second, revision).await?;
@@ -119,6 +118,8 @@ pub(crate) async fn tell(keep: bool) -> Result<()> {
         from_disk.summary()
     ));
     say(&format!("it says of itself: {}", stage.health(&second).await?.flags));
+
+    customer::trial_ends(&stage, [&first, &second], end_of_trial).await?;
 
     title("The server is back, on the same file and port");
     let restarting = Instant::now();
@@ -147,125 +148,6 @@ pub(crate) async fn tell(keep: bool) -> Result<()> {
     server.stop().await
 }
 
-/// Where the parts keep their files, and how they are reached.
-struct Stage {
-    folder: TempDir,
-    http: reqwest::Client,
-}
-
-/// Which tenants were served what.
-#[derive(PartialEq, Eq)]
-struct Seen {
-    tenants: usize,
-    dashboards: BTreeSet<String>,
-    checkouts: BTreeSet<String>,
-}
-
-impl Seen {
-    fn summary(&self) -> String {
-        format!(
-            "new dashboard {} on, {} off; new checkout {} on, {} off",
-            self.dashboards.len(),
-            self.tenants - self.dashboards.len(),
-            self.checkouts.len(),
-            self.tenants - self.checkouts.len(),
-        )
-    }
-}
-
-impl Stage {
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    async fn server(&self, address: &str) -> Result<Process> {
-        let database = self.file("flags.db");
-        let arguments = ["--listen", address, "--database", text(&database)?];
-        Process::start("server", &arguments, &[], &self.file("server.log")).await
-    }
-
-    async fn service(&self, number: u8, server: &str, token: &str) -> Result<Process> {
-        let cache = self.file(&format!("service-{number}.cache"));
-        let arguments = ["--flags-url", server, "--cache-file", text(&cache)?];
-        let variables = [("FLAGS_SDK_TOKEN", token)];
-        Process::start("service", &arguments, &variables, &self.file("service.log")).await
-    }
-
-    async fn page(&self, service: &Process, tenant: &str) -> Result<Page> {
-        let url = format!("{}/tenants/{tenant}", service.url);
-        Ok(self.http.get(url).send().await?.error_for_status()?.json().await?)
-    }
-
-    async fn health(&self, service: &Process) -> Result<Health> {
-        let url = format!("{}/health", service.url);
-        Ok(self.http.get(url).send().await?.error_for_status()?.json().await?)
-    }
-
-    /// Serves every tenant once.
-    async fn everyone(&self, service: &Process, tenants: &[&str]) -> Result<Seen> {
-        let mut seen = Seen {
-            tenants: tenants.len(),
-            dashboards: BTreeSet::new(),
-            checkouts: BTreeSet::new(),
-        };
-        for tenant in tenants {
-            let page = self.page(service, tenant).await?;
-            ensure!(page.tenant == *tenant, "a page is of the tenant it was asked for");
-            if page.new_dashboard {
-                seen.dashboards.insert(page.tenant.clone());
-            }
-            if page.new_checkout {
-                seen.checkouts.insert(page.tenant);
-            }
-        }
-        Ok(seen)
-    }
-
-    /// Asks for a tenant's page until it shows the change; says how long after the answer of the
-    /// API that was.
-    async fn until(
-        &self,
-        service: &Process,
-        tenant: &str,
-        answered: Instant,
-        changed: impl Fn(&Page) -> bool,
-    ) -> Result<String> {
-        eventually("the change did not reach the service", async || {
-            Ok(changed(&self.page(service, tenant).await?))
-        })
-        .await?;
-        Ok(format!("{:.1} ms after the API's answer", milliseconds(answered)))
-    }
-
-    /// Waits until the service's disk cache is at a revision.
-    async fn cached(&self, service: &Process, revision: u64) -> Result<()> {
-        eventually("the service's disk cache did not follow", async || {
-            Ok(self.health(service).await?.cached_revision >= revision)
-        })
-        .await
-    }
-
-    /// Waits until the service's rules are at a revision.
-    async fn reach(&self, service: &Process, revision: u64) -> Result<()> {
-        eventually("the service did not catch up", async || {
-            Ok(self.health(service).await?.revision >= revision)
-        })
-        .await
-    }
-}
-
-async fn eventually<F: Future<Output = Result<bool>>>(
-    failure: &str,
-    mut condition: impl FnMut() -> F,
-) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition().await? {
-        ensure!(Instant::now() < deadline, "{failure} within {} s", PATIENCE.as_secs());
-        tokio::task::yield_now().await;
-    }
-    Ok(())
-}
-
 /// A token that a new server prints once, as a line for a shell.
 fn token(server: &Process, variable: &str) -> Result<String> {
     let export = format!("export {variable}=");
@@ -289,20 +171,4 @@ fn invite(server: &Process, service: &Process, admin: &str) {
        {environment}/explain -d '{{\"flag\": \"new-checkout\", \"context\": {{\"tenant\": {{\"key\": \"globex\"}}}}}}'",
         service = service.url,
     );
-}
-
-fn title(text: &str) {
-    println!("\n{text}");
-}
-
-fn say(text: &str) {
-    println!("  {text}");
-}
-
-fn milliseconds(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1000.0
-}
-
-fn text(path: &Path) -> Result<&str> {
-    path.to_str().context("the temporary folder's name is UTF-8")
 }

@@ -25,9 +25,7 @@ pub(crate) struct Assigned {
 /// Gives a user a seat, if the contract grants one more now; once, however often it is asked for.
 pub(crate) fn assign(unit: &mut Unit<'_>, path: &Path, user: &str) -> Result<Assigned, Fault> {
     let limited = Limited::find(unit.tx, path)?;
-    if !is_context_key(user) {
-        return Err(Fault::at("", "invalid_key", INVALID_USER));
-    }
+    check_user(user)?;
     let used = limited.seats(unit.tx)?;
     let seat = [&*limited.tenant, &*limited.feature, user];
     let environment = limited.environment.id;
@@ -47,12 +45,16 @@ pub(crate) fn assign(unit: &mut Unit<'_>, path: &Path, user: &str) -> Result<Ass
     Ok(Assigned { is_new: true, standing: limited.standing(used + 1, unit.now) })
 }
 
-const INVALID_USER: &str =
-    "a user's key is 1 to 512 bytes without control characters, not `.` or `..`";
+fn check_user(user: &str) -> Result<(), Fault> {
+    const INVALID: &str =
+        "a user's key is 1 to 512 bytes without control characters, not `.` or `..`";
+    if is_context_key(user) { Ok(()) } else { Err(Fault::at("", "invalid_key", INVALID)) }
+}
 
 /// Takes the seat of a user away, if there is one.
 pub(crate) fn release(unit: &mut Unit<'_>, path: &Path, user: &str) -> Result<Standing, Fault> {
     let limited = Limited::find(unit.tx, path)?;
+    check_user(user)?;
     let used = limited.seats(unit.tx)?;
     let environment = limited.environment.id;
     if unit.tx.seat(environment, &limited.tenant, &limited.feature, user)?.is_none() {
