@@ -157,6 +157,27 @@ async fn a_contract_ends_at_its_millisecond_with_the_server_stopped() {
 }
 
 #[tokio::test]
+async fn a_client_sees_who_was_moved_to_another_version() {
+    let server = furnished().await;
+    let client = connected(&server).await;
+    let smaller = json!({"grants": {"seats": 2}});
+    let pro = format!("{PRODUCTION}/plans/pro");
+    let added = server.request(Method::POST, &format!("{pro}/versions"), ADMIN);
+    let added = answer(added.header("if-match", "*").json(&smaller)).await.is(200);
+    client.wait_for(added["revision"].as_u64().unwrap(), SOON).await.unwrap();
+    assert_eq!(decided(&server, &client).await["limit"], 5, "nobody has it yet");
+    let moved = server.post(&format!("{pro}/move"), json!({"to": {"version": 2}})).await.is(200);
+    assert_eq!(moved["moved"], 1);
+    client.wait_for(moved["revision"].as_u64().unwrap(), SOON).await.unwrap();
+    let decision = decided(&server, &client).await;
+    assert_eq!(
+        (&decision["limit"], &decision["source"]),
+        (&json!(2), &json!({"plan": "pro", "version": 2}))
+    );
+    assert_eq!(said(client.entitlement(&SSO, "acme")), (Access::None, "not_in_plan"));
+}
+
+#[tokio::test]
 async fn a_client_of_what_the_snapshot_says_decides_alike() {
     let server = furnished().await;
     let body = server.snapshot().await;

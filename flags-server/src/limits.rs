@@ -63,7 +63,7 @@ pub(crate) const MAX_TENANTS: u64 = 1_000_000;
 /// Most bytes of their keys and definitions together.
 pub(crate) const MAX_STORED_TENANT_BYTES: u64 = 128 * 1024 * 1024;
 
-/// Most tenants that one request stores.
+/// Most tenants that one request stores, or moves to another plan.
 pub(crate) const MAX_TENANTS_PER_REQUEST: usize = 1_000;
 
 /// Most tenants in an imported document: the writer has time for nothing else meanwhile.
@@ -81,6 +81,9 @@ pub(crate) const CROSSINGS_KEPT_MS: i64 = 400 * 24 * 60 * 60 * 1_000;
 /// Most crossings that one write removes because they were kept long enough: more than the three that
 /// it adds.
 pub(crate) const MAX_FORGOTTEN_CROSSINGS: u32 = 16;
+
+/// Uses above their limits that an answer tells of; how many there are it tells besides.
+pub(crate) const MAX_TOLD_OVER_LIMIT: usize = 100;
 
 /// Uses of limits that are read at once where all of them are looked at …
 pub(crate) const USES_PER_READ: u32 = 10_000;

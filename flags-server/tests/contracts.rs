@@ -608,11 +608,11 @@ async fn what_is_altered_is_found() {
     for (damage, repair, message) in [
         (
             "DELETE FROM tenant_reference WHERE target_kind = 'addon'",
-            "INSERT INTO tenant_reference VALUES (1, 'acme', 'addon', 'seats-10', 0)",
+            "INSERT INTO tenant_reference VALUES (1, 'acme', 'addon', 'seats-10', 0, 0)",
             "its contract names the addon `seats-10`, and the index of contracts does not",
         ),
         (
-            "INSERT INTO tenant_reference VALUES (1, 'acme', 'plan', 'free', 1)",
+            "INSERT INTO tenant_reference VALUES (1, 'acme', 'plan', 'free', 1, 0)",
             "DELETE FROM tenant_reference WHERE target_key = 'free'",
             "the index of contracts names the plan `free`, and its contract does not",
         ),

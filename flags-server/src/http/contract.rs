@@ -9,7 +9,7 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use flags_core::{BlockDefinition, Text};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -19,13 +19,14 @@ use super::path::Keys;
 use super::post::Post;
 use super::problem::Problem;
 use super::tenant::{Triple, path as tenant_path};
-use super::write::{Deleted, etag};
+use super::write::etag;
 use crate::schema::{self, Body, text, with_modes};
 use crate::service::contract::NotedOverride;
 use crate::service::contract::blocks::{self, Block, Blocks};
 use crate::service::contract::overrides::{self, Override, Path};
-use crate::service::tenant::Path as TenantPath;
 use crate::service::tenant::shape::NEW_OVERRIDE;
+use crate::service::tenant::{Path as TenantPath, Written};
+use crate::service::uses::Over;
 use crate::service::{Author, Precondition, Service, Unit};
 
 type Quadruple = Keys<(String, String, String, String)>;
@@ -39,6 +40,19 @@ pub(super) struct Shown {
     noted: NotedOverride,
     #[serde(skip_serializing_if = "Option::is_none")]
     revision: Option<u64>,
+    /// After a write: what the tenant uses above its limits, where there is something.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    over_limit: Vec<Over>,
+}
+
+/// What there is to say of an override that is gone.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeletedOverride")]
+pub(super) struct Deleted {
+    revision: u64,
+    /// What the tenant now uses above its limits, where there is something.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    over_limit: Vec<Over>,
 }
 
 /// What takes a tenant's access away.
@@ -50,6 +64,9 @@ pub(super) struct ShownBlocks {
     version: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     revision: Option<u64>,
+    /// After a write: what the tenant uses above its limits, where there is something.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    over_limit: Vec<Over>,
 }
 
 /// An override that is to be made.
@@ -65,6 +82,7 @@ impl Form for New {
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         let body = Body::of(&NEW_OVERRIDE, generator).may_lack("id");
+        let body = body.with("over_limit", json_schema!({"type": "array"}));
         with_modes(body.sent_back_as_new().schema())
     }
 }
@@ -77,6 +95,7 @@ impl Form for Whole {
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         let body = Body::of(&NEW_OVERRIDE, generator).may_lack("id").sent_back();
         let body = body.with("created_at", text(&Text::TIME)).with("actor", Value::Bool(true));
+        let body = body.with("over_limit", json_schema!({"type": "array"}));
         with_modes(body.schema())
     }
 }
@@ -87,8 +106,8 @@ impl Shaped for Block {
 }
 
 fn show(found: Override) -> Shown {
-    let Override { noted, revision } = found;
-    Shown { noted, revision }
+    let Override { noted, revision, over_limit } = found;
+    Shown { noted, revision, over_limit }
 }
 
 fn answer(found: Override) -> Response {
@@ -162,13 +181,13 @@ pub(super) async fn delete(
 ) -> Result<Response, Problem> {
     let path = path(keys);
     let delete = move |unit: &mut Unit<'_>| overrides::delete(unit, &path, &precondition);
-    let revision = service.write(author, delete).await?;
-    Ok(Json(Deleted { revision }).into_response())
+    let Written { revision, over_limit } = service.write(author, delete).await?;
+    Ok(Json(Deleted { revision, over_limit }).into_response())
 }
 
 fn show_blocks(found: Blocks) -> Response {
-    let Blocks { blocks, version, revision } = found;
-    (etag(version), Json(ShownBlocks { blocks, version, revision })).into_response()
+    let Blocks { blocks, version, revision, over_limit } = found;
+    (etag(version), Json(ShownBlocks { blocks, version, revision, over_limit })).into_response()
 }
 
 pub(super) async fn list_blocks(

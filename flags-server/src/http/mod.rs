@@ -18,6 +18,7 @@ mod history;
 mod list;
 mod members;
 mod metrics;
+mod moves;
 mod openapi;
 mod path;
 mod plan;

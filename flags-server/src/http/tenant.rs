@@ -9,7 +9,7 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use flags_core::{TenantDefinition, Text};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use super::body::{Bulk, Definition, Form, Nothing, check, parse};
@@ -21,6 +21,7 @@ use super::write::{Deleted, etag};
 use crate::schema::{self, Body, of_shape, patched_attributes, text};
 use crate::service::tenant::shape::WHOLE;
 use crate::service::tenant::{self, Path, Tenant, Upserts};
+use crate::service::uses::{Over, OverLimits};
 use crate::service::{Author, Precondition, Service, Unit};
 
 pub(super) type Triple = Keys<(String, String, String)>;
@@ -36,6 +37,9 @@ pub(super) struct Shown {
     version: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     revision: Option<u64>,
+    /// After a write: what the tenant uses above its limits, where there is something.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    over_limit: Vec<Over>,
 }
 
 /// What came of storing many.
@@ -46,6 +50,12 @@ pub(super) struct ShownUpserts {
     updated: usize,
     unchanged: usize,
     revision: u64,
+    /// What these tenants use above their limits, where there is something: the first 100.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    over_limit: Vec<Over>,
+    /// How much there is of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    over_limit_total: Option<u64>,
 }
 
 /// A tenant that is to be what a body says.
@@ -86,16 +96,17 @@ impl Form for Upserts {
 fn sent_back(body: Body) -> Schema {
     body.with("key", text(&Text::CONTEXT_KEY))
         .with("plan_since", text(&Text::TIME))
+        .with("over_limit", json_schema!({"type": "array"}))
         .sent_back()
         .schema()
 }
 
 /// Overrides and blocks have routes of their own.
 fn show(tenant: Tenant) -> Shown {
-    let Tenant { key, mut definition, version, revision, .. } = tenant;
+    let Tenant { key, mut definition, version, revision, over_limit, .. } = tenant;
     definition.contract.overrides.clear();
     definition.contract.blocks.clear();
-    Shown { key, definition, version, revision }
+    Shown { key, definition, version, revision, over_limit }
 }
 
 fn answer(tenant: Tenant) -> Response {
@@ -183,8 +194,12 @@ pub(super) async fn upsert(
     let upserts = service.compute(move || read(&body)).await??;
     let verb = move |unit: &mut Unit<'_>| tenant::upsert(unit, &project, &environment, &upserts);
     let answer = |upserted| {
-        let tenant::Upserted { created, updated, unchanged, revision } = upserted;
-        Json(ShownUpserts { created, updated, unchanged, revision }).into_response()
+        let tenant::Upserted { created, updated, unchanged, revision, over_limit } = upserted;
+        let OverLimits { first: over_limit, total } = over_limit;
+        let over_limit_total = Some(total).filter(|total| *total > 0);
+        let shown =
+            ShownUpserts { created, updated, unchanged, revision, over_limit, over_limit_total };
+        Json(shown).into_response()
     };
     post.run(&service, verb, answer).await
 }

@@ -8,6 +8,7 @@ use schemars::{JsonSchema, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::auth::Authorized;
+use super::moves::KnowsLimit;
 use super::openapi::{Describes, Operation};
 use super::plan::{KnowsDryRun, KnowsInclude};
 use super::problem::Problem;
@@ -26,6 +27,8 @@ struct WriteQuery {
     dry_run: Option<bool>,
     #[schemars(skip)]
     include: Option<String>,
+    #[schemars(skip)]
+    limit: Option<String>,
 }
 
 /// What there is to say of something that is gone.
@@ -47,6 +50,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Author {
         }
         if query.include.is_some() && parts.extensions.get::<KnowsInclude>().is_none() {
             return Err(Problem::query("this route has no `include`"));
+        }
+        if query.limit.is_some() && parts.extensions.get::<KnowsLimit>().is_none() {
+            return Err(Problem::query("this route has no `limit`"));
         }
         let reason = query.reason.as_deref().unwrap_or_default();
         if reason.len() > MAX_REASON_BYTES {

@@ -154,6 +154,11 @@ pub(crate) fn nullable_limit(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"oneOf": [integer(), {"const": "unlimited"}, {"type": "null"}]})
 }
 
+/// What a feature leaves of those who use more than the limit.
+pub(crate) fn over_limit_policy(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"enum": ["block_growth", "read_only", "none"]})
+}
+
 /// Who blocks.
 pub(crate) fn lane(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"enum": ["billing", "fraud", "manual", "legal"]})

@@ -15,8 +15,8 @@ use serde_json::{Map, Value, json};
 pub(crate) use self::body::Body;
 pub(crate) use self::core::{
     blocks, condition, decision, diagnostics, document, evaluation, explanation, exported_tenant,
-    flag_state, flag_type, lane, limit, noted_override, nullable_limit, segment, sold, tenant,
-    variants,
+    flag_state, flag_type, lane, limit, noted_override, nullable_limit, over_limit_policy, segment,
+    sold, tenant, variants,
 };
 pub(crate) use self::definition::{
     context, patched_attributes, with_modes, with_types, with_values,

@@ -25,6 +25,7 @@ mod lanes;
 mod member_lists;
 pub(crate) mod members;
 pub(crate) mod model;
+pub(crate) mod moves;
 mod needs;
 pub(crate) mod new_token;
 pub(crate) mod past;
@@ -251,6 +252,16 @@ impl Service {
             result
         });
         result.await.map_err(|error| Fault::Internal(error.to_string()))
+    }
+
+    /// Reads one committed state at such a place, for as long as it takes.
+    pub(crate) async fn read_at<T: Send + 'static>(
+        &self,
+        place: OwnedSemaphorePermit,
+        read: impl FnOnce(&dyn View) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let store = Arc::clone(&self.store);
+        self.compute_at(place, move || read(&*store.view()?)).await?
     }
 
     /// Waits until one more request may be worked on; it is until the permits are dropped.

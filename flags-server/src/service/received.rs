@@ -44,15 +44,20 @@ impl Received {
         {
             self.report("/revision", "wrong_type", "expected an integer from 0 up");
         }
-        if let Some(warnings) = self.members.remove("warnings")
-            && !warnings.is_array()
-        {
-            self.report("/warnings", "wrong_type", "expected a list");
-        }
+        self.take_list("warnings");
         if let Some(revisions) = self.members.remove("revisions")
             && !revisions.is_object()
         {
             self.report("/revisions", "wrong_type", "expected an object");
+        }
+    }
+
+    /// Takes out a list that an answer carries besides.
+    pub(super) fn take_list(&mut self, name: &str) {
+        if let Some(list) = self.members.remove(name)
+            && !list.is_array()
+        {
+            self.report(&format!("/{name}"), "wrong_type", "expected a list");
         }
     }
 

@@ -290,11 +290,22 @@ fn subscription(before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<S
     });
 }
 
-/// Such as `2 tenants created, 1 updated (acme, globex, …)`; from what [`tenant`](super::tenant) told.
+/// Such as `2 tenants created, 1 updated (acme, globex, …)`, or `2 tenants moved: pro version 1 → pro version 2
+/// (acme, globex)`; from what [`tenant`](super::tenant) and [`moves`](super::moves) told.
 fn tenants(told: &Value) -> String {
     let count = |name: &str| told.get(name).and_then(Value::as_u64).unwrap_or(0);
     let (created, updated) = (count("created"), count("updated"));
     let noun = |count: u64| if count == 1 { "tenant" } else { "tenants" };
+    let moved = count("moved");
+    if moved > 0 {
+        let plan = |end: &str| {
+            let Some(end) = told.get(end) else { return String::new() };
+            let version = end.get("version").map(|version| format!(" version {version}"));
+            format!("{}{}", text(end, "plan"), version.unwrap_or_default())
+        };
+        let (from, to, first) = (plan("from"), plan("to"), first_of(told.get("first"), moved));
+        return format!("{moved} {} moved: {from} → {to} ({first})", noun(moved));
+    }
     let done = match (created, updated) {
         (created, 0) => format!("{created} {} created", noun(created)),
         (0, updated) => format!("{updated} {} updated", noun(updated)),
@@ -481,6 +492,24 @@ mod tests {
             (3, 1, &["a", "b", "c", "d"], "3 tenants created, 1 updated (a, b, c, …)"),
         ] {
             let told = json!({"tenants": {"created": created, "updated": updated, "first": first}});
+            assert_eq!(sentence(None, Some(&told)), expected);
+        }
+        for (from, moved, first, expected) in [
+            (
+                json!({"plan": "pro", "version": 1}),
+                1,
+                &["a"][..],
+                "1 tenant moved: pro version 1 → max version 2 (a)",
+            ),
+            (
+                json!({"plan": "pro"}),
+                5,
+                &["a", "b", "c", "d"],
+                "5 tenants moved: pro → max version 2 (a, b, c, …)",
+            ),
+        ] {
+            let to = json!({"plan": "max", "version": 2});
+            let told = json!({"tenants": {"moved": moved, "from": from, "to": to, "first": first}});
             assert_eq!(sentence(None, Some(&told)), expected);
         }
     }

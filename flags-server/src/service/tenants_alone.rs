@@ -42,7 +42,8 @@ impl Stopped {
 }
 
 impl Watch<'_> {
-    fn look(self) -> Result<(), Stopped> {
+    /// Whether it is worked on any longer.
+    pub(super) fn look(self) -> Result<(), Stopped> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Stopped::Unwanted);
         }

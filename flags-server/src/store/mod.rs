@@ -38,7 +38,9 @@ pub(crate) use self::schedule::{
 };
 pub(crate) use self::seat::{Counted, Counter, Crossing, StoredSeat, StoredUse, Uses};
 pub(crate) use self::size::{DiskSize, StoreSize, WalProgress};
-pub(crate) use self::tenant::{StoredTenant, StoredTenants, TenantCounts, TenantReference};
+pub(crate) use self::tenant::{
+    PlanVersions, StoredTenant, StoredTenants, TenantCounts, TenantReference,
+};
 pub(crate) use self::token::{
     Grant, Place, Reach, Role, StoredSecret, StoredToken, Tenants, TokenKind, TokenRegister,
 };

@@ -1,5 +1,7 @@
 //! What is stored of tenants.
 
+use std::ops::RangeInclusive;
+
 use flags_core::Revision;
 
 use super::{EnvironmentId, ObjectKind, Page, StoreResult};
@@ -30,6 +32,15 @@ pub(crate) struct TenantReference {
     pub(crate) key: String,
     /// Of a plan; 0 of anything else.
     pub(crate) version: u32,
+    /// Whether it is the plan that the tenant has, and not only one that it tries.
+    pub(crate) is_own: bool,
+}
+
+/// Versions of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PlanVersions<'p> {
+    pub(crate) plan: &'p str,
+    pub(crate) versions: RangeInclusive<u32>,
 }
 
 /// How many tenants an environment stores.
@@ -62,6 +73,18 @@ pub(crate) trait StoredTenants {
         of: (ObjectKind, &str, Option<u32>),
         limit: u32,
     ) -> StoreResult<Vec<String>>;
+
+    /// Tenants that have one of these versions of a plan, and which, sorted by version and key, after one.
+    fn tenants_on(
+        &self,
+        environment: EnvironmentId,
+        of: &PlanVersions<'_>,
+        after: Option<(u32, &str)>,
+        limit: u32,
+    ) -> StoreResult<Vec<(u32, StoredTenant)>>;
+
+    /// How many there are of these.
+    fn count_on(&self, environment: EnvironmentId, of: &PlanVersions<'_>) -> StoreResult<u64>;
 
     /// What all tenants of an environment come to.
     fn tenant_counts(&self, environment: EnvironmentId) -> StoreResult<TenantCounts>;

@@ -6,7 +6,9 @@ use super::{EDIT, VIEW, at};
 use crate::http::list::Summed;
 use crate::http::report::{disagreements, over_limit, overrides, repair, thresholds};
 use crate::http::routes::{Routes, delete, get, patch, post, put};
-use crate::http::{catalogue, contract, entitlement, history, plan, seat, tenant, usage, write};
+use crate::http::{
+    catalogue, contract, entitlement, history, moves, plan, seat, tenant, usage, write,
+};
 use crate::service::uses::Standing;
 use crate::service::uses::usage::Usage;
 
@@ -101,6 +103,11 @@ pub(super) fn catalogue_routes(routes: Routes) -> Routes {
                 .with_etag()],
         )
         .route(
+            &at("/plans/{plan}/move"),
+            [post(EDIT, moves::plan)
+                .says::<moves::Shown>("Move tenants to another version, or to another plan")],
+        )
+        .route(
             &at("/plans/{plan}/history"),
             [get(VIEW, history::of_sold::<PlanDefinition>)
                 .lists::<history::Shown>("What was changed of a plan, the newest first")],
@@ -192,7 +199,7 @@ pub(super) fn tenant_routes(routes: Routes) -> Routes {
                     .says::<contract::Shown>("Replace or make an exception")
                     .with_etag()
                     .or_creates(),
-                delete(EDIT, contract::delete).says::<write::Deleted>("Take an exception away"),
+                delete(EDIT, contract::delete).says::<contract::Deleted>("Take an exception away"),
             ],
         )
         .route(

@@ -15,4 +15,4 @@ pub(crate) use self::item::{Document, Item, Path, wire};
 pub(crate) use self::needs::{Needs, definition};
 pub(crate) use self::planned::{PlannedSold, WantedCatalogue, WantedSold};
 pub(crate) use self::sold::Sold;
-pub(crate) use self::verbs::{create, delete, get, list, not_found, patch, put, read};
+pub(crate) use self::verbs::{create, delete, find, get, list, not_found, patch, put, read};

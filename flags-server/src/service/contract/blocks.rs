@@ -9,7 +9,8 @@ use crate::service::fault::Fault;
 use crate::service::precondition::Precondition;
 use crate::service::publish::Unit;
 use crate::service::received::all_right;
-use crate::service::tenant::{self, write};
+use crate::service::tenant::{self, Written, write};
+use crate::service::uses::Over;
 use crate::store::View;
 
 /// What a lane is to do.
@@ -37,6 +38,8 @@ pub(crate) struct Blocks {
     pub(crate) blocks: Vec<BlockDefinition>,
     pub(crate) version: Revision,
     pub(crate) revision: Option<Revision>,
+    /// What the tenant uses above its limits, after a write.
+    pub(crate) over_limit: Vec<Over>,
 }
 
 /// The lane of a name.
@@ -49,7 +52,8 @@ fn lane(name: &str) -> Result<Lane, Fault> {
 pub(crate) fn list(view: &dyn View, path: &tenant::Path) -> Result<Blocks, Fault> {
     let tenant = tenant::get(view, path)?;
     let blocks = tenant.definition.contract.blocks;
-    Ok(Blocks { blocks, version: tenant.version, revision: None })
+    let (version, over_limit) = (tenant.version, Vec::new());
+    Ok(Blocks { blocks, version, revision: None, over_limit })
 }
 
 /// Has a lane block, or not.
@@ -84,7 +88,7 @@ pub(crate) fn set(
     after.definition.contract.blocks.sort_by_key(|block| block.lane);
     let blocks = after.definition.contract.blocks.clone();
     let (present, changed) = (before.version, before.definition != after.definition);
-    let revision = write(unit, place, Some(before), after, action)?;
+    let Written { revision, over_limit } = write(unit, place, Some(before), after, action)?;
     let version = if changed { revision } else { present };
-    Ok(Blocks { blocks, version, revision: Some(revision) })
+    Ok(Blocks { blocks, version, revision: Some(revision), over_limit })
 }

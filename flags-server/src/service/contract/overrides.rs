@@ -14,7 +14,8 @@ use crate::service::precondition::Precondition;
 use crate::service::publish::{Author, Unit};
 use crate::service::received::{Received, all_right};
 use crate::service::tenant::shape::NEW_OVERRIDE;
-use crate::service::tenant::{self, Tenant, write};
+use crate::service::tenant::{self, Tenant, Written, write};
+use crate::service::uses::{Over, over_limits};
 use crate::store::{Page, View};
 
 /// Where an override is found.
@@ -29,6 +30,14 @@ pub(crate) struct Path {
 pub(crate) struct Override {
     pub(crate) noted: NotedOverride,
     pub(crate) revision: Option<Revision>,
+    /// What the tenant uses above its limits, after a write.
+    pub(crate) over_limit: Vec<Over>,
+}
+
+impl Override {
+    fn read(noted: NotedOverride) -> Self {
+        Self { noted, revision: None, over_limit: Vec::new() }
+    }
 }
 
 fn not_found(tenant: &Tenant, id: &str) -> Fault {
@@ -45,13 +54,13 @@ pub(crate) fn list(
     let ids: Vec<&String> = tenant.definition.contract.overrides.iter().map(|o| &o.id).collect();
     let ids = page.of(ids, |id| id);
     let found = ids.into_iter().filter_map(|id| tenant.noted(id));
-    Ok(found.map(|noted| Override { noted, revision: None }).collect())
+    Ok(found.map(Override::read).collect())
 }
 
 pub(crate) fn get(view: &dyn View, path: &Path) -> Result<Override, Fault> {
     let tenant = tenant::get(view, &path.tenant)?;
     let noted = tenant.noted(&path.id).ok_or_else(|| not_found(&tenant, &path.id))?;
-    Ok(Override { noted, revision: None })
+    Ok(Override::read(noted))
 }
 
 /// Makes an override. `id` comes from the path where that names one, from the body, or is made up.
@@ -106,7 +115,9 @@ pub(crate) fn put(
     let (definition, mut note) = read(received, said)?;
     note.created_at.clone_from(&present.note.created_at);
     if note.says_the_same(&present.note) && definition == present.definition {
-        return Ok(Override { noted: present, revision: Some(place.1.revision) });
+        let tenant = [&*before.key];
+        let over_limit = over_limits(unit.tx, &place.1, tenant, unit.now)?.of_one();
+        return Ok(Override { noted: present, revision: Some(place.1.revision), over_limit });
     }
     save(unit, place, before, definition, note, "tenant.put_override")
 }
@@ -116,7 +127,7 @@ pub(crate) fn delete(
     unit: &mut Unit<'_>,
     path: &Path,
     precondition: &Precondition,
-) -> Result<Revision, Fault> {
+) -> Result<Written, Fault> {
     precondition.demand()?;
     let (place, before) = tenant::find(unit.tx, &path.tenant)?;
     let present = before.noted(&path.id).ok_or_else(|| not_found(&before, &path.id))?;
@@ -130,6 +141,7 @@ pub(crate) fn delete(
 /// Takes out what an answer carries besides.
 fn take_sent_back(received: &mut Received, present: Option<&Note>) {
     received.take_sent_back(present.map(|note| note.version));
+    received.take_list("over_limit");
     if let Some(note) = present {
         received.take_immutable("created_at", &note.created_at);
         received.members.remove("actor");
@@ -185,6 +197,7 @@ fn save(
     in_body(faults)?;
     after.definition.contract.overrides.sort_by(|a, b| a.id.cmp(&b.id));
     after.notes.insert(definition.id.clone(), note.clone());
-    let revision = write(unit, place, Some(before), after, action)?;
-    Ok(Override { noted: NotedOverride { definition, note }, revision: Some(revision) })
+    let Written { revision, over_limit } = write(unit, place, Some(before), after, action)?;
+    let noted = NotedOverride { definition, note };
+    Ok(Override { noted, revision: Some(revision), over_limit })
 }

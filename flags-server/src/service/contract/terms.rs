@@ -75,20 +75,30 @@ impl Named {
 
 /// What a contract names of the catalogue.
 pub(crate) fn references(contract: &ContractDefinition) -> Vec<TenantReference> {
-    let plan = |key: &String, version| TenantReference {
+    let plan = |key: &String, version, is_own| TenantReference {
         kind: ObjectKind::Plan,
         key: key.clone(),
         version,
+        is_own,
     };
-    let other = |kind, key: &String| TenantReference { kind, key: key.clone(), version: 0 };
+    let other =
+        |kind, key: &String| TenantReference { kind, key: key.clone(), version: 0, is_own: false };
     let mut references = Vec::new();
-    references.extend(contract.plan.iter().zip(contract.plan_version).map(|(key, v)| plan(key, v)));
-    references.extend(contract.trial.iter().map(|trial| plan(&trial.plan, trial.plan_version)));
+    let own = contract.plan.iter().zip(contract.plan_version);
+    references.extend(own.map(|(key, version)| plan(key, version, true)));
+    let tried = contract.trial.iter();
+    references.extend(tried.map(|trial| plan(&trial.plan, trial.plan_version, false)));
     references.extend(contract.addons.iter().map(|had| other(ObjectKind::Addon, &had.addon)));
     let features = contract.overrides.iter().map(|exception| &exception.feature);
     references.extend(features.map(|feature| other(ObjectKind::Feature, feature)));
     references.sort_unstable();
-    references.dedup();
+    // Who tries what it has, has it.
+    references.dedup_by(|later, first| {
+        let is_same =
+            (later.kind, &later.key, later.version) == (first.kind, &first.key, first.version);
+        first.is_own |= is_same && later.is_own;
+        is_same
+    });
     references
 }
 

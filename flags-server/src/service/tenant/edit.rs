@@ -89,6 +89,21 @@ impl TenantsEdit {
         Ok(edit)
     }
 
+    /// Tenants that have other contracts than are stored.
+    pub(crate) fn moving(
+        environment: &Environment,
+        needs: &mut Needs<'_>,
+        tenants: Vec<(StoredTenant, Tenant)>,
+    ) -> Result<Self, Fault> {
+        let (mut edit, mut faults) = (Self::default(), Vec::new());
+        for (present, Tenant { key, definition, notes, .. }) in tenants {
+            let wanted = WantedTenant { at: String::new(), key, definition, notes };
+            edit.add(environment, needs, Some(&present), wanted, &mut faults)?;
+        }
+        all_right(faults)?;
+        Ok(edit)
+    }
+
     fn add(
         &mut self,
         environment: &Environment,

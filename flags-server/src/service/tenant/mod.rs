@@ -22,6 +22,7 @@ use super::precondition::Precondition;
 use super::project;
 use super::publish::{Deed, Edit, Unit};
 use super::received::{Received, all_right};
+use super::uses::{Over, over_limits};
 use crate::store::{Counter, Environment, Listed, Page, Project, StoredTenant, StoredUse, View};
 
 const INVALID_KEY: &str =
@@ -46,6 +47,14 @@ pub(crate) struct Tenant {
     pub(crate) notes: Notes,
     pub(crate) version: Revision,
     pub(crate) revision: Option<Revision>,
+    /// What it uses above its limits, after a write.
+    pub(crate) over_limit: Vec<Over>,
+}
+
+/// What came of writing a tenant.
+pub(crate) struct Written {
+    pub(crate) revision: Revision,
+    pub(crate) over_limit: Vec<Over>,
 }
 
 impl Tenant {
@@ -53,7 +62,8 @@ impl Tenant {
         let StoredTenant { key, version, document, notes } = stored;
         let notes = notes.as_deref().map(parse).transpose()?.unwrap_or_default();
         let (definition, version) = (parse(document)?, *version);
-        Ok(Self { key: key.clone(), definition, notes, version, revision: None })
+        let (key, over_limit) = (key.clone(), Vec::new());
+        Ok(Self { key, definition, notes, version, revision: None, over_limit })
     }
 
     /// One of its overrides, with what people say of it.
@@ -188,45 +198,46 @@ fn save(
     all_right(check_tenant(&definition))?;
     let notes = before.as_ref().map(|before| before.notes.clone()).unwrap_or_default();
     let (key, version) = (path.tenant.clone(), before.as_ref().map_or(0, |before| before.version));
-    let mut after = Tenant { key, definition, notes, version, revision: None };
+    let (revision, over_limit) = (None, Vec::new());
+    let mut after = Tenant { key, definition, notes, version, revision, over_limit };
     let latest = place.1.revision;
-    let revision = write(unit, place, before, after.clone(), action)?;
+    let Written { revision, over_limit } = write(unit, place, before, after.clone(), action)?;
     if revision != latest {
         after.version = revision;
     }
-    Ok(Tenant { revision: Some(revision), ..after })
+    Ok(Tenant { revision: Some(revision), over_limit, ..after })
 }
 
 /// Writes a tenant that is right by itself, if it is another one than before; gives the revision of
-/// the environment.
+/// the environment, and what the tenant then uses above its limits.
 pub(super) fn write(
     unit: &mut Unit<'_>,
     (project, mut environment): Place,
     before: Option<Tenant>,
     after: Tenant,
     action: &str,
-) -> Result<Revision, Fault> {
+) -> Result<Written, Fault> {
     let shown = after.shown();
     let Tenant { key, definition, notes, .. } = after;
     let wanted = WantedTenant { at: String::new(), key, definition, notes };
     let key = wanted.key.clone();
     let here = environment.clone();
     let edit = TenantsEdit::new(unit.tx, &here, &mut Needs::new(unit.tx, &here), wanted)?;
-    if edit.is_empty() {
-        return Ok(environment.revision);
+    if !edit.is_empty() {
+        let revision = unit.publish(&mut environment, edit.edits().collect())?;
+        unit.record(&Deed {
+            action,
+            project: Some(&project),
+            environment: Some(&environment),
+            kind: TENANT_KIND,
+            key: &key,
+            before: before.map(|before| before.shown()).as_ref(),
+            after: Some(&shown),
+            revisions: &project::at_revision(&environment, revision),
+        })?;
     }
-    let revision = unit.publish(&mut environment, edit.edits().collect())?;
-    unit.record(&Deed {
-        action,
-        project: Some(&project),
-        environment: Some(&environment),
-        kind: TENANT_KIND,
-        key: &key,
-        before: before.map(|before| before.shown()).as_ref(),
-        after: Some(&shown),
-        revisions: &project::at_revision(&environment, revision),
-    })?;
-    Ok(revision)
+    let over_limit = over_limits(unit.tx, &environment, [&*key], unit.now)?.of_one();
+    Ok(Written { revision: environment.revision, over_limit })
 }
 
 pub(crate) fn delete(

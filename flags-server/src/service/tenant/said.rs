@@ -30,6 +30,8 @@ impl Said {
     ) -> Result<Self, Fault> {
         received.take_sent_back(before.map(|before| before.version));
         received.take_immutable("key", key);
+        // An answer to a write has it besides.
+        received.take_list("over_limit");
         let since = before.and_then(|before| before.definition.contract.plan_since.as_deref());
         received.take_immutable("plan_since", since.unwrap_or_default());
         received.check(&WHOLE);

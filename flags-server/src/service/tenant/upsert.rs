@@ -19,6 +19,7 @@ use crate::service::fault::{Fault, diagnostic};
 use crate::service::project;
 use crate::service::publish::{Deed, Unit};
 use crate::service::received::all_right;
+use crate::service::uses::{OverLimits, over_limits};
 
 /// What a tenant is to be.
 #[derive(Debug, Clone)]
@@ -132,12 +133,14 @@ impl Upserts {
 }
 
 /// What came of many tenants.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq)]
 pub(crate) struct Upserted {
     pub(crate) created: usize,
     pub(crate) updated: usize,
     pub(crate) unchanged: usize,
     pub(crate) revision: Revision,
+    /// What they use above their limits.
+    pub(crate) over_limit: OverLimits,
 }
 
 /// Creates and replaces many tenants: all of them or none, in one revision.
@@ -166,5 +169,8 @@ pub(crate) fn upsert(
         })?;
     }
     let (created, updated, unchanged) = edit.counts();
-    Ok(Upserted { created, updated, unchanged, revision: environment.revision })
+    let keys = upserts.tenants.iter().map(Upsert::key);
+    let over_limit = over_limits(unit.tx, &environment, keys, unit.now)?;
+    let revision = environment.revision;
+    Ok(Upserted { created, updated, unchanged, revision, over_limit })
 }

@@ -1,70 +1,163 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flags_core::{
     AddonDefinition, Catalogue, Contract, ContractDefinition, FeatureDefinition, FeatureType,
-    PlanDefinition, Timeline,
+    PlanDefinition, PlanVersionDefinition, Timeline,
 };
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::service::catalogue::{definition, not_found};
 use crate::service::fault::Fault;
-use crate::store::{Environment, View};
+use crate::service::model::parse;
+use crate::store::{Environment, ObjectKind, View};
 
-/// What a contract grants of a limit, by the documents that are stored: only those that it names are read.
-/// On the writer that is what every write before has led to, which a ruleset in memory may not yet be.
-pub(super) fn granted(
-    view: &dyn View,
-    environment: &Environment,
-    contract: &ContractDefinition,
-    key: &str,
-) -> Result<Timeline, Fault> {
-    let feature: Option<FeatureDefinition> = definition(view, environment.id, key)?;
-    let feature = feature.ok_or_else(|| not_found::<FeatureDefinition>(environment, key))?;
-    if feature.feature_type != FeatureType::Limit {
-        let message = format!(
-            "the feature `{key}` is of the type `{}`: only of a limit there is something to use",
-            feature.feature_type
-        );
-        return Err(Fault::at("", "not_a_limit", message));
-    }
-    let mut catalogue = Catalogue::default();
-    // What cannot be compiled is not there, as in a ruleset.
-    let _ = catalogue.set_feature(key, &feature);
-    add_plans(&mut catalogue, view, environment, contract)?;
-    for addon in &contract.addons {
-        let sold: Option<AddonDefinition> = definition(view, environment.id, &addon.addon)?;
-        if let Some(sold) = sold {
-            let _ = catalogue.set_addon(&addon.addon, &sold);
-        }
-    }
-    let contract = Contract::compile(contract)
-        .map_err(|_| Fault::Internal("a stored contract cannot be compiled".into()))?;
-    Ok(catalogue.timeline(&contract, key))
+/// What contracts grant of limits, by the documents that are stored: only those that they name are read, each
+/// once, and of a plan only the versions that count are compiled. On the writer that is what every write
+/// before has led to, which a ruleset in memory may not yet be.
+pub(crate) struct Shelf<'v> {
+    view: &'v dyn View,
+    environment: &'v Environment,
+    catalogue: Catalogue,
+    features: BTreeMap<String, FeatureDefinition>,
+    plans: BTreeMap<String, StoredPlan>,
+    addons: BTreeSet<String>,
 }
 
-/// The tenant's plan and the trial's, with those that they fall back to.
-fn add_plans(
-    catalogue: &mut Catalogue,
-    view: &dyn View,
-    environment: &Environment,
-    contract: &ContractDefinition,
-) -> Result<(), Fault> {
-    let named = contract.plan.iter().chain(contract.trial.iter().map(|trial| &trial.plan));
-    let named: BTreeSet<String> = named.cloned().collect();
-    let mut fallbacks = BTreeSet::new();
-    for key in &named {
-        let plan: Option<PlanDefinition> = definition(view, environment.id, key)?;
-        if let Some(plan) = plan {
-            let all = plan.versions.iter().filter_map(|version| version.fallback.as_ref());
-            fallbacks.extend(all.map(|fallback| fallback.plan.clone()));
-            let _ = catalogue.set_plan(key, &plan);
+/// A plan that was read.
+#[derive(Default)]
+struct StoredPlan {
+    /// Each as it is stored, by its number.
+    versions: BTreeMap<u32, Box<RawValue>>,
+    /// Those that are in the catalogue.
+    compiled: BTreeSet<u32>,
+}
+
+#[derive(Deserialize)]
+struct Versions {
+    versions: Vec<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Number {
+    version: u32,
+}
+
+impl StoredPlan {
+    fn read(document: &str) -> Result<Self, Fault> {
+        let Versions { versions } = parse(document)?;
+        let numbered = versions.into_iter().map(|version| {
+            let Number { version: number } = parse(version.get())?;
+            Ok((number, version))
+        });
+        Ok(Self { versions: numbered.collect::<Result<_, Fault>>()?, compiled: BTreeSet::new() })
+    }
+
+    fn version(&self, number: u32) -> Result<Option<PlanVersionDefinition>, Fault> {
+        self.versions.get(&number).map(|version| parse(version.get())).transpose()
+    }
+}
+
+impl<'v> Shelf<'v> {
+    pub(crate) fn new(view: &'v dyn View, environment: &'v Environment) -> Self {
+        Self {
+            view,
+            environment,
+            catalogue: Catalogue::default(),
+            features: BTreeMap::new(),
+            plans: BTreeMap::new(),
+            addons: BTreeSet::new(),
         }
     }
-    // A fallback's own counts for nothing.
-    for key in fallbacks.difference(&named) {
-        let plan: Option<PlanDefinition> = definition(view, environment.id, key)?;
-        if let Some(plan) = plan {
-            let _ = catalogue.set_plan(key, &plan);
+
+    /// What a contract grants of a limit at every instant, beside the limit's definition.
+    ///
+    /// # Errors
+    /// When there is no such feature, or it is no limit.
+    pub(super) fn limit(
+        &mut self,
+        contract: &ContractDefinition,
+        key: &str,
+    ) -> Result<(Timeline, &FeatureDefinition), Fault> {
+        self.take_feature(key)?;
+        self.take_plans(contract)?;
+        for addon in &contract.addons {
+            self.take_addon(&addon.addon)?;
         }
+        let contract = Contract::compile(contract)
+            .map_err(|_| Fault::Internal("a stored contract cannot be compiled".into()))?;
+        let timeline = self.catalogue.timeline(&contract, key);
+        let feature = self.features.get(key);
+        Ok((timeline, feature.ok_or_else(|| Fault::Internal("a feature that was read".into()))?))
     }
-    Ok(())
+
+    fn take_feature(&mut self, key: &str) -> Result<(), Fault> {
+        if self.features.contains_key(key) {
+            return Ok(());
+        }
+        let feature: Option<FeatureDefinition> = definition(self.view, self.environment.id, key)?;
+        let feature =
+            feature.ok_or_else(|| not_found::<FeatureDefinition>(self.environment, key))?;
+        if feature.feature_type != FeatureType::Limit {
+            let message = format!(
+                "the feature `{key}` is of the type `{}`: only of a limit there is something to use",
+                feature.feature_type
+            );
+            return Err(Fault::at("", "not_a_limit", message));
+        }
+        // What cannot be compiled is not there, as in a ruleset.
+        let _ = self.catalogue.set_feature(key, &feature);
+        self.features.insert(key.to_owned(), feature);
+        Ok(())
+    }
+
+    fn take_addon(&mut self, key: &str) -> Result<(), Fault> {
+        if !self.addons.insert(key.to_owned()) {
+            return Ok(());
+        }
+        let sold: Option<AddonDefinition> = definition(self.view, self.environment.id, key)?;
+        if let Some(sold) = sold {
+            let _ = self.catalogue.set_addon(key, &sold);
+        }
+        Ok(())
+    }
+
+    /// The versions that the tenant has and tries, and the one that it falls back to, whose own fallback
+    /// counts for nothing.
+    fn take_plans(&mut self, contract: &ContractDefinition) -> Result<(), Fault> {
+        let mut counting: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+        let mut count = |plan: &str, version| {
+            counting.entry(plan.to_owned()).or_default().insert(version);
+        };
+        if let Some(trial) = &contract.trial {
+            count(&trial.plan, trial.plan_version);
+        }
+        if let (Some(plan), Some(version)) = (&contract.plan, contract.plan_version) {
+            count(plan, version);
+            let own = self.plan(plan)?.version(version)?;
+            if let Some(fallback) = own.and_then(|version| version.fallback) {
+                count(&fallback.plan, fallback.version);
+            }
+        }
+        for (key, numbers) in counting {
+            let plan = self.plan(&key)?;
+            if plan.compiled == numbers {
+                continue;
+            }
+            let versions = numbers.iter().filter_map(|number| plan.version(*number).transpose());
+            let versions = versions.collect::<Result<_, Fault>>()?;
+            plan.compiled = numbers;
+            let _ = self.catalogue.set_plan(&key, &PlanDefinition { versions });
+        }
+        Ok(())
+    }
+
+    fn plan(&mut self, key: &str) -> Result<&mut StoredPlan, Fault> {
+        if !self.plans.contains_key(key) {
+            let stored = self.view.object(self.environment.id, ObjectKind::Plan, key)?;
+            let plan = stored.map(|stored| StoredPlan::read(&stored.document)).transpose()?;
+            self.plans.insert(key.to_owned(), plan.unwrap_or_default());
+        }
+        self.plans.get_mut(key).ok_or_else(|| Fault::Internal("a plan that was read".into()))
+    }
 }

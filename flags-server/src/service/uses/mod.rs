@@ -2,17 +2,19 @@
 //! revisions, the change log and the stream.
 
 mod granted;
+mod over;
 pub(crate) mod report;
 pub(crate) mod seat;
 mod standing;
 mod threshold;
 pub(crate) mod usage;
 
+pub(crate) use self::granted::Shelf;
+pub(crate) use self::over::{Over, OverLimits, over_limits};
 pub(crate) use self::standing::Standing;
 
 use flags_core::{Timeline, Timestamp};
 
-use self::granted::granted;
 use super::fault::Fault;
 use super::tenant::{self, Tenant};
 use crate::store::{Counted, Counter, Environment, Project, StoredUse, View};
@@ -47,7 +49,8 @@ impl Limited {
         tenant: &Tenant,
         feature: &str,
     ) -> Result<Self, Fault> {
-        let timeline = granted(view, &environment, &tenant.definition.contract, feature)?;
+        let contract = &tenant.definition.contract;
+        let (timeline, _) = Shelf::new(view, &environment).limit(contract, feature)?;
         let (tenant, feature) = (tenant.key.clone(), feature.to_owned());
         Ok(Self { project, environment, tenant, feature, timeline })
     }

@@ -9,21 +9,21 @@ use crate::schema;
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Standing {
     /// How much is used.
-    used: u64,
+    pub(super) used: u64,
     /// How much there may be; `null` without access to the feature.
     #[schemars(schema_with = "schema::nullable_limit")]
-    limit: Option<Limit>,
+    pub(super) limit: Option<Limit>,
     /// How much more there may be.
     #[schemars(schema_with = "schema::limit")]
     remaining: Limit,
     /// How much more is used than there may be: after a downgrade, or without access.
-    over: u64,
+    pub(super) over: u64,
     /// Why the limit is what it is, as in an entitlement.
-    reason: &'static str,
+    pub(super) reason: &'static str,
     /// Who blocks, where somebody does.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::lane")]
-    lane: Option<Lane>,
+    pub(super) lane: Option<Lane>,
 }
 
 impl Standing {

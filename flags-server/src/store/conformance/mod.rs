@@ -11,6 +11,7 @@
 mod audit;
 mod log;
 mod objects;
+mod plan;
 mod schedule;
 mod seat;
 mod tokens;
@@ -35,6 +36,7 @@ pub(super) fn check(open: impl Fn() -> Box<dyn Store>) {
     objects::members(&*store, &mut *writer, environment);
     objects::tenants(&*store, &mut *writer, environment);
     objects::contracts(&*store, &mut *writer, environment);
+    plan::tenants(&*store, &mut *writer, environment);
     objects::references(&mut *writer, environment);
     log::revisions_have_no_gaps(&mut *writer, environment);
     log::checkpoints(&*store, &mut *writer, environment);

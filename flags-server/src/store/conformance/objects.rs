@@ -87,7 +87,12 @@ pub(super) fn contracts(store: &dyn Store, writer: &mut dyn Writer, environment:
         document: "{}".into(),
         notes: notes.map(str::to_owned),
     };
-    let reference = |kind, key: &str, version| TenantReference { kind, key: key.into(), version };
+    let reference = |kind, key: &str, version| TenantReference {
+        kind,
+        key: key.into(),
+        version,
+        is_own: false,
+    };
     let (pro, more) = ((ObjectKind::Plan, "pro"), (ObjectKind::Addon, "more"));
     let of = |view: &dyn View, (kind, key): (ObjectKind, &str), version, limit| {
         view.tenants_that_name(environment, (kind, key, version), limit).unwrap()

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row};
 use crate::store::{Damage, StoreResult};
 
 /// Sums that are kept beside the rows that they are of: a place, what is kept, and what it is.
-const SUMS: [&str; 5] = [
+const SUMS: [&str; 6] = [
     "SELECT 'segment ' || o.key || ' of environment ' || o.environment_id,
             o.included || ', ' || o.excluded || ', ' || o.member_bytes AS kept,
             count(*) FILTER (WHERE m.excluded = 0) || ', ' ||
@@ -37,6 +37,12 @@ const SUMS: [&str; 5] = [
     "SELECT 'environment ' || e.key, e.seats || ' seats' AS kept, count(s.user) || ' seats' AS counted
      FROM environment AS e LEFT JOIN seat AS s ON s.environment_id = e.id
      GROUP BY e.id HAVING kept <> counted",
+    "SELECT 'version ' || version || ' of plan ' || plan || ' of environment ' || environment_id,
+            coalesce(tenants, 0) || ' tenants' AS kept, coalesce(counted, 0) || ' tenants'
+     FROM plan_tenants
+     FULL JOIN (SELECT environment_id, target_key AS plan, version, count(*) AS counted
+                FROM tenant_reference WHERE is_own = 1 GROUP BY 1, 2, 3)
+     USING (environment_id, plan, version) WHERE coalesce(tenants, 0) <> coalesce(counted, 0)",
 ];
 
 /// What the history has otherwise than the audit log, which it is an index of.
@@ -82,9 +88,26 @@ const CONTRACTS: &str = "
         SELECT environment_id, tenant, target_kind AS kind, target_key AS target, version
         FROM tenant_reference
     ),
+    own AS (
+        SELECT environment_id, tenant, document ->> '$.plan' AS plan,
+               document ->> '$.plan_version' AS version
+        FROM contract WHERE document ->> '$.plan' IS NOT NULL
+    ),
+    known AS (
+        SELECT environment_id, tenant, target_key AS plan, version
+        FROM tenant_reference WHERE is_own = 1
+    ),
     wrong AS (
+        SELECT environment_id, tenant, 'it has the plan `' || plan ||
+               '`, and the index of plans does not say so' AS message
+        FROM (SELECT * FROM own EXCEPT SELECT * FROM known)
+        UNION ALL
+        SELECT environment_id, tenant, 'the index of plans says that it has the plan `' || plan ||
+               '`, and it has not'
+        FROM (SELECT * FROM known EXCEPT SELECT * FROM own)
+        UNION ALL
         SELECT environment_id, tenant, 'its contract names the ' || kind || ' `' || target ||
-               '`, and the index of contracts does not' AS message
+               '`, and the index of contracts does not'
         FROM (SELECT * FROM named EXCEPT SELECT * FROM kept)
         UNION ALL
         SELECT environment_id, tenant, 'the index of contracts names the ' || kind || ' `' || target ||

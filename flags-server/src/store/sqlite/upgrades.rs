@@ -16,7 +16,8 @@ use super::{SqliteStore, audit, claim, connect, migrations};
 use crate::database::damage_after_upgrade;
 use crate::store::chain::ChainHead;
 use crate::store::{
-    EnvironmentId, Grant, MemberList, ObjectKind, Page, ScheduleFilter, ScheduleState, Store, View,
+    EnvironmentId, Grant, MemberList, ObjectKind, Page, PlanVersions, ScheduleFilter,
+    ScheduleState, Store, View,
 };
 
 /// Rows of the audit log of a fixture: more than are chained at once.
@@ -111,6 +112,22 @@ fn create(path: &Path, version: i32) -> Connection {
         let counted = "UPDATE environment SET tenants = 1, tenant_bytes = 21";
         connection.execute(counted, ()).unwrap();
     }
+    if version >= 9 {
+        // One that has a plan, and one that only tries it.
+        connection
+            .execute_batch(
+                r#"INSERT INTO object (environment_id, kind, key, folded, version, included, excluded,
+                       member_bytes, bytes, document)
+                   VALUES (1, 'plan', 'pro', 'pro', 1, 0, 0, 0, 2, '{}');
+                   INSERT INTO tenant (environment_id, key, version, document)
+                   VALUES (1, 'globex', 1, '{"plan":"pro","plan_version":2}'),
+                          (1, 'hooli', 1, '{"trial":{"plan":"pro","plan_version":2}}');
+                   INSERT INTO tenant_reference VALUES (1, 'globex', 'plan', 'pro', 2),
+                          (1, 'hooli', 'plan', 'pro', 2);
+                   UPDATE environment SET definition_bytes = 35, tenants = 3, tenant_bytes = 104"#,
+            )
+            .unwrap();
+    }
     if version >= 7 {
         let scheduled = "INSERT INTO scheduled_change (id, environment_id, at, state, version,
                  action, key, body, actor, actor_name, created_at)
@@ -155,8 +172,18 @@ fn what_earlier_versions_stored_stays() {
         assert_eq!(segment.document, r#"{"kind":"tenant","when":null}"#);
         let tenants = view.tenants(id, &Page::ALL).unwrap();
         let tenants: Vec<_> = tenants.iter().map(|t| (&*t.key, &*t.document, &t.notes)).collect();
-        let expected = [("acme", r#"{"attributes":{}}"#, &None)];
-        assert_eq!(tenants, expected[..usize::from(version >= 8)]);
+        let expected = [
+            ("acme", r#"{"attributes":{}}"#, &None),
+            ("globex", r#"{"plan":"pro","plan_version":2}"#, &None),
+            ("hooli", r#"{"trial":{"plan":"pro","plan_version":2}}"#, &None),
+        ];
+        let stored = usize::from(version >= 8) + 2 * usize::from(version >= 9);
+        assert_eq!(tenants, expected[..stored]);
+        let pro = PlanVersions { plan: "pro", versions: 2..=2 };
+        let on = view.tenants_on(id, &pro, None, 9).unwrap();
+        let keys = on.iter().map(|(_, tenant)| &*tenant.key);
+        assert!(keys.eq(["globex"].into_iter().take(stored / 2)), "from version {version}");
+        assert_eq!(view.count_on(id, &pro).unwrap(), on.len() as u64);
         assert_eq!(view.changes(id, 0, 9, 99).unwrap().len(), 1);
         let token = view.tokens(&Page::ALL).unwrap().remove(0);
         assert!(token.kind.grant().is_some_and(Grant::is_unlimited_admin), "{token:?}");
@@ -170,7 +197,7 @@ fn what_earlier_versions_stored_stays() {
         let scheduled = view.schedule(id, &filter).unwrap();
         assert_eq!(scheduled.len(), usize::from(version >= 7));
         assert!(scheduled.iter().all(|change| change.action == "flag.off" && change.key == "f"));
-        assert_eq!(view.tenant_counts(id).unwrap().tenants, u64::from(version >= 8));
+        assert_eq!(view.tenant_counts(id).unwrap().tenants, stored as u64);
         let damage = view.damage().unwrap();
         assert!(damage.is_empty(), "{damage:?}");
         let head = verify(&*view);

@@ -401,12 +401,12 @@ impl Transaction for SqliteTransaction<'_> {
             "DELETE FROM tenant_reference WHERE environment_id = ?1 AND tenant = ?2",
             (environment.0, key),
         )?;
-        for TenantReference { kind, key: target, version } in references {
+        for TenantReference { kind, key: target, version, is_own } in references {
             self.execute_one(
                 "INSERT INTO tenant_reference
-                 (environment_id, tenant, target_kind, target_key, version)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-                (environment.0, key, kind.name(), target, version),
+                 (environment_id, tenant, target_kind, target_key, version, is_own)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                (environment.0, key, kind.name(), target, version, is_own),
             )?;
         }
         Ok(())

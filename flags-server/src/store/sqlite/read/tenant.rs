@@ -2,7 +2,8 @@ use rusqlite::Row;
 
 use super::{Rows, after};
 use crate::store::{
-    EnvironmentId, ObjectKind, Page, StoreResult, StoredTenant, StoredTenants, TenantCounts,
+    EnvironmentId, ObjectKind, Page, PlanVersions, StoreResult, StoredTenant, StoredTenants,
+    TenantCounts,
 };
 
 impl<T: Rows> StoredTenants for T {
@@ -54,6 +55,39 @@ impl<T: Rows> StoredTenants for T {
              AND (?4 IS NULL OR version = ?4) LIMIT ?5",
             (environment.0, kind.name(), key, version, limit),
             |row| row.get(0),
+        )
+    }
+
+    fn tenants_on(
+        &self,
+        environment: EnvironmentId,
+        PlanVersions { plan, versions }: &PlanVersions<'_>,
+        after: Option<(u32, &str)>,
+        limit: u32,
+    ) -> StoreResult<Vec<(u32, StoredTenant)>> {
+        // Every key is after none.
+        let (version, key) = after.unwrap_or((*versions.start(), ""));
+        self.all(
+            "SELECT t.key, t.version, t.document, t.notes, r.version
+             FROM tenant_reference AS r
+             JOIN tenant AS t ON t.environment_id = r.environment_id AND t.key = r.tenant
+             WHERE r.environment_id = ?1 AND r.target_key = ?2 AND r.is_own = 1
+             AND (r.version, r.tenant) > (?3, ?4) AND r.version <= ?5
+             ORDER BY r.version, r.tenant LIMIT ?6",
+            (environment.0, plan, version, key, versions.end(), limit),
+            |row| Ok((row.get(4)?, tenant(row)?)),
+        )
+    }
+
+    fn count_on(
+        &self,
+        environment: EnvironmentId,
+        PlanVersions { plan, versions }: &PlanVersions<'_>,
+    ) -> StoreResult<u64> {
+        self.number(
+            "SELECT coalesce(sum(tenants), 0) FROM plan_tenants
+             WHERE environment_id = ?1 AND plan = ?2 AND version BETWEEN ?3 AND ?4",
+            (environment.0, plan, versions.start(), versions.end()),
         )
     }
 
