@@ -169,11 +169,6 @@ async fn what_is_sold_conflicts(refused: &mut Refused<'_>) {
     refused.conflict(Method::POST, &of("import"), exported, None, needed).await;
     let (revert, then) = (of("revert?include=catalogue"), json!({"revision": before}));
     refused.conflict(Method::POST, &revert, then, None, needed).await;
-
-    let seats = json!({"key": "seats", "type": "limit", "combine": "sum"});
-    refused.server.post(&of("features"), seats).await.is(201);
-    let seat = of("tenants/acme/seats/seats/ada");
-    refused.conflict(Method::PUT, &seat, Value::Null, None, "not_entitled").await;
 }
 
 #[tokio::test]
