@@ -651,11 +651,20 @@ async fn who_uses_more_than_is_granted_is_told_with_what_comes_of_it() {
     let since = Timestamp::parse(lowered["plan_since"].as_str().unwrap()).unwrap();
     let until = Timestamp::from_millis(since.as_millis() + grace).to_string();
     let names = [
-        "tenant", "feature", "counter", "used", "limit", "over", "access", "reason", "policy",
-        "until",
+        "/tenant",
+        "/feature",
+        "/counter",
+        "/used",
+        "/limit",
+        "/over",
+        "/then/access",
+        "/then/reason",
+        "/policy",
+        "/then/until",
     ];
     let brief = |items: Vec<Value>| -> Vec<Value> {
-        items.iter().map(|item| names.iter().map(|name| item[name].clone()).collect()).collect()
+        let member = |item: &Value, name: &str| item.pointer(name).unwrap().clone();
+        items.iter().map(|item| names.iter().map(|name| member(item, name)).collect()).collect()
     };
     let without = |feature: &str, counter: &str, used: u64, policy: &str| {
         json!(["pro-1", feature, counter, used, null, used, "none", "blocked", policy, null])

@@ -56,54 +56,18 @@ impl<'r> Entitlement<'r> {
         downgrade.leaves(decision, now_ms)
     }
 
-    /// What the feature says of those who use more than their limit.
+    /// What the feature says of those who use more than their limit; the default of one that says nothing, or
+    /// is not there.
     ///
-    /// [`grace_until`](Self::grace_until) has an example.
+    /// ```
+    /// use flags_core::{OverLimitPolicy, Ruleset};
+    ///
+    /// let seats = Ruleset::default().entitlement("acme", "seats").over_limit();
+    /// assert_eq!((seats.policy, seats.grace_ms), (OverLimitPolicy::BlockGrowth, 0));
+    /// ```
     #[must_use]
     pub fn over_limit(self) -> OverLimit {
         self.feature.map_or_else(OverLimit::default, |feature| feature.over_limit)
-    }
-
-    /// When the access of a tenant that uses more than its limit becomes less, because the feature's
-    /// [grace](OverLimit::grace_ms) is over. `None` where it is over already, or where that leaves the
-    /// access as it is; and where the limit is not exceeded, or there is none.
-    ///
-    /// [`check_limit`](Self::check_limit) gives the instant at which its decision ends, for whatever
-    /// reason; this is for people, who want to know that one.
-    ///
-    /// ```
-    /// use flags_core::{Document, OverLimitPolicy, Ruleset, Timestamp};
-    ///
-    /// let document: Document = serde_json::from_str(r#"{
-    ///     "epoch": "e1", "revision": 1,
-    ///     "objects": [
-    ///         {"kind": "feature", "key": "seats", "version": 1, "definition": {
-    ///             "type": "limit", "combine": "sum",
-    ///             "over_limit": {"policy": "read_only", "grace_ms": 86400000}}},
-    ///         {"kind": "plan", "key": "pro", "version": 1,
-    ///          "definition": {"versions": [{"version": 1, "grants": {"seats": 5}}]}},
-    ///         {"kind": "tenant", "key": "acme", "version": 1, "definition": {
-    ///             "plan": "pro", "plan_version": 1, "plan_since": "2027-01-01T00:00:00Z"}}
-    ///     ]
-    /// }"#)?;
-    /// let (ruleset, _) = Ruleset::compile(&document);
-    /// let seats = ruleset.entitlement("acme", "seats");
-    /// let now = Timestamp::parse("2027-01-01T12:00:00Z").unwrap();
-    /// assert_eq!(seats.grace_until(6, now), Timestamp::parse("2027-01-02T00:00:00Z"));
-    /// assert_eq!(seats.grace_until(5, now), None);
-    /// assert_eq!(seats.over_limit().policy, OverLimitPolicy::ReadOnly);
-    /// # Ok::<(), serde_json::Error>(())
-    /// ```
-    #[must_use]
-    pub fn grace_until(self, used: u64, now: Timestamp) -> Option<Timestamp> {
-        let now = now.as_millis();
-        let place = self.over_time.place(now);
-        let decision = self.decision(place);
-        let after = self.over_limit().policy.leaves();
-        if after >= decision.access || decision.limit.is_none_or(|limit| limit.holds(used)) {
-            return None;
-        }
-        self.downgrade(place, used).grace_end(now).map(Timestamp::from_millis)
     }
 
     fn downgrade(self, place: usize, used: u64) -> Downgrade {

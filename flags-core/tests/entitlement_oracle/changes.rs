@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 
 use flags_core::{
-    Access, Change, Contract, Document, Entitlement, Epoch, Limit, Object, ObjectChange,
-    OverLimitPolicy, Ruleset, Timestamp,
+    Change, Contract, Document, Entitlement, Epoch, Object, ObjectChange, Ruleset, Timestamp,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -166,33 +165,6 @@ fn everything(ruleset: &Ruleset) -> Value {
     all.collect()
 }
 
-/// The end of the grace is when what `check_limit` says of what is used becomes less.
-fn check_grace(entitlement: Entitlement<'_>, used: u64, now: i64) -> Result<(), TestCaseError> {
-    let decision = entitlement.check(at(now));
-    let until = entitlement.grace_until(used, at(now));
-    let Some(limit) = decision.limit else {
-        prop_assert_eq!(until, None);
-        return Ok(());
-    };
-    let after = decision.access.min(match entitlement.over_limit().policy {
-        OverLimitPolicy::BlockGrowth => Access::Full,
-        OverLimitPolicy::ReadOnly => Access::ReadOnly,
-        OverLimitPolicy::None => Access::None,
-    });
-    let is_over = limit < Limit::At(used);
-    let held = entitlement.check_limit(used, 0, at(now));
-    match until {
-        Some(until) => {
-            prop_assert!(is_over && after < decision.access && at(now) < until);
-            prop_assert_eq!(held.access, decision.access);
-            prop_assert!(held.valid_until.is_some_and(|end| end <= until));
-        }
-        None if is_over => prop_assert_eq!(held.access, after),
-        None => prop_assert_eq!(held.access, decision.access),
-    }
-    Ok(())
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
@@ -242,7 +214,6 @@ proptest! {
                         prop_assert_eq!(found, timeline.check_limit(used, requested, at(now)));
                         let expected = limited(&world, feature, used, requested, now, &decided);
                         prop_assert_eq!(said(found), expected, "{} of {}", feature, tenant);
-                        check_grace(entitlement, used, now)?;
                     }
                 }
             }

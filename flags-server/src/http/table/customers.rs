@@ -9,8 +9,8 @@ use crate::http::routes::{Routes, delete, get, patch, post, put};
 use crate::http::{
     catalogue, contract, entitlement, history, moves, plan, seat, tenant, usage, write,
 };
-use crate::service::uses::Standing;
 use crate::service::uses::usage::Usage;
+use crate::service::uses::{Over, Standing};
 
 pub(super) fn catalogue_routes(routes: Routes) -> Routes {
     type FeatureShown = catalogue::Shown<FeatureDefinition>;
@@ -298,8 +298,7 @@ pub(super) fn report_routes(routes: Routes) -> Routes {
         )
         .route(
             &at("/reports/over-limit"),
-            [get(VIEW, over_limit::list)
-                .lists::<over_limit::Shown>("Who uses more than is granted")],
+            [get(VIEW, over_limit::list).lists::<Over>("Who uses more than is granted")],
         )
         .route(
             &at("/reports/thresholds"),

@@ -8,15 +8,15 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use flags_core::{
-    Access, Change, Decision, Document, FeatureDefinition, Granted, Object, ObjectChange, Revision,
-    Ruleset, TENANT_KIND, Timestamp,
+    Access, Change, Decision, Document, Granted, Object, ObjectChange, Revision, Ruleset,
+    TENANT_KIND, Timestamp,
 };
 
 use super::{Course, Move};
 use crate::limits::{
     MAX_PREVIEW_ANSWERS, MAX_PREVIEW_EXAMPLES, MAX_TENANTS_PER_REQUEST, PREVIEW_TIMEOUT,
 };
-use crate::service::catalogue::{Path, definition, wire};
+use crate::service::catalogue::{Path, wire};
 use crate::service::fault::Fault;
 use crate::service::tenant;
 use crate::service::tenants_alone::{Watch, keep_first};
@@ -142,9 +142,7 @@ fn effects_until(
     if tenants.saturating_mul(features.len() as u64) > MAX_PREVIEW_ANSWERS {
         return Err(Fault::limit("preview_answers", MAX_PREVIEW_ANSWERS));
     }
-    let limits = BTreeMap::new();
-    let mut over_limit =
-        Uses { view, environment: &environment, limits, found: OverLimits::default() };
+    let mut over_limit = OverLimits::default();
     loop {
         let part = course.movers.next(view, &environment, MAX_TENANTS_PER_REQUEST)?;
         if part.is_empty() {
@@ -162,9 +160,9 @@ fn effects_until(
                 keep_first(&mut seen.examples, Arc::clone(key), MAX_PREVIEW_EXAMPLES);
             }
         }
-        over_limit.look(&part, now)?;
+        look_for_uses(view, &environment, &part, now, &mut over_limit)?;
     }
-    let (revision, over_limit) = (environment.revision, over_limit.found);
+    let revision = environment.revision;
     Ok(Effects { revision, tenants, features, over_limit })
 }
 
@@ -216,39 +214,30 @@ impl Part {
     }
 }
 
-/// What is used above limits by those who would be moved.
-struct Uses<'v> {
-    view: &'v dyn View,
-    environment: &'v Environment,
-    limits: BTreeMap<String, FeatureDefinition>,
-    found: OverLimits,
-}
-
-impl Uses<'_> {
-    fn look(&mut self, part: &Part, now: Timestamp) -> Result<(), Fault> {
-        for key in &part.keys {
-            for stored in self.view.used_by(self.environment.id, key)? {
-                let feature = &stored.of.feature;
-                if !self.limits.contains_key(feature) {
-                    let found = definition(self.view, self.environment.id, feature)?;
-                    let Some(found) = found else { continue };
-                    self.limits.insert(feature.clone(), found);
-                }
-                let Some(limit) = self.limits.get(feature) else { continue };
-                let entitlement = part.after.entitlement(key, &**feature);
-                let decide = |at| entitlement.check_limit(stored.used, 0, at);
-                if let Some(over) = Over::of(&stored, limit, now, decide) {
-                    self.found.add(over);
-                }
+/// Adds what is used above limits by those who would be moved.
+fn look_for_uses(
+    view: &dyn View,
+    environment: &Environment,
+    part: &Part,
+    now: Timestamp,
+    found: &mut OverLimits,
+) -> Result<(), Fault> {
+    for key in &part.keys {
+        for stored in view.used_by(environment.id, key)? {
+            let entitlement = part.after.entitlement(key, &*stored.of.feature);
+            let decide = |at| entitlement.check_limit(stored.used, 0, at);
+            let policy = entitlement.over_limit().policy;
+            if let Some(over) = Over::of(&stored, policy, now, decide) {
+                found.add(over);
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use flags_core::PlanDefinition;
+    use flags_core::{FeatureDefinition, PlanDefinition};
     use serde_json::{from_value, json};
 
     use super::*;

@@ -2,29 +2,18 @@
 
 use std::sync::Arc;
 
-use flags_core::{Access, OverLimitPolicy, Ruleset, Timestamp};
+use flags_core::{Ruleset, Timestamp};
 
 use crate::limits::{MAX_USES_READ, USES_PER_READ};
 use crate::service::fault::Fault;
-use crate::service::uses::Standing;
+use crate::service::uses::Over;
 use crate::service::{Service, project};
-use crate::store::Counted;
-
-/// That a tenant does.
-#[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) of: Counted,
-    pub(crate) standing: Standing,
-    pub(crate) access: Access,
-    pub(crate) policy: OverLimitPolicy,
-    /// When the grace ends, where there is one and something ends with it.
-    pub(crate) until: Option<Timestamp>,
-}
+use crate::store::{Counted, StoredUse};
 
 /// A part of the list.
 #[derive(Debug, Default)]
 pub(crate) struct Part {
-    pub(crate) found: Vec<Found>,
+    pub(crate) found: Vec<Over>,
     /// After which use there may be more.
     pub(crate) next: Option<Counted>,
 }
@@ -46,31 +35,33 @@ pub(crate) async fn list(
             let (_, environment) = project::find_environment(view, &here.0, &here.1)?;
             let uses = view.uses(environment.id, after.as_ref(), USES_PER_READ)?;
             let last = uses.last().map(|last| last.of.clone());
-            let over =
-                uses.into_iter().filter_map(|stored| look(&ruleset, stored.of, stored.used, now));
+            let over = uses.into_iter().filter_map(|stored| {
+                let over = look(&ruleset, &stored, now)?;
+                Some((stored.of, over))
+            });
             Ok((over.collect::<Vec<_>>(), last))
         });
         let (part, last) = part.await?;
         found.extend(part);
         if found.len() > limit {
             found.truncate(limit);
-            let next = found.last().map(|last| last.of.clone());
-            return Ok(Part { found, next });
+            let next = found.last().map(|(of, _): &(Counted, Over)| of.clone());
+            return Ok(Part { found: overs(found), next });
         }
         after = last;
         if after.is_none() {
             break;
         }
     }
-    Ok(Part { found, next: after })
+    Ok(Part { found: overs(found), next: after })
 }
 
-fn look(ruleset: &Ruleset, of: Counted, used: u64, now: Timestamp) -> Option<Found> {
-    let entitlement = ruleset.entitlement(&of.tenant, &*of.feature);
-    let decision = entitlement.check_limit(used, 0, now);
-    let standing = Standing::of(used, &decision);
-    let policy = entitlement.over_limit().policy;
-    let until = entitlement.grace_until(used, now);
-    let access = decision.access;
-    standing.is_over().then_some(Found { of, standing, access, policy, until })
+fn overs(found: Vec<(Counted, Over)>) -> Vec<Over> {
+    found.into_iter().map(|(_, over)| over).collect()
+}
+
+fn look(ruleset: &Ruleset, stored: &StoredUse, now: Timestamp) -> Option<Over> {
+    let entitlement = ruleset.entitlement(&stored.of.tenant, &*stored.of.feature);
+    let decide = |at| entitlement.check_limit(stored.used, 0, at);
+    Over::of(stored, entitlement.over_limit().policy, now, decide)
 }

@@ -1,6 +1,6 @@
-//! Uses above their limits: what a write leaves of them is told with its answer.
+//! Uses above their limits: what a write leaves of them is told with its answer, and a report lists all.
 
-use flags_core::{Access, Decision, FeatureDefinition, Lane, Limit, OverLimitPolicy, Timestamp};
+use flags_core::{Access, Decision, Lane, Limit, OverLimitPolicy, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -62,7 +62,7 @@ impl Over {
     /// instant.
     pub(crate) fn of<'d>(
         StoredUse { of, used, .. }: &StoredUse,
-        feature: &FeatureDefinition,
+        policy: OverLimitPolicy,
         now: Timestamp,
         decide: impl Fn(Timestamp) -> Decision<'d>,
     ) -> Option<Self> {
@@ -79,7 +79,7 @@ impl Over {
                 used,
                 limit,
                 over,
-                policy: feature.over_limit.unwrap_or_default().policy,
+                policy,
                 then: Then { access, reason, lane, until, after: after.map(Access::name) },
             }
         })
@@ -159,7 +159,8 @@ pub(crate) fn over_limits<'c>(
                 Err(fault) => return Err(fault),
             };
             let decide = |at| timeline.check_limit(stored.used, 0, at);
-            if let Some(over) = Over::of(&stored, feature, now, decide) {
+            let policy = feature.over_limit.unwrap_or_default().policy;
+            if let Some(over) = Over::of(&stored, policy, now, decide) {
                 found.add(over);
             }
         }

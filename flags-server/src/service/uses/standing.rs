@@ -48,11 +48,6 @@ impl Standing {
         }
     }
 
-    /// Whether more is used than there may be.
-    pub(crate) fn is_over(&self) -> bool {
-        self.over > 0
-    }
-
     pub(crate) fn is_reached(&self) -> bool {
         self.reason == EntitlementReason::LimitReached.name()
     }
