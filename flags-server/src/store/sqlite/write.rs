@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use flags_core::{Epoch, Revision, Timestamp, folded_key};
@@ -150,6 +151,45 @@ impl SqliteTransaction<'_> {
     }
 
     /// For a statement that must hit exactly one row.
+    /// Writes what is named otherwise than before, and leaves the rest: most writes of a tenant change nothing
+    /// of it.
+    fn put_tenant_references(
+        &mut self,
+        environment: EnvironmentId,
+        tenant: &str,
+        references: &[TenantReference],
+    ) -> StoreResult<()> {
+        let present: Vec<(String, String, u32, bool)> = self.all(
+            "SELECT target_kind, target_key, version, is_own FROM tenant_reference
+             WHERE environment_id = ?1 AND tenant = ?2",
+            (environment.0, tenant),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )?;
+        let present =
+            present.iter().map(|(kind, key, version, own)| (&**kind, &**key, *version, *own));
+        let present: BTreeSet<(&str, &str, u32, bool)> = present.collect();
+        let wanted = references.iter().map(|TenantReference { kind, key, version, is_own }| {
+            (kind.name(), &**key, *version, *is_own)
+        });
+        let wanted: BTreeSet<(&str, &str, u32, bool)> = wanted.collect();
+        for (kind, key, version, _) in present.difference(&wanted) {
+            self.execute_one(
+                "DELETE FROM tenant_reference WHERE environment_id = ?1 AND tenant = ?2
+                 AND target_kind = ?3 AND target_key = ?4 AND version = ?5",
+                (environment.0, tenant, kind, key, version),
+            )?;
+        }
+        for (kind, key, version, is_own) in wanted.difference(&present) {
+            self.execute_one(
+                "INSERT INTO tenant_reference
+                 (environment_id, tenant, target_kind, target_key, version, is_own)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                (environment.0, tenant, kind, key, version, is_own),
+            )?;
+        }
+        Ok(())
+    }
+
     fn execute_one(&mut self, sql: &str, params: impl Params) -> StoreResult<()> {
         match self.execute(sql, params)? {
             1 => Ok(()),
@@ -397,19 +437,7 @@ impl Transaction for SqliteTransaction<'_> {
              document = excluded.document, notes = excluded.notes",
             (environment.0, key, version, document, notes),
         )?;
-        self.execute(
-            "DELETE FROM tenant_reference WHERE environment_id = ?1 AND tenant = ?2",
-            (environment.0, key),
-        )?;
-        for TenantReference { kind, key: target, version, is_own } in references {
-            self.execute_one(
-                "INSERT INTO tenant_reference
-                 (environment_id, tenant, target_kind, target_key, version, is_own)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                (environment.0, key, kind.name(), target, version, is_own),
-            )?;
-        }
-        Ok(())
+        self.put_tenant_references(environment, key, references)
     }
 
     fn delete_tenant(&mut self, environment: EnvironmentId, key: &str) -> StoreResult<()> {
