@@ -6,7 +6,12 @@
 //! 10,000.
 
 #![forbid(unsafe_code)]
-#![expect(clippy::expect_used, reason = "a bench that cannot set itself up has nothing to measure")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a bench that cannot set itself up has nothing to measure"
+)]
 
 mod load;
 
