@@ -147,14 +147,15 @@ fn shown(dir: &TempDir, arguments: &[&str]) -> String {
     let mut command = binary(dir);
     command.args(arguments).stderr(inside);
     let done = command.output().unwrap();
-    assert!(done.status.success(), "{arguments:?}");
     drop(command);
     let (mut outside, mut shown, mut part) = (File::from(terminal), Vec::new(), [0; 4096]);
     // A terminal that nobody has open any more ends with an error.
     while let Ok(count @ 1..) = outside.read(&mut part) {
         shown.extend_from_slice(&part[..count]);
     }
-    String::from_utf8(shown).unwrap()
+    let shown = String::from_utf8(shown).unwrap();
+    assert!(done.status.success(), "{arguments:?}: {shown:?}");
+    shown
 }
 
 #[cfg(target_os = "linux")]

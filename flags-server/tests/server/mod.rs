@@ -4,6 +4,7 @@
 
 pub mod contract;
 
+use std::fs::File;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use self::contract::{Asked, Head, check};
 
@@ -80,6 +81,16 @@ impl TestServer {
     pub async fn stop(self) -> Arc<TempDir> {
         self.stop.send(()).unwrap();
         timeout(DEADLINE, self.task).await.expect("the server stops").unwrap().unwrap();
+        // A process that another test starts just now has all that is open here until it runs.
+        for name in ["flags.db.lock", "flags.db"] {
+            let locked = File::open(self.dir.path().join(name)).unwrap();
+            let free = async {
+                while locked.try_lock().is_err() {
+                    sleep(Duration::from_millis(1)).await;
+                }
+            };
+            timeout(DEADLINE, free).await.expect("the database is let go of");
+        }
         self.dir
     }
 
