@@ -406,6 +406,8 @@ fn a_value_that_is_too_old_is_what_was_known_last() {
     assert_eq!((said(unknown), unknown.limit), ((Access::Full, "stale"), None));
     let refusal = flags.limit(&DENY, "acme").check(0).require_read().unwrap_err();
     assert_eq!((refusal.remedy(), refusal.status()), (Remedy::TryLater, 403));
+    let Ruling { limit, remaining, .. } = refusal.ruling();
+    assert_eq!((limit, remaining), (None, Some(Limit::At(0))), "nothing is granted, nor left");
     let flags = flags.snapshot();
     assert_eq!(flags.entitlement(&SWITCH, "acme").value, Some(Granted::Boolean));
     let denied = flags.entitlement(&DENY, "acme");

@@ -85,11 +85,15 @@ pub(crate) const MAX_FORGOTTEN_CROSSINGS: u32 = 16;
 /// Uses above their limits that an answer tells of; how many there are it tells besides.
 pub(crate) const MAX_TOLD_OVER_LIMIT: usize = 100;
 
+/// Uses of limits that a write of many tenants looks at to tell which are above them: other writes wait for it. A
+/// report tells of all.
+pub(crate) const MAX_USES_PER_WRITE: usize = 5_000;
+
 /// Uses of limits that are read at once where all of them are looked at …
 pub(crate) const USES_PER_READ: u32 = 10_000;
 
 /// … and those of them that one operation looks at again: other writes wait for it.
-pub(crate) const USES_PER_WRITE: usize = 250;
+pub(crate) const USES_PER_WRITE: usize = 50;
 
 /// Most tokens that are not revoked; all of them are kept in memory.
 pub(crate) const MAX_TOKENS: u64 = 10_000;
@@ -418,6 +422,9 @@ pub(crate) const MAX_REPORT_ANSWERS: u64 = MAX_PREVIEW_ANSWERS;
 
 /// How long a report may take.
 pub(crate) const REPORT_TIMEOUT: Duration = PREVIEW_TIMEOUT;
+
+/// How long other writes wait for a repair that has to be worked out once more, as somebody wrote after it was.
+pub(crate) const REPAIR_ON_THE_WRITER: Duration = Duration::from_millis(250);
 
 /// Tenants that a report names for each way to disagree.
 pub(crate) const MAX_REPORT_EXAMPLES: usize = 10;

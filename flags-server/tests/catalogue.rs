@@ -291,6 +291,13 @@ async fn what_is_granted_is_there_and_fits() {
     let faults: Vec<_> = faults.iter().map(|(pointer, code)| (&**pointer, *code)).collect();
     refuses(PLANS, plan, &faults).await;
     refuses(PLANS, json!({"key": "x", "versions": []}), &[("/versions", "missing_field")]).await;
+    let plan = json!({"key": "x", "versions": [{"version": u64::MAX}, {}]});
+    refuses(
+        PLANS,
+        plan,
+        &[("/versions/0/version", "wrong_type"), ("/versions/1/version", "wrong_type")],
+    )
+    .await;
     let faults = expected("");
     let faults: Vec<_> = faults.iter().map(|(pointer, code)| (&**pointer, *code)).collect();
     refuses(&format!("{PRO}/versions"), json!({"grants": right}), &faults).await;
@@ -382,6 +389,32 @@ async fn what_is_needed_stays() {
     server.delete(&format!("{PLANS}/free"), 5).await.is(200);
     server.delete(&format!("{ADDONS}/seats-10"), 7).await.is(200);
     server.delete(&seats, 8).await.is(200);
+    is_whole(&server).await;
+}
+
+#[tokio::test]
+async fn a_number_is_given_once_and_whoever_falls_back_to_itself_can_go() {
+    let server = TestServer::start().await;
+    let last = json!({"key": "x", "versions": [{"version": u32::MAX}]});
+    server.post(PLANS, last).await.is(201);
+    let next = server.post(&format!("{PLANS}/x/versions"), json!({})).await;
+    next.problem(422, "limit_exceeded");
+    assert_eq!(
+        server.get(&format!("{PLANS}/x")).await.is(200)["versions"].as_array().unwrap().len(),
+        1
+    );
+
+    let of_itself =
+        |version: u32| json!({"version": version, "fallback": {"plan": "y", "version": version}});
+    let plan = json!({"key": "y", "versions": [of_itself(1), of_itself(2), {"version": 3}]});
+    let version = server.post(PLANS, plan).await.is(201)["version"].as_u64().unwrap();
+    server.delete(&format!("{PLANS}/y/versions/1"), version).await.is(200);
+    let of_another = json!({"fallback": {"plan": "y", "version": 2}});
+    let added = server.post(&format!("{PLANS}/y/versions"), of_another).await.is(200);
+    let version = added["version"].as_u64().unwrap();
+    let needed = server.delete(&format!("{PLANS}/y/versions/2"), version).await;
+    let detail = needed.problem(409, "in_use")["detail"].clone();
+    assert!(detail.as_str().unwrap().contains("the plan `y`"), "{detail}");
     is_whole(&server).await;
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn steps(page: &str) -> Vec<Step> {
                 continue;
             }
             // Of the clients, whose documentation compiles and runs it.
-            "rust" => continue,
+            "rust" | "toml" => continue,
             "json" => Shown::Json(block),
             "text" => Shown::Text(block),
             other => panic!("line {line}: a block of `{other}`"),

@@ -1,8 +1,9 @@
 //! The one way from a feature and a tenant to a decision.
 
-use flags_core::{Access, Decision, Entitlement, EntitlementReason, FeatureType, Limit, Now};
+use flags_core::{Decision, Entitlement, EntitlementReason, FeatureType, Now};
 
 use super::feature::{Feature, FeatureValue};
+use super::stale::refused;
 use crate::layer::Loaded;
 
 /// What is asked of an entitlement.
@@ -69,15 +70,7 @@ impl Loaded {
         if found == Some(T::TYPE) || self.is_usable(feature, found, decision.reason) {
             return decision;
         }
-        Decision {
-            access: Access::None,
-            value: None,
-            limit: None,
-            remaining: decision.remaining.map(|_| Limit::At(0)),
-            reason: EntitlementReason::FeatureInvalid,
-            source: None,
-            valid_until: None,
-        }
+        refused(decision, EntitlementReason::FeatureInvalid)
     }
 
     /// Whether a decision holds though the feature is not of the type that the code says; that is noted.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flags_core::{Access, Decision, EntitlementReason, FeatureType, Granted, Lane};
+use flags_core::{Access, Decision, EntitlementReason, FeatureType, Granted, Lane, Limit};
 
 /// What holds for a feature when the server has not been heard for longer than the feature's
 /// [age](crate::Feature::when_stale). Where it changes the access, the reason is `stale`.
@@ -41,12 +41,25 @@ impl WhenStale {
         }
         let stale = Decision { access, reason: EntitlementReason::Stale, ..known };
         match access {
-            Access::None => Decision { value: None, source: None, ..stale },
+            Access::None => refused(known, EntitlementReason::Stale),
             _ if feature_type == FeatureType::Boolean => {
                 Decision { value: Some(Granted::Boolean), ..stale }
             }
             _ => stale,
         }
+    }
+}
+
+/// Without access nothing is granted, and of a limit nothing remains.
+pub(super) fn refused<'r>(known: Decision<'_>, reason: EntitlementReason) -> Decision<'r> {
+    Decision {
+        access: Access::None,
+        value: None,
+        limit: None,
+        remaining: known.remaining.map(|_| Limit::At(0)),
+        reason,
+        source: None,
+        valid_until: None,
     }
 }
 

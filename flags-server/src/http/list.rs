@@ -201,6 +201,11 @@ impl ListQuery {
         Self::new(parts, &which.collect::<String>(), Said { limit, cursor })
     }
 
+    /// Whether it is the page with which a list begins.
+    pub(super) fn is_first(&self) -> bool {
+        self.after.is_none()
+    }
+
     /// After what to go on.
     pub(super) fn text(&self) -> Option<&str> {
         self.after.as_deref()

@@ -98,8 +98,8 @@ pub(super) struct Done {
     revision: u64,
     /// What those who were moved use above their limits: the first 100.
     over_limit: Vec<Over>,
-    /// How much there is of it.
-    over_limit_total: u64,
+    /// How much there is of it; `null` where more is used than one request looks at.
+    over_limit_total: Option<u64>,
 }
 
 /// What would come of it.
@@ -156,14 +156,14 @@ pub(super) async fn plan(
 }
 
 fn done(Moved { moved, remaining, revision, over_limit }: Moved) -> Response {
-    let OverLimits { first: over_limit, total: over_limit_total } = over_limit;
+    let (over_limit_total, over_limit) = (over_limit.known_total(), over_limit.first);
     let dry_run = false;
     let done = Done { dry_run, moved, remaining, revision, over_limit, over_limit_total };
     Json(Shown::Done(done)).into_response()
 }
 
 fn tried(Effects { revision, tenants, features, over_limit }: Effects) -> Response {
-    let OverLimits { first: over_limit, total: over_limit_total } = over_limit;
+    let OverLimits { first: over_limit, total: over_limit_total, .. } = over_limit;
     let (dry_run, features) = (true, features.into_iter().map(show).collect());
     let tried = Tried { dry_run, revision, tenants, features, over_limit, over_limit_total };
     Json(Shown::Tried(tried)).into_response()

@@ -21,7 +21,7 @@ use super::write::{Deleted, etag};
 use crate::schema::{self, Body, of_shape, patched_attributes, text};
 use crate::service::tenant::shape::WHOLE;
 use crate::service::tenant::{self, Path, Tenant, Upserts};
-use crate::service::uses::{Over, OverLimits};
+use crate::service::uses::Over;
 use crate::service::{Author, Precondition, Service, Unit};
 
 pub(super) type Triple = Keys<(String, String, String)>;
@@ -53,9 +53,9 @@ pub(super) struct ShownUpserts {
     /// What these tenants use above their limits, where there is something: the first 100.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     over_limit: Vec<Over>,
-    /// How much there is of it.
+    /// How much there is of it; `null` where more is used than one request looks at.
     #[serde(skip_serializing_if = "Option::is_none")]
-    over_limit_total: Option<u64>,
+    over_limit_total: Option<Option<u64>>,
 }
 
 /// A tenant that is to be what a body says.
@@ -195,8 +195,8 @@ pub(super) async fn upsert(
     let verb = move |unit: &mut Unit<'_>| tenant::upsert(unit, &project, &environment, &upserts);
     let answer = |upserted| {
         let tenant::Upserted { created, updated, unchanged, revision, over_limit } = upserted;
-        let OverLimits { first: over_limit, total } = over_limit;
-        let over_limit_total = Some(total).filter(|total| *total > 0);
+        let over_limit_total = Some(over_limit.known_total()).filter(|known| *known != Some(0));
+        let over_limit = over_limit.first;
         let shown =
             ShownUpserts { created, updated, unchanged, revision, over_limit, over_limit_total };
         Json(shown).into_response()

@@ -16,9 +16,11 @@ use crate::http::plan::DryRun;
 use crate::http::post::Post;
 use crate::http::problem::Problem;
 use crate::schema::{Body, named, with_modes};
-use crate::service::report::repair::{Left, Repair, Repaired, plan};
+use crate::service::plan::Prepared;
+use crate::service::report::repair::{Left, Patience, Repair, Repaired, plan};
 use crate::service::tenant::shape::EXCEPTION;
 use crate::service::{Service, Unit, now};
+use crate::store::View;
 
 impl Shaped for Repair {
     const SHAPE: &'static Shape = Self::SHAPE;
@@ -67,18 +69,31 @@ pub(in crate::http) async fn create(
     Checked(repair): Checked<Repair>,
 ) -> Result<Response, Problem> {
     let live = live(&service, &project, &environment)?;
+    let at = service.enter_preview().await?;
+    let (author, ruleset) = (post.author().clone(), live.ruleset());
+    let wanted = Arc::new((project, environment, repair));
+    let first = Arc::clone(&wanted);
     if dry_run {
-        let (author, ruleset) = (post.author().clone(), live.ruleset());
-        let told = service.read(move |view| {
-            let path = (&*project, &*environment);
-            plan(view, ruleset, path, &repair, (&author, now()))?.told(view)
+        let told = service.read_at(at, move |view| {
+            let (project, environment, repair) = &*first;
+            let asking = (&author, now(), Patience::beside());
+            plan(view, ruleset, (project, environment), repair, asking)?.told(view)
         });
         return Ok(show(told.await?, true));
     }
+    let prepared = service.read_at(at, move |view| {
+        let (project, environment, repair) = &*first;
+        let path = (&**project, &**environment);
+        let asking = (&author, now(), Patience::beside());
+        Ok(Prepared::new(view, path, |view| plan(view, ruleset, path, repair, asking)))
+    });
+    let prepared = prepared.await?;
     let verb = move |unit: &mut Unit<'_>| {
-        let path = (&*project, &*environment);
-        let asking = (unit.author, unit.now);
-        plan(unit.tx, live.ruleset(), path, &repair, asking)?.apply(unit)
+        let (project, environment, repair) = &*wanted;
+        let path = (&**project, &**environment);
+        let asking = (unit.author, unit.now, Patience::on_the_writer());
+        let again = |view: &dyn View| plan(view, live.ruleset(), path, repair, asking);
+        prepared.present(unit.tx, path, again)?.apply(unit)
     };
     post.run(&service, verb, |done| show(done, false)).await
 }

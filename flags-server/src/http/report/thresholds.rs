@@ -86,7 +86,9 @@ pub(in crate::http) async fn list(
     After { after, query }: After,
 ) -> Result<Response, Problem> {
     let live = live(&service, &project, &environment)?;
-    report::refresh(&service, &live, &project, &environment).await?;
+    if query.is_first() {
+        report::refresh(&service, &live, &project, &environment).await?;
+    }
     let limit = query.limit();
     let read = service.read(move |view| {
         report::list(view, &project, &environment, after, limit.saturating_add(1))

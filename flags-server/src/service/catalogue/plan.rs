@@ -72,9 +72,11 @@ impl Sold for PlanDefinition {
     /// A number that is left out is one higher than that before.
     fn complete(received: &mut Received) {
         let Some(Value::Array(versions)) = received.members.get_mut("versions") else { return };
-        let mut before = 0;
+        let mut before: u64 = 0;
         for version in versions.iter_mut().filter_map(Value::as_object_mut) {
-            let said = version.entry("version").or_insert_with(|| json!(before + 1));
+            // One that is too high is refused for that.
+            let next = before.saturating_add(1);
+            let said = version.entry("version").or_insert_with(|| json!(next));
             before = said.as_u64().unwrap_or(before);
         }
     }

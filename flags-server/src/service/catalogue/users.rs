@@ -37,7 +37,7 @@ impl Users {
         Ok(users)
     }
 
-    /// Those who need one version of a plan.
+    /// Those who need one version of a plan; not the plan itself, whose other versions may.
     pub(super) fn of_version(
         view: &dyn View,
         environment: EnvironmentId,
@@ -47,7 +47,8 @@ impl Users {
         let mut users = Self::default();
         let name = version.to_string();
         for referrer in view.referrers(environment, ObjectKind::Plan, plan)? {
-            if referrer.names.contains(&name) {
+            let is_itself = (referrer.kind, &*referrer.key) == (ObjectKind::Plan, plan);
+            if !is_itself && referrer.names.contains(&name) {
                 users.add(referrer.kind, &referrer.key);
             }
         }
@@ -108,7 +109,7 @@ impl Users {
         Ok(())
     }
 
-    fn add(&mut self, kind: ObjectKind, key: &str) {
+    pub(super) fn add(&mut self, kind: ObjectKind, key: &str) {
         self.add_one(kind.noun(), key);
     }
 

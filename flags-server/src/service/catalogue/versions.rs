@@ -1,7 +1,8 @@
 //! The versions of a plan, which come and go one by one and never change.
 
 use flags_core::{
-    Diagnostic, MAX_PLAN_VERSIONS, PLAN_VERSION, PlanDefinition, PlanVersionDefinition,
+    Diagnostic, MAX_PLAN_VERSIONS, PLAN_VERSION, PlanDefinition, PlanReference,
+    PlanVersionDefinition,
 };
 use serde_json::{Value, json};
 
@@ -16,6 +17,7 @@ use crate::service::precondition::Precondition;
 use crate::service::publish::Unit;
 use crate::service::received::{Received, all_right};
 use crate::service::sizes::check_document;
+use crate::store::ObjectKind;
 
 /// Adds the next version: what the body says, with the next number.
 pub(crate) fn add(
@@ -27,7 +29,9 @@ pub(crate) fn add(
     let (project, environment, before) = find::<PlanDefinition>(unit.tx, path)?;
     precondition.check(Some(before.version))?;
     let present = &before.document.definition.versions;
-    let next = highest(present).saturating_add(1);
+    let Some(next) = highest(present).checked_add(1) else {
+        return Err(Fault::limit("plan_version_number", u32::MAX.into()));
+    };
     let mut received = Received::new(body)?;
     if let Some(said) = received.members.insert("version".into(), json!(next))
         && said != json!(next)
@@ -85,7 +89,14 @@ pub(crate) fn delete(
         let message = format!("version {number} is the highest: its number would be given again");
         return Err(Fault::InUse(message));
     }
-    let users = Users::of_version(unit.tx, environment.id, &path.key, number)?;
+    let mut users = Users::of_version(unit.tx, environment.id, &path.key, number)?;
+    let falls_back = |version: &PlanVersionDefinition| {
+        let own = PlanReference { plan: path.key.clone(), version: number };
+        version.version != number && version.fallback.as_ref() == Some(&own)
+    };
+    if versions.iter().any(falls_back) {
+        users.add(ObjectKind::Plan, &path.key);
+    }
     users.refuse(&format!("version {number} of the plan `{}` cannot be deleted", path.key))?;
     let mut after = before.document.clone();
     after.definition.versions.retain(|present| present.version != number);

@@ -148,6 +148,7 @@ fn effects_until(
         if part.is_empty() {
             break;
         }
+        watch.look().map_err(|stopped| stopped.told("preview_seconds", PREVIEW_TIMEOUT))?;
         let part = Part::new(&course, &sold, part, now)?;
         for FeatureEffects { feature, effects } in &mut features {
             watch.look().map_err(|stopped| stopped.told("preview_seconds", PREVIEW_TIMEOUT))?;

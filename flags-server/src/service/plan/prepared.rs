@@ -18,17 +18,17 @@ pub(crate) enum Scale {
 
 /// A plan for an environment, or why there is none, and the revision that it was made for.
 #[derive(Debug)]
-pub(crate) struct Prepared {
+pub(crate) struct Prepared<P = Plan> {
     /// `None` where there was no such environment.
     revision: Option<Revision>,
-    plan: Result<Plan, Fault>,
+    plan: Result<P, Fault>,
 }
 
-impl Prepared {
+impl<P> Prepared<P> {
     pub(crate) fn new(
         view: &dyn View,
         (project, environment): (&str, &str),
-        plan: impl FnOnce(&dyn View) -> Result<Plan, Fault>,
+        plan: impl FnOnce(&dyn View) -> Result<P, Fault>,
     ) -> Self {
         let found = project::find_environment(view, project, environment);
         Self { revision: found.ok().map(|(_, found)| found.revision), plan: plan(view) }
@@ -40,8 +40,8 @@ impl Prepared {
         self,
         view: &dyn View,
         (project, environment): (&str, &str),
-        plan: impl FnOnce(&dyn View) -> Result<Plan, Fault>,
-    ) -> Result<Plan, Fault> {
+        plan: impl FnOnce(&dyn View) -> Result<P, Fault>,
+    ) -> Result<P, Fault> {
         let (_, found) = project::find_environment(view, project, environment)?;
         if self.revision == Some(found.revision) { self.plan } else { plan(view) }
     }

@@ -1,9 +1,11 @@
 //! Ending disagreements of one flag with contracts: of all who are named, in one revision.
 //!
-//! What would come of it is tried on a ruleset: who would still disagree stays as they are.
+//! What would come of it is tried on a ruleset: who would still disagree stays as they are. That takes as long as
+//! answers take, so it is done beside the writer, which does it again only where somebody wrote meanwhile.
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use flags_core::{
     EntitlementReason, Field, Revision, Ruleset, Shape, Text, Timestamp, is_context_key,
@@ -14,7 +16,8 @@ use serde_json::{Map, Value};
 
 use super::asked::{Because, Kind};
 use super::mending::{Bench, Edit, Mending};
-use crate::limits::MAX_REPAIRED_TENANTS;
+use super::unfinished;
+use crate::limits::{MAX_REPAIRED_TENANTS, REPAIR_ON_THE_WRITER, REPORT_TIMEOUT};
 use crate::service::fault::{Fault, diagnostic};
 use crate::service::precondition::Precondition;
 use crate::service::present::present;
@@ -22,6 +25,7 @@ use crate::service::publish::{Author, Unit};
 use crate::service::received::all_right;
 use crate::service::state::{Path, Place};
 use crate::service::tenant::shape::EXCEPTION;
+use crate::service::tenants_alone::Stopped;
 use crate::store::View;
 
 /// What is asked for.
@@ -147,6 +151,34 @@ pub(crate) struct Plan {
     left: Vec<Left>,
 }
 
+/// How long it may take to find out what is to be done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Patience {
+    /// As long as a report.
+    Beside(Instant),
+    /// As long as other writes can wait.
+    OnTheWriter(Instant),
+}
+
+impl Patience {
+    pub(crate) fn beside() -> Self {
+        Self::Beside(Instant::now() + REPORT_TIMEOUT)
+    }
+
+    pub(crate) fn on_the_writer() -> Self {
+        Self::OnTheWriter(Instant::now() + REPAIR_ON_THE_WRITER)
+    }
+
+    fn look(self) -> Result<(), Fault> {
+        let now = Instant::now();
+        match self {
+            Self::Beside(until) if now >= until => Err(unfinished(Stopped::TooLong)),
+            Self::OnTheWriter(until) if now >= until => Err(Fault::Busy),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Finds out what is to be done, by what a view shows; `live` was in force when it was opened.
 ///
 /// # Errors
@@ -156,8 +188,9 @@ pub(crate) fn plan(
     live: Arc<Ruleset>,
     path: (&str, &str),
     repair: &Repair,
-    asking: (&Author, Timestamp),
+    (author, now, patience): (&Author, Timestamp, Patience),
 ) -> Result<Plan, Fault> {
+    let asking = (author, now);
     repair.check()?;
     let (project, environment) = (path.0.to_owned(), path.1.to_owned());
     let path = Path { project, environment, flag: repair.flag.clone() };
@@ -169,14 +202,18 @@ pub(crate) fn plan(
         Fault::at("/flag", "requires_nothing", message)
     })?;
     let kind = repair.kind();
-    let obstacle = |tenant: &str| match before.disagreement(tenant) {
-        _ if before.entitlement(tenant).reason == EntitlementReason::TenantUnknown => {
-            Some(Why::TenantUnknown)
-        }
-        Some(found) if found.kind == kind => None,
-        _ => Some(Why::NoDisagreement),
+    let obstacle = |tenant: &str| -> Result<Option<Why>, Fault> {
+        patience.look()?;
+        Ok(match before.disagreement(tenant) {
+            _ if before.entitlement(tenant).reason == EntitlementReason::TenantUnknown => {
+                Some(Why::TenantUnknown)
+            }
+            Some(found) if found.kind == kind => None,
+            _ => Some(Why::NoDisagreement),
+        })
     };
-    let obstacles: Vec<Option<Why>> = repair.tenants.iter().map(|key| obstacle(key)).collect();
+    let obstacles = repair.tenants.iter().map(|key| obstacle(key));
+    let obstacles = obstacles.collect::<Result<Vec<_>, Fault>>()?;
     let wanted = repair.tenants.iter().zip(&obstacles).enumerate();
     let wanted = wanted.filter(|(_, (_, obstacle))| obstacle.is_none());
     let wanted: Vec<(usize, &str)> =
@@ -188,6 +225,7 @@ pub(crate) fn plan(
     let after = mending.tried(&bench)?;
     let (mut agreeing, mut left) = (HashSet::new(), Vec::new());
     for (tenant, obstacle) in repair.tenants.iter().zip(obstacles) {
+        patience.look()?;
         let (why, because) = match obstacle {
             Some(why) => (why, before.because(tenant, kind)),
             None if after.disagreement(tenant).is_some() => {

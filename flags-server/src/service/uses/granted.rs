@@ -13,7 +13,7 @@ use crate::service::model::parse;
 use crate::store::{Environment, ObjectKind, View};
 
 /// What contracts grant of limits, by the documents that are stored: only those that they name are read, each
-/// once, and of a plan only the versions that count are compiled. On the writer that is what every write
+/// once, and of a plan only the versions that count are read through and compiled. On the writer that is what every write
 /// before has led to, which a ruleset in memory may not yet be.
 pub(crate) struct Shelf<'v> {
     view: &'v dyn View,
@@ -27,10 +27,11 @@ pub(crate) struct Shelf<'v> {
 /// A plan that was read.
 #[derive(Default)]
 struct StoredPlan {
-    /// Each as it is stored, by its number.
+    /// Each as it is stored, by its number; those that count are taken out of it once.
     versions: BTreeMap<u32, Box<RawValue>>,
-    /// Those that are in the catalogue.
-    compiled: BTreeSet<u32>,
+    counting: BTreeMap<u32, PlanVersionDefinition>,
+    /// Whether one more counts than the catalogue has.
+    has_more: bool,
 }
 
 #[derive(Deserialize)]
@@ -50,13 +51,21 @@ impl StoredPlan {
             let Number { version: number } = parse(version.get())?;
             Ok((number, version))
         });
-        Ok(Self { versions: numbered.collect::<Result<_, Fault>>()?, compiled: BTreeSet::new() })
+        Ok(Self { versions: numbered.collect::<Result<_, Fault>>()?, ..Self::default() })
     }
 
-    fn version(&self, number: u32) -> Result<Option<PlanVersionDefinition>, Fault> {
-        self.versions.get(&number).map(|version| parse(version.get())).transpose()
+    /// A version that counts from now on, if there is one of that number.
+    fn take(&mut self, number: u32) -> Result<Option<&PlanVersionDefinition>, Fault> {
+        if let Some(version) = self.versions.remove(&number) {
+            self.counting.insert(number, parse(version.get())?);
+            self.has_more = true;
+        }
+        Ok(self.counting.get(&number))
     }
 }
+
+/// What a contract names, taken from the shelf.
+pub(crate) struct Taken(Contract);
 
 impl<'v> Shelf<'v> {
     pub(crate) fn new(view: &'v dyn View, environment: &'v Environment) -> Self {
@@ -70,23 +79,35 @@ impl<'v> Shelf<'v> {
         }
     }
 
-    /// What a contract grants of a limit at every instant, beside the limit's definition.
-    ///
-    /// # Errors
-    /// When there is no such feature, or it is no limit.
-    pub(super) fn limit(
-        &mut self,
-        contract: &ContractDefinition,
-        key: &str,
-    ) -> Result<(Timeline, &FeatureDefinition), Fault> {
-        self.take_feature(key)?;
+    /// Takes what a contract names. Who asks for many takes all of them first.
+    pub(crate) fn take(&mut self, contract: &ContractDefinition) -> Result<Taken, Fault> {
         self.take_plans(contract)?;
         for addon in &contract.addons {
             self.take_addon(&addon.addon)?;
         }
-        let contract = Contract::compile(contract)
-            .map_err(|_| Fault::Internal("a stored contract cannot be compiled".into()))?;
-        let timeline = self.catalogue.timeline(&contract, key);
+        let compiled = Contract::compile(contract);
+        let compiled =
+            compiled.map_err(|_| Fault::Internal("a stored contract cannot be compiled".into()))?;
+        Ok(Taken(compiled))
+    }
+
+    /// What a contract grants of a limit at every instant, beside the limit's definition.
+    ///
+    /// # Errors
+    /// When there is no such feature, or it is no limit.
+    pub(crate) fn limit(
+        &mut self,
+        Taken(contract): &Taken,
+        key: &str,
+    ) -> Result<(Timeline, &FeatureDefinition), Fault> {
+        self.take_feature(key)?;
+        for (plan, stored) in self.plans.iter_mut().filter(|(_, stored)| stored.has_more) {
+            let versions = stored.counting.values().cloned().collect();
+            // What cannot be compiled is not there, as in a ruleset.
+            let _ = self.catalogue.set_plan(plan, &PlanDefinition { versions });
+            stored.has_more = false;
+        }
+        let timeline = self.catalogue.timeline(contract, key);
         let feature = self.features.get(key);
         Ok((timeline, feature.ok_or_else(|| Fault::Internal("a feature that was read".into()))?))
     }
@@ -125,29 +146,14 @@ impl<'v> Shelf<'v> {
     /// The versions that the tenant has and tries, and the one that it falls back to, whose own fallback
     /// counts for nothing.
     fn take_plans(&mut self, contract: &ContractDefinition) -> Result<(), Fault> {
-        let mut counting: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
-        let mut count = |plan: &str, version| {
-            counting.entry(plan.to_owned()).or_default().insert(version);
-        };
         if let Some(trial) = &contract.trial {
-            count(&trial.plan, trial.plan_version);
+            self.plan(&trial.plan)?.take(trial.plan_version)?;
         }
         if let (Some(plan), Some(version)) = (&contract.plan, contract.plan_version) {
-            count(plan, version);
-            let own = self.plan(plan)?.version(version)?;
-            if let Some(fallback) = own.and_then(|version| version.fallback) {
-                count(&fallback.plan, fallback.version);
+            let own = self.plan(plan)?.take(version)?;
+            if let Some(fallback) = own.and_then(|version| version.fallback.clone()) {
+                self.plan(&fallback.plan)?.take(fallback.version)?;
             }
-        }
-        for (key, numbers) in counting {
-            let plan = self.plan(&key)?;
-            if plan.compiled == numbers {
-                continue;
-            }
-            let versions = numbers.iter().filter_map(|number| plan.version(*number).transpose());
-            let versions = versions.collect::<Result<_, Fault>>()?;
-            plan.compiled = numbers;
-            let _ = self.catalogue.set_plan(&key, &PlanDefinition { versions });
         }
         Ok(())
     }

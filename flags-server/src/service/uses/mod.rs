@@ -50,7 +50,9 @@ impl Limited {
         feature: &str,
     ) -> Result<Self, Fault> {
         let contract = &tenant.definition.contract;
-        let (timeline, _) = Shelf::new(view, &environment).limit(contract, feature)?;
+        let mut shelf = Shelf::new(view, &environment);
+        let taken = shelf.take(contract)?;
+        let (timeline, _) = shelf.limit(&taken, feature)?;
         let (tenant, feature) = (tenant.key.clone(), feature.to_owned());
         Ok(Self { project, environment, tenant, feature, timeline })
     }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Shelf, Standing};
-use crate::limits::MAX_TOLD_OVER_LIMIT;
+use crate::limits::{MAX_TOLD_OVER_LIMIT, MAX_USES_PER_WRITE};
 use crate::schema;
 use crate::service::fault::Fault;
 use crate::service::tenant::Tenant;
@@ -113,6 +113,15 @@ pub(crate) struct OverLimits {
     /// The first, sorted by tenant, feature and counter.
     pub(crate) first: Vec<Over>,
     pub(crate) total: u64,
+    /// Whether there may be more, which were not looked at.
+    pub(crate) are_more: bool,
+}
+
+impl OverLimits {
+    /// How many there are, where that is known.
+    pub(crate) fn known_total(&self) -> Option<u64> {
+        (!self.are_more).then_some(self.total)
+    }
 }
 
 impl OverLimits {
@@ -132,7 +141,7 @@ impl OverLimits {
 }
 
 /// What these tenants use above their limits, by what is stored. To those who use nothing it is a look into an
-/// index, and to all where nobody does it is one.
+/// index, and to all where nobody does it is one. Of many, no more than [`MAX_USES_PER_WRITE`] are looked at.
 pub(crate) fn over_limits<'c>(
     view: &dyn View,
     environment: &Environment,
@@ -144,13 +153,21 @@ pub(crate) fn over_limits<'c>(
         return Ok(found);
     }
     let mut shelf = Shelf::new(view, environment);
+    let (mut users, mut looked_at) = (Vec::new(), 0);
     for key in tenants {
         let uses = view.used_by(environment.id, key)?;
         if uses.is_empty() {
             continue;
         }
+        if looked_at + uses.len() > MAX_USES_PER_WRITE && looked_at > 0 {
+            found.are_more = true;
+            break;
+        }
+        looked_at += uses.len();
         let Some(tenant) = view.tenant(environment.id, key)? else { continue };
-        let contract = Tenant::read(&tenant)?.definition.contract;
+        users.push((shelf.take(&Tenant::read(&tenant)?.definition.contract)?, uses));
+    }
+    for (contract, uses) in users {
         for stored in uses {
             let (timeline, feature) = match shelf.limit(&contract, &stored.of.feature) {
                 Ok(limit) => limit,

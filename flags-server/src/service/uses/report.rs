@@ -1,19 +1,24 @@
 //! Who came to which threshold.
 
+use std::time::Instant;
+
 use flags_core::Limit;
 
 use super::threshold::{level, observe};
-use super::{Limited, Path};
-use crate::limits::{USES_PER_READ, USES_PER_WRITE};
+use super::{Limited, Shelf};
+use crate::limits::{REPORT_TIMEOUT, USES_PER_READ, USES_PER_WRITE};
 use crate::live::LiveEnvironment;
 use crate::service::fault::Fault;
-use crate::service::publish::Author;
-use crate::service::{Service, now, project, tenant};
+use crate::service::publish::{Author, Unit};
+use crate::service::report::unfinished;
+use crate::service::tenant::Tenant;
+use crate::service::tenants_alone::Stopped;
+use crate::service::{Service, now, project};
 use crate::store::{Counted, Crossing, StoredUse, View};
 
 /// Looks at all uses of an environment: a contract, a plan or the time may have changed a limit. They are
 /// compared with what is in force, beside the writer; those at another threshold than is stored are then
-/// looked at again on the writer, by what is stored.
+/// looked at again on the writer, by what is stored, a few at a time.
 pub(crate) async fn refresh(
     service: &Service,
     live: &LiveEnvironment,
@@ -22,6 +27,7 @@ pub(crate) async fn refresh(
 ) -> Result<(), Fault> {
     // It may take as long as a preview.
     let _place = service.enter_preview().await?;
+    let deadline = Instant::now() + REPORT_TIMEOUT;
     let ruleset = live.ruleset();
     let mut after: Option<Counted> = None;
     loop {
@@ -39,20 +45,11 @@ pub(crate) async fn refresh(
         });
         let (moved, last) = part.await?;
         for part in moved.chunks(USES_PER_WRITE) {
+            if Instant::now() >= deadline {
+                return Err(unfinished(Stopped::TooLong));
+            }
             let (here, part) = ((project.to_owned(), environment.to_owned()), part.to_vec());
-            let look = service.write(Author::server(), move |unit| {
-                for Counted { tenant, feature, counter } in part {
-                    let (project, environment) = here.clone();
-                    let tenant = tenant::Path { project, environment, tenant };
-                    match Limited::find(unit.tx, &Path { tenant, feature }) {
-                        Ok(limited) => observe(unit, &limited, counter)?,
-                        // It has gone meanwhile.
-                        Err(Fault::NotFound(_) | Fault::Invalid(_)) => 0,
-                        Err(fault) => return Err(fault),
-                    };
-                }
-                Ok(())
-            });
+            let look = service.write(Author::server(), move |unit| look_again(unit, &here, part));
             look.await?;
         }
         match last {
@@ -60,6 +57,33 @@ pub(crate) async fn refresh(
             None => return Ok(()),
         }
     }
+}
+
+/// What has gone meanwhile is passed over.
+fn look_again(
+    unit: &mut Unit<'_>,
+    (project, environment): &(String, String),
+    uses: Vec<Counted>,
+) -> Result<(), Fault> {
+    let (project, environment) = project::find_environment(unit.tx, project, environment)?;
+    let mut shelf = Shelf::new(unit.tx, &environment);
+    let mut found = Vec::new();
+    for Counted { tenant, feature, counter } in uses {
+        let Some(stored) = unit.tx.tenant(environment.id, &tenant)? else { continue };
+        let taken = shelf.take(&Tenant::read(&stored)?.definition.contract)?;
+        let timeline = match shelf.limit(&taken, &feature) {
+            Ok((timeline, _)) => timeline,
+            Err(Fault::NotFound(_) | Fault::Invalid(_)) => continue,
+            Err(fault) => return Err(fault),
+        };
+        let (project, environment) = (project.clone(), environment.clone());
+        found.push((Limited { project, environment, tenant, feature, timeline }, counter));
+    }
+    drop(shelf);
+    for (limited, counter) in found {
+        observe(unit, &limited, counter)?;
+    }
+    Ok(())
 }
 
 fn has_moved(stored: &StoredUse, limit: Option<Limit>) -> bool {

@@ -150,7 +150,6 @@ impl SqliteTransaction<'_> {
         )
     }
 
-    /// For a statement that must hit exactly one row.
     /// Writes what is named otherwise than before, and leaves the rest: most writes of a tenant change nothing
     /// of it.
     fn put_tenant_references(
@@ -190,6 +189,7 @@ impl SqliteTransaction<'_> {
         Ok(())
     }
 
+    /// For a statement that must hit exactly one row.
     fn execute_one(&mut self, sql: &str, params: impl Params) -> StoreResult<()> {
         match self.execute(sql, params)? {
             1 => Ok(()),
