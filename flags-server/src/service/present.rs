@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use flags_core::Ruleset;
+use flags_core::{Change, Gap, ObjectChange, Ruleset};
 
 use super::fault::Fault;
 use super::fold::{damaged, read};
@@ -28,6 +28,19 @@ pub(super) fn present(
         }
     }
     Ok(ruleset)
+}
+
+/// A ruleset with some objects changed, as a write would change them.
+pub(super) fn with_changes(
+    ruleset: &Ruleset,
+    objects: Vec<ObjectChange>,
+) -> Result<Ruleset, Fault> {
+    let position = ruleset.position();
+    let position = position.ok_or_else(|| Fault::Internal("a ruleset of no revision".into()))?;
+    let (epoch, previous) = (position.epoch.clone(), position.revision);
+    let change = Change { epoch, revision: previous + 1, previous, objects };
+    let next = ruleset.apply(&change).map_err(|gap: Gap| Fault::Internal(gap.to_string()))?;
+    Ok(next.0)
 }
 
 #[cfg(test)]

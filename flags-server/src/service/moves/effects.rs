@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use flags_core::{
-    Access, Change, Decision, Document, Granted, Object, ObjectChange, Revision, Ruleset,
-    TENANT_KIND, Timestamp,
+    Access, Decision, Document, Granted, Object, ObjectChange, Revision, Ruleset, TENANT_KIND,
+    Timestamp,
 };
 
 use super::{Course, Move};
@@ -18,6 +18,7 @@ use crate::limits::{
 };
 use crate::service::catalogue::{Path, wire};
 use crate::service::fault::Fault;
+use crate::service::present::with_changes;
 use crate::service::tenant;
 use crate::service::tenants_alone::{Watch, keep_first};
 use crate::service::uses::{Over, OverLimits};
@@ -204,14 +205,8 @@ impl Part {
             part.1.push(ObjectChange::Upsert(tenant::wire(stored)?));
             part.2.push(ObjectChange::Upsert(moved));
         }
-        let with = |objects| {
-            let position = sold.position().ok_or_else(|| Fault::Internal("no position".into()))?;
-            let (epoch, previous) = (position.epoch.clone(), position.revision);
-            let change = Change { epoch, revision: previous + 1, previous, objects };
-            let applied = sold.apply(&change);
-            applied.map(|(ruleset, _)| ruleset).map_err(|gap| Fault::Internal(gap.to_string()))
-        };
-        Ok(Self { keys: part.0, before: with(part.1)?, after: with(part.2)? })
+        let (before, after) = (with_changes(sold, part.1)?, with_changes(sold, part.2)?);
+        Ok(Self { keys: part.0, before, after })
     }
 }
 

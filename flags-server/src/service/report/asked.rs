@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use flags_core::{
-    Change, Decision, FlagState, Gap, ObjectChange, Reason, Requires, Ruleset, Serve, Timestamp,
-};
+use flags_core::{Decision, FlagState, ObjectChange, Reason, Requires, Ruleset, Serve, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::service::fault::Fault;
+use crate::service::present::with_changes;
 use crate::service::state::Place;
 use crate::service::tenants_alone::TenantAlone;
 
@@ -84,7 +83,7 @@ impl Asked {
     ) -> Result<Option<Self>, Fault> {
         let Some(Requires { feature, .. }) = &state.requires else { return Ok(None) };
         let put = |state: &FlagState| {
-            with(&ruleset, vec![ObjectChange::Upsert(place.with_state(state)?)])
+            with_changes(&ruleset, vec![ObjectChange::Upsert(place.with_state(state)?)])
         };
         let without_requirement = put(&FlagState { requires: None, ..state.clone() })?;
         let requirement_alone = put(&FlagState {
@@ -159,14 +158,4 @@ impl Disagreement<'_> {
     pub(super) fn told(&self) -> Because {
         Because::of(self.because)
     }
-}
-
-/// A ruleset with some objects changed, as a write would change them.
-pub(super) fn with(ruleset: &Ruleset, objects: Vec<ObjectChange>) -> Result<Ruleset, Fault> {
-    let position = ruleset.position();
-    let position = position.ok_or_else(|| Fault::Internal("a ruleset of no revision".into()))?;
-    let (epoch, previous) = (position.epoch.clone(), position.revision);
-    let change = Change { epoch, revision: previous + 1, previous, objects };
-    let next = ruleset.apply(&change).map_err(|gap: Gap| Fault::Internal(gap.to_string()))?;
-    Ok(next.0)
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use flags_core::{Diagnostic, FlagState, ObjectChange, Revision, Ruleset, TENANT_KIND, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::asked::{Asked, with};
+use super::asked::Asked;
 use crate::service::catalogue::Needs;
 use crate::service::contract::Exception;
 use crate::service::fault::Fault;
 use crate::service::model::json as to_json;
+use crate::service::present::with_changes;
 use crate::service::project;
 use crate::service::publish::{Author, Deed, Unit};
 use crate::service::received::all_right;
@@ -116,7 +117,7 @@ impl<'r> Mending<'r> {
                 (objects, place.state.clone())
             }
         };
-        let ruleset = Arc::new(with(&bench.ruleset, objects)?);
+        let ruleset = Arc::new(with_changes(&bench.ruleset, objects)?);
         let asked = bench.asked(ruleset, &state)?;
         asked.ok_or_else(|| Fault::Internal("a flag that lost what it requires".into()))
     }

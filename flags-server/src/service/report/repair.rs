@@ -24,6 +24,7 @@ use crate::service::present::present;
 use crate::service::publish::{Author, Unit};
 use crate::service::received::all_right;
 use crate::service::state::{Path, Place};
+use crate::service::tenant::INVALID_KEY;
 use crate::service::tenant::shape::EXCEPTION;
 use crate::service::tenants_alone::Stopped;
 use crate::store::View;
@@ -94,8 +95,7 @@ impl Repair {
         for (index, tenant) in self.tenants.iter().enumerate() {
             let at = format!("/tenants/{index}");
             if !is_context_key(tenant) {
-                let message = "a key is 1 to 512 bytes without control characters";
-                faults.push(diagnostic(&at, "invalid_key", message));
+                faults.push(diagnostic(&at, "invalid_key", INVALID_KEY));
             } else if !seen.insert(tenant) {
                 faults.push(diagnostic(&at, "duplicate", format!("`{tenant}` is here twice")));
             }

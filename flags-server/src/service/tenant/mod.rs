@@ -25,7 +25,7 @@ use super::received::{Received, all_right};
 use super::uses::{Over, over_limits};
 use crate::store::{Counter, Environment, Listed, Page, Project, StoredTenant, StoredUse, View};
 
-const INVALID_KEY: &str =
+pub(super) const INVALID_KEY: &str =
     "a tenant's key is 1 to 512 bytes without control characters, not `.` or `..`";
 
 /// Where a tenant is found.
